@@ -1,0 +1,158 @@
+"""The nouns that travel: the address of a chunk, the chunk itself, its rejects, and what became of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+# Columns that a spooled row carries beside those of its source.
+ROW = "_row"  # position of the row in its source, from 1
+LINE = "_line"  # line of the file on which the row begins, from 1; null where a format has no lines
+FAULT = "_fault"  # reason code of a row that could not be split or decoded
+RAW = "_raw"  # the text of such a row as it stood in the file
+SUPERSEDED = "_superseded"  # true for a row that lost to another one with its key
+SPOOL_COLUMNS = (ROW, LINE, FAULT, RAW, SUPERSEDED)
+
+
+@dataclass(frozen=True)
+class ChunkRef:
+    """The small address of a chunk. Tasks pass refs, never frames.
+
+    `token` is the fence of the lease under which the chunk was handed out.
+    """
+
+    run_id: str
+    number: int
+    spool_file: str
+    first_row: int
+    rows: int
+    token: int
+
+    def __str__(self) -> str:
+        return f"chunk {self.number} of run {self.run_id}"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One row that may not be loaded, with its reason and everything needed to mend it.
+
+    `original` holds the row's cells under the source's own column names, or the text of the row under `_raw` where it
+    could not be split.
+    """
+
+    row: int
+    line: int | None
+    code: str
+    column: str | None
+    value: str | None
+    original: dict[str, str | None]
+
+    @property
+    def place(self) -> str:
+        """Where the row stands in its source, for people."""
+        return f"row {self.row}" if self.line is None else f"line {self.line}"
+
+
+@dataclass
+class Chunk:
+    """The rows of one transaction, cast to the contract, with what was decided about the others.
+
+    `frame` is indexed by row position and holds one column per mapped attribute. `raw` is the frame as it was spooled,
+    under the same positions: the sink takes from it the original of a row that only the database can refuse.
+    """
+
+    ref: ChunkRef
+    frame: pd.DataFrame
+    raw: pd.DataFrame
+    rejects: list[Reject] = field(default_factory=list)
+    skipped: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True)
+class WriteCounts:
+    """What became of the rows of a chunk. The numbers add up to the rows of the chunk."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    stale: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(getattr(self, each.name) for each in fields(self))
+
+    def __add__(self, other: WriteCounts) -> WriteCounts:
+        return WriteCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: WriteCounts) -> WriteCounts:
+        return WriteCounts(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The totals of a run, whatever number of executions it took.
+
+    `seconds` and `rows_per_second` are those of the execution that made the summary, and 0 in a report from the ledger.
+    """
+
+    run_id: str
+    feed: str
+    source: str
+    generation: int
+    status: str
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    superseded: int
+    stale: int
+    rejected: int
+    skipped: int
+    abandoned: int
+    outstanding: int
+    chunks_planned: int
+    chunks_loaded: int
+    chunks_failed: int
+    seconds: float = 0.0
+    rows_per_second: float = 0.0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row that was read is accounted for exactly once."""
+        return self.read == (
+            self.inserted
+            + self.updated
+            + self.unchanged
+            + self.superseded
+            + self.stale
+            + self.rejected
+            + self.skipped
+            + self.abandoned
+            + self.outstanding
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary under the keys that `--json` promises, in their order."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ChunkEntry:
+    """One chunk as the ledger holds it."""
+
+    number: int
+    status: str
+    attempts: int
+    rows: int
+    counts: WriteCounts
+    error: str | None
+    loaded_at: datetime | None

@@ -1,0 +1,50 @@
+"""Turns a clean frame into the plain records that the writers send to the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from restock.errors import SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Record = dict[str, Any]
+
+
+def to_records(frame: pd.DataFrame) -> list[Record]:
+    """Turn a clean frame into plain records, one per row and in row order.
+
+    Args:
+        frame: n rows × k columns; labels are mapped attribute names. Missing values may be
+            NaN, NaT or pd.NA. n may be 0.
+
+    Returns:
+        n dicts with the same k keys. Values are Python objects, never numpy ones; missing is
+        None; money is Decimal; timestamps keep the zone that the column has.
+
+    Raises:
+        SourceError: a label occurs twice.
+    """
+    names = [str(label) for label in frame.columns]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise SourceError(f"The columns {', '.join(twice)} occur twice; give each column one name.")
+    if not names:
+        return [{} for _ in range(len(frame))]
+    columns = [_plain_values(frame.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_values(column: pd.Series) -> list[Any]:
+    if column.dtype == object:
+        missing = column.isna()
+        values = column.tolist()
+        return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+    # Arrow hands out Python objects only, and keeps 64-bit integers and decimals exact on the way.
+    values = pa.Array.from_pandas(column).to_pylist()
+    if column.dtype.kind == "f":
+        return [None if value is None or value != value else value for value in values]
+    return values

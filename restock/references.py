@@ -1,0 +1,88 @@
+"""Turns "package.module:name" into the object it names, with an error that says which part is wrong."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from restock.errors import ConfigurationError
+
+OUR_ROOMS = ("restock", "sources", "transforms", "sinks", "flows")
+
+
+def resolve(reference: str, wanted: str) -> Any:
+    """Import what a reference names.
+
+    Args:
+        reference: `package.module:name`, where name may be dotted.
+        wanted: what the reference is for ("the app", "the model of feed x"), for the error.
+
+    Raises:
+        ConfigurationError: the reference is malformed, the module cannot be imported, or it has no such name.
+    """
+    module_name, separator, attribute = reference.partition(":")
+    if not separator or not module_name or not attribute:
+        raise ConfigurationError(f"{_start(wanted)} is given as {reference!r}; write it as package.module:name.")
+    target = _import(module_name, reference, wanted)
+    for part in attribute.split("."):
+        try:
+            target = getattr(target, part)
+        except AttributeError as error:
+            raise ConfigurationError(
+                f"{_start(wanted)} {reference} cannot be found: {module_name} has no {part!r}; correct the name after the colon."
+            ) from error
+    return target
+
+
+def _import(module_name: str, reference: str, wanted: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if module_name == missing or module_name.startswith(missing + "."):
+            hidden = _hidden_behind_us(module_name)
+            advice = hidden or "correct the reference, or put the module beside feeds.yaml"
+            raise ConfigurationError(
+                f"{_start(wanted)} {reference} cannot be imported: there is no module {missing!r}; {advice}."
+            ) from error
+        raise ConfigurationError(
+            f"{_start(wanted)} {reference} cannot be imported: it needs the module {missing!r}, which is not installed here."
+        ) from error
+    except Exception as error:
+        # Whatever the user's module raises while it is imported, the reader needs its place, not our stack.
+        raise ConfigurationError(
+            f"{_start(wanted)} {reference} failed while it was imported ({type(error).__name__} in {place_of(error)}); "
+            f"run `python -c 'import {module_name}'` to see the whole error."
+        ) from error
+
+
+def _start(wanted: str) -> str:
+    return wanted[0].upper() + wanted[1:]
+
+
+def _hidden_behind_us(module_name: str) -> str | None:
+    """A user's own `flows.something` cannot be seen while ours is imported under the same name."""
+    room = module_name.partition(".")[0]
+    if room not in OUR_ROOMS:
+        return None
+    return f"the name {room!r} belongs to restock and hides a package of yours with that name, so rename yours"
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where an error was raised, or where a file could not be parsed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    trace = error.__traceback__
+    if trace is None:
+        return "an unknown place"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}"
+
+
+def add_to_import_path(folder: str) -> None:
+    """Let modules in `folder` be imported, after everything that is already importable."""
+    if folder not in sys.path:
+        sys.path.append(folder)

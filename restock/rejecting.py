@@ -1,0 +1,64 @@
+"""How a transform sets rows aside: `restock.reject(frame, mask, code, column)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class RejectedRows:
+    """Rows that a transform set aside: their positions, the reason, and the values that were at fault."""
+
+    rows: list[int]
+    code: str
+    column: str | None
+    values: list[Any]
+
+
+_collected: ContextVar[list[RejectedRows] | None] = ContextVar("restock_rejected_rows", default=None)
+
+
+def reject(frame: pd.DataFrame, mask: Any, code: str, column: str | None = None) -> pd.DataFrame:
+    """Set rows of a frame aside with a reason, and go on with the others.
+
+    Args:
+        frame: the frame the transform was given, or what it made of it; the index is the rows' position.
+        mask: true for each row to reject; as long as the frame, missing counts as false.
+        code: a short stable reason, such as `price_too_low`.
+        column: the attribute at fault, if it is one.
+
+    Returns:
+        The rows that stay. Outside a run (in a test of the transform) the others are only left out.
+    """
+    at_fault = _as_booleans(frame, mask)
+    gone = frame[at_fault]
+    collected = _collected.get()
+    if collected is not None and len(gone):
+        values = gone[column].tolist() if column is not None and column in gone else [None] * len(gone)
+        collected.append(RejectedRows(gone.index.tolist(), code, column, values))
+    return frame[~at_fault]
+
+
+@contextmanager
+def collecting_rejects() -> Iterator[list[RejectedRows]]:
+    """Collect what transforms reject while the context lasts."""
+    rows: list[RejectedRows] = []
+    token = _collected.set(rows)
+    try:
+        yield rows
+    finally:
+        _collected.reset(token)
+
+
+def _as_booleans(frame: pd.DataFrame, mask: Any) -> Any:
+    import pandas as pd
+
+    series = mask if isinstance(mask, pd.Series) else pd.Series(mask, index=frame.index)
+    return series.reindex(frame.index).astype("boolean").fillna(False).astype(bool)

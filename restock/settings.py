@@ -1,0 +1,57 @@
+"""Where restock finds things: the feeds file, the spool and the folders that sources may come from.
+
+Read from the environment. The database address is not among them: it belongs to the user's Flask app.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from restock.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The places of one installation, all absolute."""
+
+    feeds_file: Path
+    spool: Path
+    source_roots: tuple[Path, ...]
+    lease_seconds: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of feeds.yaml: relative paths in it start here, and the user's modules are found here."""
+        return self.feeds_file.parent
+
+
+def read_settings(environment: dict[str, str] | None = None) -> Settings:
+    """Read `RESTOCK_FEEDS`, `RESTOCK_SPOOL`, `RESTOCK_SOURCE_ROOTS` and `RESTOCK_LEASE_SECONDS`.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+    values = dict(os.environ) if environment is None else environment
+    feeds_file = Path(values.get("RESTOCK_FEEDS") or "feeds.yaml").expanduser().absolute()
+    spool = values.get("RESTOCK_SPOOL")
+    roots = [part.strip() for part in values.get("RESTOCK_SOURCE_ROOTS", "").split(",") if part.strip()]
+    return Settings(
+        feeds_file=feeds_file,
+        spool=Path(spool).expanduser().absolute() if spool else feeds_file.parent / ".restock" / "spool",
+        source_roots=tuple(Path(root).expanduser().absolute() for root in roots) or (feeds_file.parent,),
+        lease_seconds=_seconds("RESTOCK_LEASE_SECONDS", values.get("RESTOCK_LEASE_SECONDS")),
+    )
+
+
+def _seconds(name: str, text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 86_400:
+        raise ConfigurationError(f"{name} is {text!r}; give a number of seconds from 1 to 86400.")
+    return seconds
