@@ -31,7 +31,8 @@ def resolve(reference: str, wanted: str) -> Any:
             target = getattr(target, part)
         except AttributeError as error:
             raise ConfigurationError(
-                f"{_start(wanted)} {reference} cannot be found: {module_name} has no {part!r}; correct the name after the colon."
+                f"{_start(wanted)} {reference} cannot be found: {module_name} has no {part!r}; "
+                "correct the name after the colon."
             ) from error
     return target
 
@@ -48,7 +49,8 @@ def _import(module_name: str, reference: str, wanted: str) -> Any:
                 f"{_start(wanted)} {reference} cannot be imported: there is no module {missing!r}; {advice}."
             ) from error
         raise ConfigurationError(
-            f"{_start(wanted)} {reference} cannot be imported: it needs the module {missing!r}, which is not installed here."
+            f"{_start(wanted)} {reference} cannot be imported: it needs the module {missing!r}, "
+            "which is not installed here."
         ) from error
     except Exception as error:
         # Whatever the user's module raises while it is imported, the reader needs its place, not our stack.
