@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from restock.errors import ConfigurationError
 from restock.limits import Limit
+from restock.paths import shown
 
 
 def _as_list(value: Any) -> Any:
@@ -175,19 +176,19 @@ def read_feeds(path: Path) -> dict[str, Feed]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"There is no {path.name} in {path.parent}; create it, or name another one in RESTOCK_FEEDS."
+            f"There is no feeds file {shown(path)}; create it, or name another one in RESTOCK_FEEDS."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"{path} cannot be read: {reason}.") from error
+        raise ConfigurationError(f"{shown(path)} cannot be read: {reason}.") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML{_yaml_place(error)}; correct it there.") from error
+        raise ConfigurationError(f"{shown(path)} is not valid YAML{_yaml_place(error)}; correct it there.") from error
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} holds no feeds; begin it with `feeds:` and one entry per feed.")
+        raise ConfigurationError(f"{shown(path)} holds no feeds; begin it with `feeds:` and one entry per feed.")
     try:
         entries = _FeedsFile.model_validate(content).feeds
     except ValidationError as error:
-        raise ConfigurationError(_first_fault(error, str(path), _FeedsFile)) from error
+        raise ConfigurationError(_first_fault(error, shown(path), _FeedsFile)) from error
     return {name: _read_feed(name, entry, path) for name, entry in entries.items()}
 
 
@@ -201,14 +202,14 @@ def find_feed(feeds: dict[str, Feed], name: str, path: Path) -> Feed:
         return feeds[name]
     near = difflib.get_close_matches(name, feeds, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(feeds) or 'none'}."
-    raise ConfigurationError(f"There is no feed {name!r} in {path}; {hint}")
+    raise ConfigurationError(f"There is no feed {name!r} in {shown(path)}; {hint}")
 
 
 def _read_feed(name: str, entry: dict[str, Any], path: Path) -> Feed:
     try:
         return Feed.model_validate({**entry, "name": name})
     except ValidationError as error:
-        raise ConfigurationError(_first_fault(error, f"{path}, feed {name!r}", Feed)) from error
+        raise ConfigurationError(_first_fault(error, f"{shown(path)}, feed {name!r}", Feed)) from error
 
 
 def _yaml_place(error: yaml.YAMLError) -> str:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from restock.errors import ConfigurationError
+from restock.paths import shown
 
 OUR_ROOMS = ("restock", "sources", "transforms", "sinks", "flows")
 
@@ -75,13 +76,13 @@ def _hidden_behind_us(module_name: str) -> str | None:
 def place_of(error: BaseException) -> str:
     """File and line where an error was raised, or where a file could not be parsed."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
+        return f"{shown(error.filename)}, line {error.lineno}"
     trace = error.__traceback__
     if trace is None:
         return "an unknown place"
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}"
+    return f"{shown(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
 
 
 def add_to_import_path(folder: str) -> None:

@@ -1,0 +1,130 @@
+"""The user's Flask app and its database: the only place with app contexts and transactions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session, sessionmaker
+
+from restock.errors import ConfigurationError
+from restock.references import place_of, resolve
+
+
+class CommitUnknown(Exception):
+    """COMMIT raised, so nobody here knows whether it happened: only the ledger does. `__cause__` is the error."""
+
+
+class AppDatabase:
+    """One bind of one Flask app: the database that holds a model, and the ledger beside it."""
+
+    def __init__(self, app: Flask, model: type[Any], app_reference: str) -> None:
+        self.app = app
+        self.model = model
+        self.app_reference = app_reference
+        self._sessions: sessionmaker[Session] = app.extensions["sqlalchemy"].session.session_factory
+        with app.app_context(), self._sessions() as session:
+            engine = session.get_bind(mapper=model)
+        assert isinstance(engine, sa.Engine)
+        self.engine = engine
+
+    @property
+    def dialect(self) -> str:
+        """sqlite, postgresql, mysql or mariadb."""
+        return self.engine.dialect.name
+
+    @property
+    def address(self) -> str:
+        """Where the database is, without user name, password or options."""
+        url = self.engine.url
+        host = f"{url.host}:{url.port}" if url.host and url.port else url.host or ""
+        return f"{url.get_backend_name()}://{host}/{url.database or ''}"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction in a fresh app context and session, committed at the end of the block.
+
+        Raises:
+            CommitUnknown: COMMIT itself raised. After any other error nothing of the block is kept.
+        """
+        with self.app.app_context(), self._sessions() as session:
+            committing = False
+            try:
+                yield session
+                committing = True
+                session.commit()
+            except BaseException as error:
+                _roll_back(session)
+                if committing and isinstance(error, Exception):
+                    raise CommitUnknown from error
+                raise
+
+    def connection(self, session: Session) -> sa.Connection:
+        """The connection of the session's transaction on the model's bind: what the ledger writes through."""
+        return session.connection(bind_arguments={"mapper": sa.inspect(self.model)})
+
+
+def _roll_back(session: Session) -> None:
+    """End the transaction for certain: a COMMIT that failed on SQLite leaves its connection inside the transaction."""
+    try:
+        session.rollback()
+    except Exception:
+        session.invalidate()
+        raise
+
+
+def open_database(app_reference: str, model_reference: str, feed: str) -> AppDatabase:
+    """The database of a feed's app and model, made once per process.
+
+    Raises:
+        ConfigurationError: the app or the model cannot be imported or used.
+    """
+    return _open_database(app_reference, model_reference, feed, os.getpid())
+
+
+@cache
+def _open_database(app_reference: str, model_reference: str, feed: str, _process: int) -> AppDatabase:
+    app = _open_app(app_reference, _process)
+    model = resolve(model_reference, f"the model of feed {feed}")
+    if not isinstance(model, type) or sa.inspect(model, raiseerr=False) is None:
+        raise ConfigurationError(
+            f"The model of feed {feed}, {model_reference}, is not a mapped SQLAlchemy class; name one of the app's models."
+        )
+    try:
+        return AppDatabase(app, model, app_reference)
+    except sa.exc.SQLAlchemyError as error:
+        raise ConfigurationError(
+            f"The model {model_reference} of feed {feed} does not belong to the app {app_reference}: its database has "
+            f"no bind for it ({type(error).__name__}); name the app that defines the model."
+        ) from error
+
+
+@cache
+def _open_app(reference: str, _process: int) -> Flask:
+    found = resolve(reference, "the app")
+    app = found
+    if not isinstance(found, Flask):
+        if not callable(found):
+            raise ConfigurationError(
+                f"The app {reference} is neither a Flask app nor a function that makes one; name one of these."
+            )
+        try:
+            app = found()
+        except Exception as error:
+            # Whatever the user's factory raises, the reader needs its place, not our stack.
+            raise ConfigurationError(
+                f"The app {reference} failed while it was made ({type(error).__name__} in {place_of(error)}); "
+                "make it start on its own first."
+            ) from error
+    if not isinstance(app, Flask):
+        raise ConfigurationError(
+            f"The app {reference} gave a {type(app).__name__} in place of a Flask app; correct it."
+        )
+    if "sqlalchemy" not in app.extensions:
+        raise ConfigurationError(f"The app {reference} does not use Flask-SQLAlchemy; call db.init_app(app) in it.")
+    return app

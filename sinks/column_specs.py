@@ -1,0 +1,104 @@
+"""What one column demands of its values: the column's type in the words of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from restock.contract import FieldSpec, Kind
+
+# SQLite keeps a Numeric as a float: that many digits come back as they went in, and no more.
+EXACT_DIGITS_OF_A_FLOAT = 15
+# What SQLAlchemy reads back from SQLite where the model names no scale.
+SCALE_WITHOUT_A_SCALE = 10
+
+_KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
+    (sa.Enum, Kind.ENUM),
+    (sa.Boolean, Kind.BOOLEAN),
+    (sa.Integer, Kind.INTEGER),
+    (sa.Float, Kind.FLOAT),
+    (sa.Numeric, Kind.DECIMAL),
+    (sa.String, Kind.TEXT),
+    (sa.DateTime, Kind.DATETIME),
+    (sa.Date, Kind.DATE),
+    (sa.Time, Kind.TIME),
+    (sa.Interval, Kind.INTERVAL),
+    (sa.Uuid, Kind.UUID),
+    (sa.JSON, Kind.JSON),
+    (sa.LargeBinary, Kind.BINARY),
+)
+
+
+def field_spec(
+    name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: bool, nullable: bool | None = None
+) -> FieldSpec:
+    """The demands of one column; `nullable` overrides what the column itself says."""
+    kind = _kind_of(column.type)
+    limits: dict[str, Any] = {}
+    own = _stored_type(column.type, dialect)
+    if kind is Kind.TEXT or kind is Kind.BINARY:
+        limits["length"] = getattr(own, "length", None)
+    if kind is Kind.INTEGER:
+        limits["minimum"], limits["maximum"] = _integer_range(own, dialect.name)
+    if kind is Kind.DECIMAL:
+        limits["precision"], limits["scale"] = _digits(own, dialect.name)
+    if kind in (Kind.DATETIME, Kind.TIME):
+        limits["fraction"] = _fraction(own, dialect.name)
+    if kind is Kind.DATETIME:
+        # SQLite and MySQL drop the zone of what they are sent.
+        limits["timezone"] = bool(getattr(own, "timezone", False)) and dialect.name == "postgresql"
+    if kind is Kind.ENUM:
+        limits["choices"] = tuple(getattr(own, "enums", ()))
+    return FieldSpec(
+        name=name,
+        kind=kind,
+        nullable=bool(column.nullable) if nullable is None else nullable,
+        is_key=is_key,
+        allows_nul=dialect.name != "postgresql",
+        **limits,
+    )
+
+
+def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """The type behind a decorator, and the variant of it that this database uses."""
+    if isinstance(type_, sa.types.TypeDecorator):
+        return type_.load_dialect_impl(dialect)
+    return type_._variant_mapping.get(dialect.name, type_)
+
+
+def _kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
+    if isinstance(type_, sa.types.TypeDecorator):
+        type_ = type_.impl_instance
+    if isinstance(type_, sa.Numeric) and not type_.asdecimal:
+        return Kind.FLOAT
+    for family, kind in _KINDS:
+        if isinstance(type_, family):
+            return kind
+    return Kind.OTHER
+
+
+def _integer_range(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int, int]:
+    if dialect == "sqlite":
+        return -(2**63), 2**63 - 1  # every SQLite integer has 64 bits, whatever the model calls it
+    bits = 16 if isinstance(type_, sa.SmallInteger) else 64 if isinstance(type_, sa.BigInteger) else 32
+    if getattr(type_, "unsigned", False):
+        return 0, 2**bits - 1
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def _digits(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int | None, int | None]:
+    precision, scale = getattr(type_, "precision", None), getattr(type_, "scale", None)
+    if dialect == "sqlite":
+        precision = min(precision or EXACT_DIGITS_OF_A_FLOAT, EXACT_DIGITS_OF_A_FLOAT)
+        return precision, scale if scale is not None else SCALE_WITHOUT_A_SCALE
+    if dialect in ("mysql", "mariadb"):
+        return precision or 10, scale or 0
+    return precision, (scale or 0) if precision is not None else scale
+
+
+def _fraction(type_: sa.types.TypeEngine[Any], dialect: str) -> int:
+    if dialect in ("mysql", "mariadb"):
+        return int(getattr(type_, "fsp", None) or 0)
+    precision = getattr(type_, "precision", None)
+    return 6 if precision is None else int(precision)

@@ -1,0 +1,44 @@
+"""Rows that only the database could refuse, as rejects like any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from restock.chunks import LINE, SPOOL_COLUMNS, Chunk, Reject
+from restock.feeds import Feed
+from sinks.presence import RowFault
+
+
+def as_rejects(chunk: Chunk, feed: Feed, faults: list[RowFault]) -> list[Reject]:
+    """One reject per fault, with the row as its source wrote it."""
+    return [_as_reject(chunk, feed, fault) for fault in faults]
+
+
+def _as_reject(chunk: Chunk, feed: Feed, fault: RowFault) -> Reject:
+    raw = chunk.raw.loc[fault.row]
+    original = {str(name): _as_text(raw[name]) for name in chunk.raw.columns if name not in SPOOL_COLUMNS}
+    line = raw[LINE]
+    column = fault.fault.column
+    source_column = _source_column(feed, column)
+    return Reject(
+        row=int(fault.row),
+        line=None if _is_missing(line) else int(line),
+        code=fault.fault.code,
+        column=column,
+        value=original.get(source_column) if source_column is not None else None,
+        original=original,
+    )
+
+
+def _source_column(feed: Feed, attribute: str | None) -> str | None:
+    if attribute is None:
+        return None
+    return attribute if feed.columns is None else feed.columns.get(attribute)
+
+
+def _as_text(value: Any) -> str | None:
+    return None if _is_missing(value) else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value or str(value) == "<NA>"

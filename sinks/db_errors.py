@@ -1,0 +1,163 @@
+"""Driver error -> what it means for us, by SQLSTATE or error number and never by class alone.
+
+The classes of driver errors mislead: a wrong password and a full disk are both `OperationalError` in psycopg.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+
+class Trouble(Enum):
+    """What kind of trouble an error is, and so who can help."""
+
+    TRANSIENT = "a conflict with another transaction"
+    CONNECTION = "a lost or refused connection"
+    RESOURCE = "no space or memory left in the database"
+    READ_ONLY = "a database that does not accept writes"
+    DATA = "a row that the database refuses"
+    FATAL = "a database that is not as the app expects it"
+
+
+@dataclass(frozen=True)
+class DataFault:
+    """What the database found wrong with a row: a reason code, and the column if the database named one."""
+
+    code: str
+    column: str | None = None
+
+
+_POSTGRESQL = {
+    "40001": Trouble.TRANSIENT,
+    "40P01": Trouble.TRANSIENT,
+    "55P03": Trouble.TRANSIENT,
+    "57014": Trouble.TRANSIENT,
+    "25P03": Trouble.CONNECTION,
+    "53300": Trouble.CONNECTION,
+    "53100": Trouble.RESOURCE,
+    "53200": Trouble.RESOURCE,
+    "25006": Trouble.READ_ONLY,
+    "21000": Trouble.DATA,
+    "54000": Trouble.DATA,
+}
+_POSTGRESQL_CLASSES = {"08": Trouble.CONNECTION, "57": Trouble.CONNECTION, "22": Trouble.DATA, "23": Trouble.DATA}
+_MYSQL = {
+    **dict.fromkeys((1213, 1205, 3572), Trouble.TRANSIENT),
+    **dict.fromkeys(
+        (2002, 2003, 2006, 2013, 2014, 2055, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 4031), Trouble.CONNECTION
+    ),
+    **dict.fromkeys((1021, 1114, 1037, 1041), Trouble.RESOURCE),
+    **dict.fromkeys((1290, 1836), Trouble.READ_ONLY),
+    **dict.fromkeys((1048, 1062, 1118, 1264, 1292, 1366, 1406, 1451, 1452, 3819, 4025, 1364, 1265), Trouble.DATA),
+}
+_SQLITE = {
+    "BUSY": Trouble.TRANSIENT,
+    "LOCKED": Trouble.TRANSIENT,
+    "FULL": Trouble.RESOURCE,
+    "IOERR": Trouble.RESOURCE,
+    "NOMEM": Trouble.RESOURCE,
+    "READONLY": Trouble.READ_ONLY,
+    "CONSTRAINT": Trouble.DATA,
+    "MISMATCH": Trouble.DATA,
+    "TOOBIG": Trouble.DATA,
+}
+_VALUE_ERRORS = (OverflowError, UnicodeEncodeError, ValueError, TypeError, LookupError)
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """Say what an error raised by SQLAlchemy or a driver means. An unknown code is FATAL, never DATA."""
+    if isinstance(error, StaleDataError):
+        # A row that was present when it was compared has gone since: the transaction decides again.
+        return Trouble.TRANSIENT
+    if isinstance(error, PoolTimeout):
+        return Trouble.CONNECTION
+    if isinstance(error, DBAPIError):
+        return _driver_trouble(error)
+    cause = error.orig if isinstance(error, StatementError) else error
+    # A value the driver or a column type could not even send.
+    return Trouble.DATA if isinstance(cause, _VALUE_ERRORS) else Trouble.FATAL
+
+
+def _driver_trouble(error: DBAPIError) -> Trouble:
+    cause = error.orig
+    name = getattr(cause, "sqlite_errorname", None)
+    if name is not None:
+        return _SQLITE.get(name.removeprefix("SQLITE_").partition("_")[0], Trouble.FATAL)
+    number = _mysql_number(cause)
+    if number is not None:
+        return _MYSQL.get(number, Trouble.CONNECTION if error.connection_invalidated else Trouble.FATAL)
+    state = getattr(cause, "sqlstate", None)
+    if state is not None:
+        return _POSTGRESQL.get(state) or _POSTGRESQL_CLASSES.get(state[:2], Trouble.FATAL)
+    if isinstance(cause, _VALUE_ERRORS) or type(cause).__name__ in ("ProgrammingError", "DataError"):
+        return Trouble.DATA  # refused by the driver itself, before the server saw it
+    # psycopg gives no state to a connection that was refused or cut (measured with 3.3.9).
+    return Trouble.CONNECTION if type(cause).__name__ in ("OperationalError", "InterfaceError") else Trouble.FATAL
+
+
+def _mysql_number(cause: BaseException | None) -> int | None:
+    arguments = getattr(cause, "args", ())
+    is_mysql = cause is not None and "mysql" in type(cause).__module__.lower()
+    return arguments[0] if is_mysql and arguments and isinstance(arguments[0], int) else None
+
+
+def data_fault(error: BaseException) -> DataFault:
+    """Name what the database refused: which constraint, or which kind of value; never the value itself."""
+    cause = getattr(error, "orig", None) or error
+    text = str(cause.args[-1]) if getattr(cause, "args", None) else ""
+    if hasattr(cause, "diag"):
+        return _postgresql_fault(cause)
+    if hasattr(cause, "sqlite_errorname"):
+        return _sqlite_fault(cause.sqlite_errorname, text)
+    number = _mysql_number(cause)
+    if number is not None:
+        return _mysql_fault(number, text)
+    return DataFault("refused")
+
+
+def _postgresql_fault(cause: BaseException) -> DataFault:
+    state = getattr(cause, "sqlstate", None) or ""
+    diagnosis = getattr(cause, "diag", None)
+    constraint = getattr(diagnosis, "constraint_name", None)
+    column = getattr(diagnosis, "column_name", None)
+    kind = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23P01": "exclusion"}.get(state)
+    if kind is not None:
+        return DataFault(f"{kind}:{constraint}", column)
+    code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(state, f"refused:{state}")
+    return DataFault(code, column)
+
+
+def _sqlite_fault(name: str, text: str) -> DataFault:
+    detail = text.partition(": ")[2]
+    if name.endswith(("_UNIQUE", "_PRIMARYKEY", "_ROWID")):
+        columns = [part.strip().rpartition(".")[2] for part in detail.split(",")]
+        return DataFault(f"unique:{','.join(columns)}", columns[0] if len(columns) == 1 else None)
+    if name.endswith("_NOTNULL"):
+        return DataFault("null", detail.rpartition(".")[2] or None)
+    if name.endswith("_CHECK"):
+        # An unnamed check is reported as its whole expression, which belongs to the schema and not to the row.
+        return DataFault(f"check:{detail}"[:100])
+    if name.endswith(("_FOREIGNKEY", "_TRIGGER")):
+        return DataFault("foreign_key" if name.endswith("_FOREIGNKEY") else "trigger")
+    return DataFault(f"refused:{name.removeprefix('SQLITE_')}")
+
+
+def _mysql_fault(number: int, text: str) -> DataFault:
+    if number == 1062:
+        key = re.search(r"for key '([^']*)'$", text)
+        return DataFault(f"unique:{key.group(1).rpartition('.')[2]}" if key else "unique")
+    if number in (1451, 1452):
+        name = re.search(r"CONSTRAINT `([^`]*)`", text)
+        return DataFault(f"foreign_key:{name.group(1)}" if name else "foreign_key")
+    if number in (3819, 4025):
+        name = re.search(r"(?:CONSTRAINT|Check constraint) [`']([^`']*)[`']", text, re.IGNORECASE)
+        return DataFault(f"check:{name.group(1).rpartition('.')[2]}" if name else "check")
+    code = {1048: "null", 1364: "null", 1406: "too_long", 1264: "out_of_range"}.get(number, f"refused:{number}")
+    column = re.search(r"(?:[Cc]olumn|Field) '([^']*)'", text) if number in (1048, 1364, 1406, 1264) else None
+    return DataFault(code, column.group(1) if column else None)

@@ -1,0 +1,143 @@
+"""The write path: one chunk, one transaction, into one mapped model of the user's Flask app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from restock.chunks import Chunk, ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, LeaseLost, RestockError
+from restock.feeds import Feed
+from restock.records import Record, to_records
+from restock.references import place_of
+from sinks.app_database import AppDatabase, open_database
+from sinks.database_rejects import as_rejects
+from sinks.isolation import Writer, write_isolated
+from sinks.lease import usual_lease_seconds
+from sinks.ledger import AlreadyLoaded, Ledger
+from sinks.mappings_writer import MappingsWriter
+from sinks.presence import Changes, compare
+from sinks.reject_limits import check_limits
+from sinks.retries import DataTrouble, describe, with_retries
+from sinks.target import Target, read_target
+
+# Writes changes in a session's transaction and returns those that the database took.
+Write = Callable[[Session, Changes], Changes]
+
+
+@dataclass(frozen=True)
+class FlaskSink:
+    """Loads chunks into one mapped model of the user's Flask app."""
+
+    feed: Feed
+    database: AppDatabase
+    target: Target
+    ledger: Ledger
+    writer: Writer
+
+    def load(self, chunk: Chunk) -> WriteCounts:
+        """Commit the chunk's rows, its rejects and its ledger entry together, or none of them.
+
+        Raises:
+            ChunkFailed: the chunk cannot be loaded as it is.
+            RunHeld: it has one reject too many.
+            SinkUnavailable: the database could not be used.
+            LeaseLost: another run owns the target now.
+            AlreadyLoaded: somebody else has loaded the chunk.
+        """
+        rows = list(zip(chunk.frame.index.tolist(), to_records(chunk.frame), strict=True))
+        doing = f"loading {chunk.ref}"
+
+        def settled() -> WriteCounts | None:
+            return self.ledger.counts_if_loaded(chunk.ref)
+
+        try:
+            return with_retries(lambda: self._commit(chunk, rows, self._write_whole), doing, settled)
+        except DataTrouble:
+            # Nothing of that transaction is left; a new one finds the guilty rows and loads the others.
+            return self._load_isolated(chunk, rows, doing, settled)
+
+    def _commit(self, chunk: Chunk, rows: list[tuple[int, Record]], write: Write) -> WriteCounts:
+        with self.database.transaction() as session:
+            connection = self.database.connection(session)
+            # Compared before anything is locked: a row found equal is left alone and needs no lock.
+            loaded_before = self.ledger.loaded_before(connection, chunk.ref)
+            changes = compare(connection, self.target, self.feed.mode, rows, loaded_before)
+            self.ledger.fence(connection, chunk.ref)
+            written = write(session, changes)
+            rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
+            counts = _counts(chunk, written, len(rejects))
+            check_limits(connection, self.feed, chunk.ref, counts)
+            self.ledger.loaded(connection, chunk.ref, counts, rejects)
+        return counts
+
+    def _load_isolated(
+        self, chunk: Chunk, rows: list[tuple[int, Record]], doing: str, settled: Callable[[], WriteCounts | None]
+    ) -> WriteCounts:
+        try:
+            return with_retries(lambda: self._commit(chunk, rows, self._write_isolated), doing, settled)
+        except DataTrouble as error:
+            raise ChunkFailed(
+                f"The database refused the commit of {chunk.ref} as a whole ({describe(error.__cause__ or error)}), "
+                "perhaps for a deferred constraint; mend its rows or the constraint, then reprocess it."
+            ) from error
+
+    def _write_whole(self, session: Session, changes: Changes) -> Changes:
+        self.writer.write(session, self.target, changes)
+        return changes
+
+    def _write_isolated(self, session: Session, changes: Changes) -> Changes:
+        return changes.without(write_isolated(session, self.writer, self.target, changes))
+
+    @contextmanager
+    def attempt(self, ref: ChunkRef) -> Iterator[None]:
+        """One attempt at a chunk: counted before it is made, and marked in the ledger if it ends in failure.
+
+        Raises:
+            AlreadyLoaded: there is nothing to do.
+            ChunkFailed: also for an error nobody foresaw: it names the place, and the run goes on.
+        """
+        self.ledger.begin_attempt(ref)
+        try:
+            yield
+        except (AlreadyLoaded, LeaseLost):
+            raise
+        except ChunkFailed as error:
+            self.ledger.failed(ref, str(error))
+            raise
+        except RestockError:
+            # If even this cannot be written, the chunk stays `loading`, which is outstanding as well.
+            with suppress(RestockError):
+                self.ledger.put_back(ref)
+            raise
+        except Exception as error:
+            failure = ChunkFailed(f"The {ref} met an unexpected {type(error).__name__} in {place_of(error)}.")
+            self.ledger.failed(ref, str(failure))
+            raise failure from error
+
+
+def _counts(chunk: Chunk, written: Changes, rejected: int) -> WriteCounts:
+    return WriteCounts(
+        inserted=len(written.inserts),
+        updated=len(written.updates),
+        unchanged=written.unchanged,
+        superseded=chunk.superseded,
+        stale=written.stale,
+        rejected=rejected,
+        skipped=chunk.skipped + written.skipped,
+    )
+
+
+def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
+    """The sink of a feed, with everything about its model checked.
+
+    Raises:
+        ConfigurationError: the app, the model or the feed's rules about it cannot be used.
+    """
+    database = open_database(feed.app, feed.model, feed.name)
+    target = read_target(database, feed)
+    ledger = Ledger(database, target.name, lease_seconds or usual_lease_seconds(database))
+    return FlaskSink(feed, database, target, ledger, MappingsWriter())

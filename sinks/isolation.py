@@ -1,0 +1,72 @@
+"""Finds the guilty rows of a chunk that the database refused, so that the others can be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from restock.records import Record
+from sinks.db_errors import DataFault, Trouble, data_fault, trouble_of
+from sinks.presence import Changes, RowFault
+from sinks.target import Target
+
+# A row, and whether it is to be inserted (else updated).
+Write = tuple[bool, int, Record]
+
+# What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
+_CURABLE = ("foreign_key", "unique")
+
+
+class Writer(Protocol):
+    """Writes changes in the session's transaction; raises what the database raises."""
+
+    def write(self, session: Session, target: Target, changes: Changes) -> None: ...
+
+
+def write_isolated(session: Session, writer: Writer, target: Target, changes: Changes) -> list[RowFault]:
+    """Write all changes but those the database refuses, by halving under savepoints.
+
+    Returns:
+        The rows that were refused. A row refused for a foreign key or a unique value is tried again after the others,
+        so that the order of the rows in a chunk does not decide.
+
+    Raises:
+        SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
+    """
+    writes: list[Write] = [(True, *each) for each in changes.inserts] + [(False, *each) for each in changes.updates]
+    refused = _halve(session, writer, target, writes)
+    while True:
+        again = [(write, fault) for write, fault in refused if fault.code.startswith(_CURABLE)]
+        still = [each for write, _ in again for each in _halve(session, writer, target, [write])]
+        final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
+        if len(still) == len(again) or not still:
+            return [RowFault(write[1], fault) for write, fault in final + still]
+        refused = final + still
+
+
+def _halve(session: Session, writer: Writer, target: Target, writes: Sequence[Write]) -> list[tuple[Write, DataFault]]:
+    if not writes:
+        return []
+    try:
+        with session.begin_nested():
+            writer.write(session, target, _as_changes(writes))
+    except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+        if trouble_of(error) is not Trouble.DATA:
+            raise
+        if len(writes) == 1:
+            return [(writes[0], data_fault(error))]
+    else:
+        return []
+    middle = len(writes) // 2
+    first = _halve(session, writer, target, writes[:middle])
+    return first + _halve(session, writer, target, writes[middle:])
+
+
+def _as_changes(writes: Sequence[Write]) -> Changes:
+    changes = Changes()
+    for is_insert, position, record in writes:
+        (changes.inserts if is_insert else changes.updates).append((position, record))
+    return changes

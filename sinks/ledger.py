@@ -1,0 +1,296 @@
+"""The ledger's verbs: what is written about runs, chunks and rejects, and in whose transaction.
+
+A verb that takes a connection writes in the caller's transaction; the others open one of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from restock.chunks import ChunkRef, Reject, WriteCounts
+from restock.errors import ChunkFailed, ConfigurationError
+from sinks.app_database import AppDatabase
+from sinks.lease import Lease, renew
+from sinks.ledger_tables import chunks, database_time, metadata, rejects, runs
+from sinks.retries import describe, with_retries
+
+# A chunk that was found `loading` so many times has ended as many processes.
+DEADLY_ATTEMPTS = 3
+
+OUTSTANDING = ("planned", "loading", "failed")
+COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What the ledger is told of a run when its source is admitted."""
+
+    run_id: str
+    feed: str
+    kind: str
+    generation: int
+    fingerprint: str
+    code_digest: str
+    source: str
+    ignored_columns: list[str]
+
+
+@dataclass(frozen=True)
+class PlannedChunk:
+    """A chunk as the ledger is told of it."""
+
+    number: int
+    spool_file: str
+    first_row: int
+    rows: int
+
+
+class AlreadyLoaded(Exception):
+    """The chunk has been loaded, by whomever: there is nothing left to do for it. `counts` says what became of it."""
+
+    def __init__(self, counts: WriteCounts) -> None:
+        super().__init__(counts)
+        self.counts = counts
+
+
+class Ledger:
+    """The book of one target."""
+
+    def __init__(self, database: AppDatabase, target: str, lease_seconds: float) -> None:
+        self.database = database
+        self.target = target
+        self.lease_seconds = lease_seconds
+
+    def lease_of(self, ref: ChunkRef) -> Lease:
+        """The lease under which a chunk was handed out."""
+        return Lease(self.target, ref.token, self.lease_seconds)
+
+    def create(self) -> None:
+        """Create the ledger's tables where they are missing.
+
+        Raises:
+            ConfigurationError: the database user may not create them.
+        """
+
+        def missing() -> bool:
+            with self.database.engine.connect() as connection:
+                there = set(sa.inspect(connection).get_table_names())
+            return not set(metadata.tables) <= there
+
+        if not with_retries(missing, f"looking for the ledger in {self.database.address}"):
+            return
+        try:
+            with self.database.engine.begin() as connection:
+                metadata.create_all(connection)
+        except SQLAlchemyError as error:
+            # Another first run may have created them in the same moment.
+            if with_retries(missing, "looking for the ledger"):
+                raise ConfigurationError(
+                    f"The ledger tables ({', '.join(metadata.tables)}) cannot be created in {self.database.address} "
+                    f"({describe(error)}); let a database user who may create tables run `restock init` once."
+                ) from error
+
+    def admit(self, lease: Lease, run: Admission, planned: Sequence[PlannedChunk], supersedes: bool) -> None:
+        """Enter a run with all its chunks. With `supersedes`, outstanding chunks of the feed's older runs end here."""
+
+        def enter() -> bool:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                renew(connection, lease, run.run_id)
+                values = {**asdict(run), "ignored_columns": json.dumps(run.ignored_columns)}
+                read = sum(chunk.rows for chunk in planned)
+                connection.execute(
+                    sa.insert(runs).values(
+                        **values, target=self.target, status="running", read_rows=read, started_at=database_time()
+                    )
+                )
+                connection.execute(sa.insert(chunks), [_chunk_values(run.run_id, chunk) for chunk in planned])
+                if supersedes:
+                    _supersede_older(connection, run)
+            return True
+
+        def entered() -> bool | None:
+            with self.database.engine.connect() as connection:
+                found = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.run_id)).first()
+            return True if found else None
+
+        with_retries(enter, f"admitting run {run.run_id}", settled=entered)
+
+    def begin_attempt(self, ref: ChunkRef) -> None:
+        """Count an attempt at a chunk before it is made.
+
+        Raises:
+            AlreadyLoaded: there is nothing to do.
+            ChunkFailed: the chunk was superseded or abandoned, or has ended its process too often.
+        """
+
+        def begin() -> sa.Row[tuple[str, int]]:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                renew(connection, self.lease_of(ref), ref.run_id)
+                entry = connection.execute(sa.select(chunks).where(_is(ref))).one()
+                deadly = entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
+                if entry.status in OUTSTANDING and not deadly:
+                    attempts = 1 if entry.status == "failed" else entry.attempts + 1
+                    values = {"status": "loading", "attempts": attempts, "error": None}
+                    connection.execute(sa.update(chunks).where(_is(ref)).values(values))
+                return entry
+
+        entry = with_retries(begin, f"beginning {ref}")
+        if entry.status == "loaded":
+            raise AlreadyLoaded(_counts(entry))
+        if entry.status not in OUTSTANDING:
+            raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
+        if entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS:
+            raise ChunkFailed(
+                f"The {ref} has ended its process {entry.attempts} times; look for what kills it (memory, a crash in a "
+                "parser), then reprocess it."
+            )
+
+    def fence(self, connection: sa.Connection, ref: ChunkRef) -> None:
+        """Make sure, in the transaction that is going to write rows, that this execution may, and still has to.
+
+        Raises:
+            LeaseLost: another run owns the target.
+            AlreadyLoaded: somebody else has loaded the chunk.
+        """
+        renew(connection, self.lease_of(ref), ref.run_id)
+        entry = connection.execute(sa.select(chunks).where(_is(ref)).with_for_update()).one()
+        if entry.status == "loaded":
+            raise AlreadyLoaded(_counts(entry))
+        if entry.status != "loading":
+            raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
+
+    def loaded(self, connection: sa.Connection, ref: ChunkRef, counts: WriteCounts, rejected: list[Reject]) -> None:
+        """Write the rejects of a chunk and say that it is loaded: the last statement of the data transaction."""
+        if counts.total != ref.rows:
+            raise ChunkFailed(
+                f"The counts of {ref} do not add up ({counts.total} of {ref.rows} rows are accounted for); nothing of it "
+                "was kept, please report this."
+            )
+        if rejected:
+            connection.execute(sa.insert(rejects), [_reject_values(ref, reject) for reject in rejected])
+        changed = connection.execute(
+            sa.update(chunks)
+            .where(_is(ref), chunks.c.status == "loading")
+            .values(status="loaded", loaded_at=database_time(), error=None, **asdict(counts))
+        )
+        if changed.rowcount != 1:
+            raise ChunkFailed(
+                f"The {ref} is not being loaded any more according to the ledger; nothing of it was kept."
+            )
+
+    def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
+        """What became of a chunk if it is loaded, else None: decides an error from COMMIT."""
+        with self.database.engine.connect() as connection:
+            entry = connection.execute(sa.select(chunks).where(_is(ref))).one()
+        return _counts(entry) if entry.status == "loaded" else None
+
+    def failed(self, ref: ChunkRef, reason: str) -> None:
+        """Say that a chunk cannot be loaded as it is, after its transaction was rolled back."""
+        with_retries(lambda: self._mark(ref, {"status": "failed", "error": reason}), f"marking {ref} failed")
+
+    def put_back(self, ref: ChunkRef) -> None:
+        """Say that an attempt was given up for no fault of the chunk, so that it does not count.
+
+        Tried once: a chunk left `loading` is outstanding all the same.
+        """
+        given_up = {"status": "planned", "attempts": chunks.c.attempts - 1}
+        with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=1)
+
+    def _mark(self, ref: ChunkRef, values: dict[str, object]) -> None:
+        with self.database.transaction() as session:
+            connection = self.database.connection(session)
+            renew(connection, self.lease_of(ref))
+            connection.execute(sa.update(chunks).where(_is(ref), chunks.c.status == "loading").values(values))
+
+    def loaded_before(self, connection: sa.Connection, ref: ChunkRef) -> Callable[[int], bool]:
+        """A test of whether an earlier run of the same content has loaded the row at a position.
+
+        Rows it rejected were not loaded. The ledger is asked at the first question, if one is put at all.
+        """
+
+        @cache
+        def earlier() -> tuple[list[tuple[str, int, int]], set[tuple[str, int]]]:
+            return _loaded_spans(connection, ref)
+
+        def is_loaded(position: int) -> bool:
+            spans, refused = earlier()
+            return any(start <= position < end and (run, position) not in refused for run, start, end in spans)
+
+        return is_loaded
+
+
+def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[list[tuple[str, int, int]], set[tuple[str, int]]]:
+    """Chunks of earlier runs of the same content that share positions with a chunk, and the rows they rejected."""
+    this = runs.alias("this")
+    same = sa.and_(
+        this.c.run_id == ref.run_id,
+        runs.c.feed == this.c.feed,
+        runs.c.fingerprint == this.c.fingerprint,
+        runs.c.run_id != this.c.run_id,
+        chunks.c.run_id == runs.c.run_id,
+        chunks.c.status == "loaded",
+        chunks.c.first_row < ref.first_row + ref.rows,
+        chunks.c.first_row + chunks.c.row_count > ref.first_row,
+    )
+    ends = chunks.c.first_row + chunks.c.row_count
+    spans = connection.execute(sa.select(chunks.c.run_id, chunks.c.first_row, ends).where(same)).all()
+    refused = connection.execute(
+        sa.select(rejects.c.run_id, rejects.c.position).where(
+            same,
+            rejects.c.run_id == chunks.c.run_id,
+            rejects.c.chunk == chunks.c.number,
+            rejects.c.resolved_at.is_(None),
+        )
+    ).all()
+    return [(run, start, end) for run, start, end in spans], {(run, position) for run, position in refused}
+
+
+def _chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "number": chunk.number,
+        "status": "planned",
+        "spool_file": chunk.spool_file,
+        "first_row": chunk.first_row,
+        "row_count": chunk.rows,
+    }
+
+
+def _supersede_older(connection: sa.Connection, run: Admission) -> None:
+    older = sa.select(runs.c.run_id).where(runs.c.feed == run.feed, runs.c.run_id != run.run_id)
+    affected = sa.and_(chunks.c.run_id.in_(older), chunks.c.status.in_(OUTSTANDING))
+    names = connection.execute(sa.select(chunks.c.run_id).where(affected).distinct()).scalars().all()
+    if not names:
+        return
+    connection.execute(sa.update(chunks).where(affected).values(status="superseded"))
+    overtaken = {"status": "superseded", "finished_at": database_time(), "reason": f"overtaken by run {run.run_id}"}
+    connection.execute(sa.update(runs).where(runs.c.run_id.in_(names)).values(overtaken))
+
+
+def _is(ref: ChunkRef) -> sa.ColumnElement[bool]:
+    return sa.and_(chunks.c.run_id == ref.run_id, chunks.c.number == ref.number)
+
+
+def _counts(entry: sa.Row[tuple[object, ...]]) -> WriteCounts:
+    return WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
+
+
+def _reject_values(ref: ChunkRef, reject: Reject) -> dict[str, object]:
+    return {
+        "run_id": ref.run_id,
+        "chunk": ref.number,
+        "position": reject.row,
+        "line": reject.line,
+        "code": reject.code[:200],
+        "column_name": reject.column,
+        "value": reject.value,
+        "original": json.dumps(reject.original, ensure_ascii=False),
+    }

@@ -1,0 +1,106 @@
+"""The ledger's tables, in metadata of their own: they live in the target database, beside the user's tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+metadata = sa.MetaData()
+
+_UTF8 = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
+
+# One row per run: bringing one source version into one target.
+runs = sa.Table(
+    "restock_run",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("feed", sa.String(200), nullable=False, index=True),
+    sa.Column("target", sa.String(200), nullable=False),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),  # of the source's bytes and the reader's options
+    sa.Column("code_digest", sa.String(64), nullable=False),  # of the feed's rules and the transforms' code
+    sa.Column("source", sa.String(500), nullable=False),
+    sa.Column("ignored_columns", _LONG, nullable=False),
+    sa.Column("status", sa.String(30), nullable=False),
+    sa.Column("read_rows", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.Float(53), nullable=False),  # seconds since 1970, by the database's clock
+    sa.Column("finished_at", sa.Float(53)),
+    sa.Column("reason", _LONG),  # why it is held or incomplete, for people
+    **_UTF8,
+)
+
+# One row per chunk, all of them entered together with their run.
+chunks = sa.Table(
+    "restock_chunk",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("status", sa.String(12), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # counted before the attempt, so that a crash counts
+    sa.Column("spool_file", sa.String(200), nullable=False),
+    sa.Column("first_row", sa.BigInteger, nullable=False),
+    sa.Column("row_count", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.Integer, nullable=False, default=0) for name in _COUNTERS),
+    sa.Column("loaded_at", sa.Float(53)),
+    sa.Column("error", _LONG),
+    **_UTF8,
+)
+
+# One row per rejected row. A mended one keeps its entry, with the time at which it was resolved.
+rejects = sa.Table(
+    "restock_reject",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),  # the row's number in its source
+    sa.Column("line", sa.BigInteger),
+    sa.Column("code", sa.String(200), nullable=False),
+    sa.Column("column_name", sa.String(200)),
+    sa.Column("value", _LONG),
+    sa.Column("original", _LONG, nullable=False),  # JSON: the row under the source's own column names
+    sa.Column("resolved_at", sa.Float(53)),
+    **_UTF8,
+)
+
+# One row per target: who may write it, until when, and the token that fences every commit.
+leases = sa.Table(
+    "restock_lease",
+    metadata,
+    sa.Column("target", sa.String(200), primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String(500)),  # null: nobody
+    sa.Column("run_id", sa.String(40)),
+    sa.Column("taken_at", sa.Float(53)),
+    sa.Column("expires_at", sa.Float(53), nullable=False),
+    **_UTF8,
+)
+
+
+class database_time(GenericFunction[float]):
+    """The database's clock at this moment, in seconds since 1970. No host's clock is ever compared with another's."""
+
+    type = sa.Float(53)
+    inherit_cache = True
+
+
+@compiles(database_time, "sqlite")
+def _sqlite_time(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_time, "postgresql")
+def _postgresql_time(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(database_time, "mysql")
+@compiles(database_time, "mariadb")
+def _mysql_time(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "(unix_timestamp(sysdate(6)) + 0.0)"

@@ -1,0 +1,34 @@
+"""Writes changes with the session's bulk methods: no ORM events, no cascades, one statement per set of keys."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy.orm import Session
+
+from restock.records import Record
+from sinks.presence import Changes
+from sinks.target import Target
+
+
+class MappingsWriter:
+    """`bulk_insert_mappings` for absent rows, `bulk_update_mappings` for present ones."""
+
+    def write(self, session: Session, target: Target, changes: Changes) -> None:
+        """Write inserts and updates in the session's transaction, in the order of their keys.
+
+        The same order in every transaction keeps two writers from waiting for each other.
+        """
+        by_columns: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+        for _, record in changes.inserts:
+            by_columns[tuple(record)].append(record)
+        for columns, records in by_columns.items():
+            ordered = _in_order(records, [name for name in target.key if name in columns])
+            # Without render_nulls a None would become the column's default, and cut the statement in pieces.
+            session.bulk_insert_mappings(target.mapper, ordered, render_nulls=True)
+        updates = _in_order([record for _, record in changes.updates], list(target.primary_key))
+        session.bulk_update_mappings(target.mapper, updates)
+
+
+def _in_order(records: list[Record], names: list[str]) -> list[Record]:
+    return sorted(records, key=lambda record: tuple(record[name] for name in names))

@@ -1,0 +1,40 @@
+"""How many rejects a feed allows, decided before the commit of the chunk that would cross the limit."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, RunHeld
+from restock.feeds import Feed
+from sinks.ledger_tables import chunks, runs
+
+
+def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: WriteCounts) -> None:
+    """Let a chunk pass, or say which limit it crosses.
+
+    Raises:
+        ChunkFailed: the chunk alone has too many rejects.
+        RunHeld: with this chunk the run has too many.
+    """
+    chunk_limit = feed.max_chunk_rejects
+    if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
+        raise ChunkFailed(
+            f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
+            f"feed {feed.name} allows; mend the source or the limit, then reprocess it."
+        )
+    if feed.max_rejects is None:
+        return
+    so_far = connection.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0)).where(
+            chunks.c.run_id == ref.run_id, chunks.c.status == "loaded"
+        )
+    ).scalar_one()
+    read = connection.execute(sa.select(runs.c.read_rows).where(runs.c.run_id == ref.run_id)).scalar_one()
+    rejected = int(so_far) + counts.rejected
+    if feed.max_rejects.is_exceeded(rejected, read):
+        raise RunHeld(
+            f"Run {ref.run_id} is held: {rejected} of its {read} rows are rejects with chunk {ref.number}, more than "
+            f"max_rejects {feed.max_rejects} of feed {feed.name} allows; look at `restock rejects {ref.run_id}`, then "
+            f"mend the source, or go on with `restock sync {feed.name} --force`."
+        )

@@ -1,0 +1,88 @@
+"""Runs a whole transaction, and runs it again when the database asks for that."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from restock.errors import ConfigurationError, RestockError, SinkUnavailable
+from sinks.app_database import CommitUnknown
+from sinks.db_errors import Trouble, trouble_of
+
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+
+_RETRIED = (Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY)
+
+Outcome = TypeVar("Outcome")
+
+
+class DataTrouble(Exception):
+    """The database refused a row of the transaction, and nothing of it was kept. `__cause__` says what it refused."""
+
+
+def with_retries(
+    work: Callable[[], Outcome],
+    doing: str,
+    settled: Callable[[], Outcome | None] | None = None,
+    attempts: int = ATTEMPTS,
+) -> Outcome:
+    """Run a whole transaction until it is through.
+
+    Args:
+        work: opens, fills and commits one transaction.
+        doing: what it is for, as in "loading chunk 3": goes into the error.
+        settled: asks the ledger, after an error from COMMIT, whether the commit happened: its outcome, or None.
+
+    Raises:
+        DataTrouble: the database refuses a row.
+        SinkUnavailable: the database could not be used, or is full.
+        ConfigurationError: the database is not as the app expects it; trying again cannot help.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return work()
+        except CommitUnknown as error:
+            cause: BaseException = error.__cause__ or error
+            if settled is not None:
+                done = with_retries(settled, doing)
+                if done is not None:
+                    return done
+        except RestockError:
+            raise
+        except (SQLAlchemyError, *_value_errors()) as error:
+            cause = error
+        trouble = trouble_of(cause)
+        if trouble is Trouble.DATA:
+            raise DataTrouble(doing) from cause
+        if trouble is Trouble.FATAL:
+            raise ConfigurationError(
+                f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start again."
+            ) from cause
+        if trouble not in _RETRIED or attempt == attempts:
+            raise SinkUnavailable(
+                f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
+                "is kept, so start the same command again when the database is back."
+            ) from cause
+        time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _value_errors() -> tuple[type[Exception], ...]:
+    return (OverflowError, UnicodeEncodeError)
+
+
+def describe(error: BaseException) -> str:
+    """An error by its class and code, without its text: the text of a driver error may hold row values."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    arguments = getattr(cause, "args", ())
+    if code is None and arguments and isinstance(arguments[0], int):
+        code = str(arguments[0])
+    return f"{name} {code}" if code else name

@@ -1,0 +1,148 @@
+"""What the sink knows of the model: its table, its key, and the contract its columns make."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapper
+
+from restock.contract import Contract
+from restock.errors import ConfigurationError
+from restock.feeds import Feed
+from sinks.app_database import AppDatabase
+from sinks.column_specs import field_spec
+
+
+@dataclass(frozen=True)
+class Target:
+    """One mapped model as the destination of one feed.
+
+    `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
+    without: NOT NULL, and neither the model nor the database has a default for them.
+    """
+
+    name: str
+    model: type[Any]
+    mapper: Mapper[Any]
+    columns: dict[str, sa.Column[Any]]
+    primary_key: tuple[str, ...]
+    key: tuple[str, ...]
+    generates_key: bool
+    key_is_exact: bool
+    required: tuple[str, ...]
+    contract: Contract
+
+    @property
+    def version(self) -> str | None:
+        """The attribute that orders the versions of a row, if the feed names one."""
+        return self.contract.version
+
+
+def read_target(database: AppDatabase, feed: Feed) -> Target:
+    """Derive the target of a feed from its model.
+
+    Raises:
+        ConfigurationError: the feed names an attribute the model has not, a key that is not unique, or the model is
+            mapped in a way that restock does not load.
+    """
+    mapper: Mapper[Any] = sa.inspect(database.model)
+    if len(mapper.tables) != 1:
+        raise ConfigurationError(
+            f"The model {feed.model} is mapped to {len(mapper.tables)} tables; restock loads models of one table, so "
+            "name such a model."
+        )
+    columns = {
+        prop.key: prop.columns[0]
+        for prop in mapper.column_attrs
+        if isinstance(prop.columns[0], sa.Column) and prop.columns[0].computed is None
+    }
+    by_column = {column: attribute for attribute, column in columns.items()}
+    primary_key = tuple(by_column[column] for column in mapper.primary_key if column in by_column)
+    key = feed.match_on or primary_key
+    _check_attributes(feed, columns)
+    _check_unique(feed, mapper, columns, key)
+    generates = _generates_key(mapper) and key == primary_key
+    may_be_keyless = generates and feed.missing_key == "insert"
+    dialect = database.engine.dialect
+    specs = {
+        name: field_spec(name, column, dialect, name in key, nullable=may_be_keyless if name in key else None)
+        for name, column in columns.items()
+    }
+    return Target(
+        name=str(mapper.local_table),
+        model=database.model,
+        mapper=mapper,
+        columns=columns,
+        primary_key=primary_key,
+        key=key,
+        generates_key=generates,
+        key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
+        required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
+        contract=Contract(specs, key, feed.version_column),
+    )
+
+
+def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
+    named = [("columns", name) for name in feed.columns or {}]
+    named += [("match_on", name) for name in feed.match_on]
+    named += [("version_column", name) for name in (feed.version_column,) if name is not None]
+    for where, name in named:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(columns)}."
+            raise ConfigurationError(
+                f"Feed {feed.name!r}: {where} names {name!r}, which the model {feed.model} does not have as a column; {hint}"
+            )
+        if feed.columns is not None and name not in feed.columns:
+            raise ConfigurationError(
+                f"Feed {feed.name!r}: {where} names {name!r}, but columns does not fill it; add it there."
+            )
+
+
+def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[Any]], key: tuple[str, ...]) -> None:
+    wanted = {columns[name] for name in key}
+    table = mapper.local_table
+    unique = [set(mapper.primary_key)]
+    unique += [{column} for column in columns.values() if column.unique]
+    if isinstance(table, sa.Table):
+        unique += [set(each.columns) for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+        unique += [set(each.columns) for each in table.indexes if each.unique and not _is_partial(each)]
+    if wanted not in unique:
+        raise ConfigurationError(
+            f"Feed {feed.name!r}: match_on {', '.join(key)} is not unique in the model {feed.model}, so one record could "
+            "meet several rows; match on the primary key or on a column with a unique constraint."
+        )
+
+
+def _is_partial(index: sa.Index) -> bool:
+    return any(options.get("where") is not None for options in index.dialect_options.values())
+
+
+def _generates_key(mapper: Mapper[Any]) -> bool:
+    """Whether a new row may leave its primary key to the database or to the model's own default."""
+    if len(mapper.primary_key) != 1:
+        return False
+    column = mapper.primary_key[0]
+    table = mapper.local_table
+    counts_up = isinstance(table, sa.Table) and table.autoincrement_column is column
+    return counts_up or column.default is not None or column.server_default is not None
+
+
+def _is_required(column: sa.Column[Any], mapper: Mapper[Any]) -> bool:
+    if column.nullable or column.default is not None or column.server_default is not None:
+        return False
+    if mapper.polymorphic_on is column or mapper.version_id_col is column:
+        return False
+    table = mapper.local_table
+    return not (isinstance(table, sa.Table) and table.autoincrement_column is column)
+
+
+def _compares_exactly(column: sa.Column[Any], dialect: str) -> bool:
+    """Whether two keys are equal for the database only if they are the same text."""
+    if not isinstance(column.type, sa.String):
+        return not isinstance(column.type, sa.types.UserDefinedType)
+    padded = isinstance(column.type, sa.CHAR)
+    return dialect not in ("mysql", "mariadb") and column.type.collation is None and not padded

@@ -1,0 +1,148 @@
+"""The plan of the house, kept by a test: who may import whom, and what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# flows -> sources | transforms | sinks -> restock; the example app is an app like any user's, and nobody imports it.
+MAY_IMPORT: dict[str, set[str]] = {
+    "restock": set(),
+    "sources": {"restock"},
+    "transforms": {"restock"},
+    "sinks": {"restock"},
+    "flows": {"restock", "sources", "transforms", "sinks"},
+    "example_app": set(),
+}
+# The demo plays the person at the terminal, so it may use the doors.
+DEMO = ROOT / "example_app" / "demo.py"
+MAX_LINES = 300
+
+DATABASE_ROOMS = {"sinks", "example_app"}
+LIBRARY_ROOMS: dict[str, set[str]] = {
+    "prefect": {"flows"},
+    "click": {"flows"},
+    "rich": {"flows"},
+    "fsspec": {"sources"},
+    **dict.fromkeys(["flask", "flask_sqlalchemy", "sqlalchemy", "psycopg", "pymysql", "blinker"], DATABASE_ROOMS),
+}
+
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|Users)/[A-Za-z.]")
+REGISTRY = re.compile(r"index[-_]url|pypi\.org|pythonhosted\.org|https?://[^ ]*/(?:simple|packages)/")
+
+
+def modules() -> list[Path]:
+    return [path for room in MAY_IMPORT for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+every_module = pytest.mark.parametrize("path", modules(), ids=name_of)
+
+
+def imported_packages(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and top-level package of every import, wherever in the module it stands."""
+    room = path.relative_to(ROOT).parts[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, room if node.level else str(node.module).partition(".")[0]
+
+
+@every_module
+def test_imports_go_one_way(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    allowed = MAY_IMPORT[room] | {room} | ({"flows"} if path == DEMO else set())
+
+    wrong = [f"line {line}: {name}" for line, name in imported_packages(path) if name in MAY_IMPORT.keys() - allowed]
+
+    assert not wrong
+
+
+@every_module
+def test_each_library_family_stays_in_its_room(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+
+    wrong = [
+        f"line {line}: {name}" for line, name in imported_packages(path) if room not in LIBRARY_ROOMS.get(name, {room})
+    ]
+
+    assert not wrong
+
+
+@every_module
+def test_every_module_says_what_lives_in_it(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@every_module
+def test_no_module_is_too_long_to_read(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_every_room_is_installed_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert set(project["tool"]["setuptools"]["packages"]) == set(MAY_IMPORT)
+
+
+def test_the_terminal_command_starts_without_prefect() -> None:
+    code = "import sys, flows.cli; sys.exit('prefect' in sys.modules)"
+
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_no_file_names_a_machine_path_or_a_package_registry() -> None:
+    wrong = [
+        f"{name_of(path)}:{number}"
+        for path in project_files()
+        for number, line in enumerate(text_of(path).splitlines(), 1)
+        if MACHINE_PATH.search(line) or REGISTRY.search(line)
+    ]
+
+    assert not wrong
+
+
+def project_files() -> list[Path]:
+    """The files git tracks or would track; data files are others' and may say what they like."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("Run this in a git checkout: git says which files belong to the project.")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name and not name.startswith("data/")]
+    return [path for path in paths if path.is_file()]
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, or nothing for a binary one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["cd /" + "root/shop", "see /" + "home/ada/feeds", "pip --index" + "-url x", "https://mirror.example/" + "simple/"],
+)
+def test_a_machine_path_or_registry_would_be_found(line: str) -> None:
+    assert MACHINE_PATH.search(line) or REGISTRY.search(line)
