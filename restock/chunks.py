@@ -38,6 +38,16 @@ class ChunkRef:
 
 
 @dataclass(frozen=True)
+class PlannedChunk:
+    """A chunk as it waits in the spool, before the ledger knows of it."""
+
+    number: int
+    spool_file: str
+    first_row: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Reject:
     """One row that may not be loaded, with its reason and everything needed to mend it.
 

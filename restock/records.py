@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from restock.errors import SourceError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Record = dict[str, Any]
 
@@ -42,9 +41,20 @@ def _plain_values(column: pd.Series) -> list[Any]:
     if column.dtype == object:
         missing = column.isna()
         values = column.tolist()
-        return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+        return [None if gone else _plain(value) for value, gone in zip(values, missing, strict=True)]
     # Arrow hands out Python objects only, and keeps 64-bit integers and decimals exact on the way.
     values = pa.Array.from_pandas(column).to_pylist()
     if column.dtype.kind == "f":
         return [None if value is None or value != value else value for value in values]
+    if column.dtype.kind in "Mm":  # nanoseconds come as pandas objects
+        return [_plain(value) for value in values]
     return values
+
+
+def _plain(value: Any) -> Any:
+    """One value of an object column without its numpy or pandas clothes."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime(warn=False)
+    return value.to_pytimedelta() if isinstance(value, pd.Timedelta) else value

@@ -93,7 +93,8 @@ def _open_database(app_reference: str, model_reference: str, feed: str, _process
     model = resolve(model_reference, f"the model of feed {feed}")
     if not isinstance(model, type) or sa.inspect(model, raiseerr=False) is None:
         raise ConfigurationError(
-            f"The model of feed {feed}, {model_reference}, is not a mapped SQLAlchemy class; name one of the app's models."
+            f"The model of feed {feed}, {model_reference}, is not a mapped SQLAlchemy class; name one of the app's "
+            "models."
         )
     try:
         return AppDatabase(app, model, app_reference)

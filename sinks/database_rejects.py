@@ -15,8 +15,8 @@ def as_rejects(chunk: Chunk, feed: Feed, faults: list[RowFault]) -> list[Reject]
 
 
 def _as_reject(chunk: Chunk, feed: Feed, fault: RowFault) -> Reject:
-    raw = chunk.raw.loc[fault.row]
-    original = {str(name): _as_text(raw[name]) for name in chunk.raw.columns if name not in SPOOL_COLUMNS}
+    raw: dict[Any, Any] = chunk.raw.loc[fault.row].to_dict()
+    original = {str(name): _as_text(value) for name, value in raw.items() if name not in SPOOL_COLUMNS}
     line = raw[LINE]
     column = fault.fault.column
     source_column = _source_column(feed, column)

@@ -15,6 +15,7 @@ from restock.records import Record, to_records
 from restock.references import place_of
 from sinks.app_database import AppDatabase, open_database
 from sinks.database_rejects import as_rejects
+from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, write_isolated
 from sinks.lease import usual_lease_seconds
 from sinks.ledger import AlreadyLoaded, Ledger
@@ -64,8 +65,7 @@ class FlaskSink:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
-            loaded_before = self.ledger.loaded_before(connection, chunk.ref)
-            changes = compare(connection, self.target, self.feed.mode, rows, loaded_before)
+            changes = compare(connection, self.target, self.feed.mode, rows, loaded_before(connection, chunk.ref))
             self.ledger.fence(connection, chunk.ref)
             written = write(session, changes)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)

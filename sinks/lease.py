@@ -16,7 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from restock.errors import LeaseLost, TargetBusy
+from restock.errors import LeaseLost, RestockError, TargetBusy
 from sinks.app_database import AppDatabase, CommitUnknown
 from sinks.ledger_tables import database_time, leases
 from sinks.retries import describe, with_retries
@@ -24,7 +24,7 @@ from sinks.retries import describe, with_retries
 log = logging.getLogger("restock")
 
 LEASE_SECONDS = 60.0
-# No heartbeat runs beside a SQLite load (it would wait for the load's own lock), so a lease there outlasts any chunk.
+# On SQLite the heartbeat waits for the lock of the load itself, so a lease there outlasts any chunk.
 LEASE_SECONDS_ON_SQLITE = 300.0
 
 
@@ -64,7 +64,7 @@ def _this_host() -> str:
     space = Path("/proc/self/ns/pid")
     parts = [socket.gethostname()]
     parts += [boot.read_text().strip()] if boot.exists() else []
-    parts += [os.readlink(space)] if space.is_symlink() else []
+    parts += [str(space.readlink())] if space.is_symlink() else []
     return "/".join(parts)
 
 
@@ -160,23 +160,9 @@ def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) ->
         )
 
 
-def release_lease(database: AppDatabase, lease: Lease) -> None:
-    """Give the target free. A lease that was lost already stays with its new owner."""
-
-    def release() -> None:
-        with database.transaction() as session:
-            mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
-            database.connection(session).execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
-
-    with_retries(release, f"giving the lease of {lease.target} back")
-
-
 @contextmanager
-def heartbeat(database: AppDatabase, lease: Lease) -> Iterator[None]:
-    """Renew the lease in the background while the block lasts, where the database allows a second writer."""
-    if database.dialect == "sqlite":
-        yield
-        return
+def keeping(database: AppDatabase, lease: Lease) -> Iterator[None]:
+    """Renew a lease in the background while the block lasts, then give it back."""
     stop = threading.Event()
 
     def beat() -> None:
@@ -187,12 +173,27 @@ def heartbeat(database: AppDatabase, lease: Lease) -> Iterator[None]:
             except LeaseLost:
                 return  # the fence of the next commit says so to the one who must know
             except (SQLAlchemyError, CommitUnknown) as error:
-                log.warning("The lease of %s could not be renewed this time (%s).", lease.target, describe(error))
+                log.info("The lease of %s could not be renewed this time (%s).", lease.target, describe(error))
 
-    thread = threading.Thread(target=beat, name="restock-heartbeat", daemon=True)
-    thread.start()
+    heartbeat = threading.Thread(target=beat, name="restock-heartbeat", daemon=True)
+    heartbeat.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(timeout=lease.seconds)
+        heartbeat.join(timeout=lease.seconds)
+        _release(database, lease)
+
+
+def _release(database: AppDatabase, lease: Lease) -> None:
+    """Give the target free, if it is still ours. Tried once: a lease nobody renews ends by itself."""
+
+    def release() -> None:
+        with database.transaction() as session:
+            mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
+            database.connection(session).execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
+
+    try:
+        with_retries(release, f"giving the lease of {lease.target} back", attempts=1)
+    except RestockError as error:
+        log.warning("%s", error)

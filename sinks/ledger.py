@@ -6,25 +6,23 @@ A verb that takes a connection writes in the caller's transaction; the others op
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from restock.chunks import ChunkRef, Reject, WriteCounts
+from restock.chunks import ChunkRef, PlannedChunk, Reject, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease, renew
-from sinks.ledger_tables import chunks, database_time, metadata, rejects, runs
+from sinks.ledger_tables import COUNTERS, chunks, database_time, metadata, rejects, runs
 from sinks.retries import describe, with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
 DEADLY_ATTEMPTS = 3
 
 OUTSTANDING = ("planned", "loading", "failed")
-COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
 
 
 @dataclass(frozen=True)
@@ -39,16 +37,6 @@ class Admission:
     code_digest: str
     source: str
     ignored_columns: list[str]
-
-
-@dataclass(frozen=True)
-class PlannedChunk:
-    """A chunk as the ledger is told of it."""
-
-    number: int
-    spool_file: str
-    first_row: int
-    rows: int
 
 
 class AlreadyLoaded(Exception):
@@ -122,6 +110,18 @@ class Ledger:
 
         with_retries(enter, f"admitting run {run.run_id}", settled=entered)
 
+    def resume(self, lease: Lease, run_id: str) -> None:
+        """Say that a run goes on, in this execution."""
+
+        def write() -> None:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                renew(connection, lease, run_id)
+                going_on = {"status": "running", "finished_at": None, "reason": None}
+                connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(going_on))
+
+        with_retries(write, f"resuming run {run_id}")
+
     def begin_attempt(self, ref: ChunkRef) -> None:
         """Count an attempt at a chunk before it is made.
 
@@ -171,8 +171,8 @@ class Ledger:
         """Write the rejects of a chunk and say that it is loaded: the last statement of the data transaction."""
         if counts.total != ref.rows:
             raise ChunkFailed(
-                f"The counts of {ref} do not add up ({counts.total} of {ref.rows} rows are accounted for); nothing of it "
-                "was kept, please report this."
+                f"The counts of {ref} do not add up ({counts.total} of {ref.rows} rows are accounted for); nothing of "
+                "it was kept, please report this."
             )
         if rejected:
             connection.execute(sa.insert(rejects), [_reject_values(ref, reject) for reject in rejected])
@@ -182,9 +182,7 @@ class Ledger:
             .values(status="loaded", loaded_at=database_time(), error=None, **asdict(counts))
         )
         if changed.rowcount != 1:
-            raise ChunkFailed(
-                f"The {ref} is not being loaded any more according to the ledger; nothing of it was kept."
-            )
+            raise ChunkFailed(f"The {ref} is no longer `loading` in the ledger; nothing of it was kept.")
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
         """What became of a chunk if it is loaded, else None: decides an error from COMMIT."""
@@ -204,53 +202,54 @@ class Ledger:
         given_up = {"status": "planned", "attempts": chunks.c.attempts - 1}
         with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=1)
 
-    def _mark(self, ref: ChunkRef, values: dict[str, object]) -> None:
+    def _mark(self, ref: ChunkRef, values: Mapping[str, object]) -> None:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
             renew(connection, self.lease_of(ref))
             connection.execute(sa.update(chunks).where(_is(ref), chunks.c.status == "loading").values(values))
 
-    def loaded_before(self, connection: sa.Connection, ref: ChunkRef) -> Callable[[int], bool]:
-        """A test of whether an earlier run of the same content has loaded the row at a position.
+    def settle(self, run_id: str, stopped: str | None = None) -> None:
+        """Write the status a run has earned by its chunks; `stopped` says why a limit held it."""
 
-        Rows it rejected were not loaded. The ledger is asked at the first question, if one is put at all.
-        """
+        def write() -> None:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                mine = chunks.c.run_id == run_id
+                outstanding = connection.execute(
+                    sa.select(sa.func.count()).select_from(chunks).where(mine, chunks.c.status.in_(OUTSTANDING))
+                ).scalar_one()
+                rejected = connection.execute(sa.select(sa.func.sum(chunks.c.rejected)).where(mine)).scalar_one()
+                status = "completed with rejects" if rejected else "completed"
+                if outstanding:
+                    status = "incomplete" if stopped is None else "held"
+                connection.execute(
+                    sa.update(runs)
+                    .where(runs.c.run_id == run_id, runs.c.status != "superseded")
+                    .values(status=status, finished_at=database_time(), reason=stopped)
+                )
 
-        @cache
-        def earlier() -> tuple[list[tuple[str, int, int]], set[tuple[str, int]]]:
-            return _loaded_spans(connection, ref)
+        with_retries(write, f"closing run {run_id}")
 
-        def is_loaded(position: int) -> bool:
-            spans, refused = earlier()
-            return any(start <= position < end and (run, position) not in refused for run, start, end in spans)
+    def abandon(self, lease: Lease, run_id: str, numbers: Sequence[int] | None) -> list[ChunkRef]:
+        """Give outstanding chunks of a run up, all of them or those with the given numbers; return what they were."""
 
-        return is_loaded
+        def give_up() -> list[ChunkRef]:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                renew(connection, lease)
+                wanted = sa.and_(chunks.c.run_id == run_id, chunks.c.status.in_(OUTSTANDING))
+                if numbers:
+                    wanted = sa.and_(wanted, chunks.c.number.in_(numbers))
+                refs = [as_ref(entry, lease) for entry in connection.execute(sa.select(chunks).where(wanted))]
+                connection.execute(sa.update(chunks).where(wanted).values(status="abandoned"))
+            return refs
+
+        return with_retries(give_up, f"abandoning chunks of run {run_id}")
 
 
-def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[list[tuple[str, int, int]], set[tuple[str, int]]]:
-    """Chunks of earlier runs of the same content that share positions with a chunk, and the rows they rejected."""
-    this = runs.alias("this")
-    same = sa.and_(
-        this.c.run_id == ref.run_id,
-        runs.c.feed == this.c.feed,
-        runs.c.fingerprint == this.c.fingerprint,
-        runs.c.run_id != this.c.run_id,
-        chunks.c.run_id == runs.c.run_id,
-        chunks.c.status == "loaded",
-        chunks.c.first_row < ref.first_row + ref.rows,
-        chunks.c.first_row + chunks.c.row_count > ref.first_row,
-    )
-    ends = chunks.c.first_row + chunks.c.row_count
-    spans = connection.execute(sa.select(chunks.c.run_id, chunks.c.first_row, ends).where(same)).all()
-    refused = connection.execute(
-        sa.select(rejects.c.run_id, rejects.c.position).where(
-            same,
-            rejects.c.run_id == chunks.c.run_id,
-            rejects.c.chunk == chunks.c.number,
-            rejects.c.resolved_at.is_(None),
-        )
-    ).all()
-    return [(run, start, end) for run, start, end in spans], {(run, position) for run, position in refused}
+def as_ref(entry: sa.Row[tuple[object, ...]], lease: Lease) -> ChunkRef:
+    """The address of a chunk, handed out under a lease."""
+    return ChunkRef(entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count, lease.token)
 
 
 def _chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:

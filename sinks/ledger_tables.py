@@ -11,9 +11,8 @@ from sqlalchemy.sql.functions import GenericFunction
 
 metadata = sa.MetaData()
 
-_UTF8 = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
 _LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-_COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
+COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
 
 # One row per run: bringing one source version into one target.
 runs = sa.Table(
@@ -33,7 +32,8 @@ runs = sa.Table(
     sa.Column("started_at", sa.Float(53), nullable=False),  # seconds since 1970, by the database's clock
     sa.Column("finished_at", sa.Float(53)),
     sa.Column("reason", _LONG),  # why it is held or incomplete, for people
-    **_UTF8,
+    mysql_charset="utf8mb4",
+    mariadb_charset="utf8mb4",
 )
 
 # One row per chunk, all of them entered together with their run.
@@ -47,10 +47,11 @@ chunks = sa.Table(
     sa.Column("spool_file", sa.String(200), nullable=False),
     sa.Column("first_row", sa.BigInteger, nullable=False),
     sa.Column("row_count", sa.Integer, nullable=False),
-    *(sa.Column(name, sa.Integer, nullable=False, default=0) for name in _COUNTERS),
+    *[sa.Column(name, sa.Integer, nullable=False, default=0) for name in COUNTERS],
     sa.Column("loaded_at", sa.Float(53)),
     sa.Column("error", _LONG),
-    **_UTF8,
+    mysql_charset="utf8mb4",
+    mariadb_charset="utf8mb4",
 )
 
 # One row per rejected row. A mended one keeps its entry, with the time at which it was resolved.
@@ -66,7 +67,8 @@ rejects = sa.Table(
     sa.Column("value", _LONG),
     sa.Column("original", _LONG, nullable=False),  # JSON: the row under the source's own column names
     sa.Column("resolved_at", sa.Float(53)),
-    **_UTF8,
+    mysql_charset="utf8mb4",
+    mariadb_charset="utf8mb4",
 )
 
 # One row per target: who may write it, until when, and the token that fences every commit.
@@ -79,7 +81,8 @@ leases = sa.Table(
     sa.Column("run_id", sa.String(40)),
     sa.Column("taken_at", sa.Float(53)),
     sa.Column("expires_at", sa.Float(53), nullable=False),
-    **_UTF8,
+    mysql_charset="utf8mb4",
+    mariadb_charset="utf8mb4",
 )
 
 

@@ -218,7 +218,7 @@ def _equal_for_the_database(
 
 
 def _loosely(key: Key) -> Key:
-    """A key without what collations ignore (case, accents, blanks at the end): whom it is worth asking the database about.
+    """A key without what collations ignore (case, accents, blanks at the end): where asking the database is worth it.
 
     A key that a collation folds in another way is inserted, clashes, and is rejected with its reason.
     """

@@ -55,14 +55,15 @@ def with_retries(
                     return done
         except RestockError:
             raise
-        except (SQLAlchemyError, *_value_errors()) as error:
+        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
         if trouble is Trouble.DATA:
             raise DataTrouble(doing) from cause
         if trouble is Trouble.FATAL:
             raise ConfigurationError(
-                f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start again."
+                f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start "
+                "again."
             ) from cause
         if trouble not in _RETRIED or attempt == attempts:
             raise SinkUnavailable(
@@ -71,10 +72,6 @@ def with_retries(
             ) from cause
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("the last attempt returns or raises")
-
-
-def _value_errors() -> tuple[type[Exception], ...]:
-    return (OverflowError, UnicodeEncodeError)
 
 
 def describe(error: BaseException) -> str:

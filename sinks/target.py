@@ -59,7 +59,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         for prop in mapper.column_attrs
         if isinstance(prop.columns[0], sa.Column) and prop.columns[0].computed is None
     }
-    by_column = {column: attribute for attribute, column in columns.items()}
+    by_column: dict[Any, str] = {column: attribute for attribute, column in columns.items()}
     primary_key = tuple(by_column[column] for column in mapper.primary_key if column in by_column)
     key = feed.match_on or primary_key
     _check_attributes(feed, columns)
@@ -94,7 +94,7 @@ def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
             near = difflib.get_close_matches(name, columns, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(columns)}."
             raise ConfigurationError(
-                f"Feed {feed.name!r}: {where} names {name!r}, which the model {feed.model} does not have as a column; {hint}"
+                f"Feed {feed.name!r}: {where} names {name!r}, which is not a column of the model {feed.model}; {hint}"
             )
         if feed.columns is not None and name not in feed.columns:
             raise ConfigurationError(
@@ -112,8 +112,8 @@ def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[
         unique += [set(each.columns) for each in table.indexes if each.unique and not _is_partial(each)]
     if wanted not in unique:
         raise ConfigurationError(
-            f"Feed {feed.name!r}: match_on {', '.join(key)} is not unique in the model {feed.model}, so one record could "
-            "meet several rows; match on the primary key or on a column with a unique constraint."
+            f"Feed {feed.name!r}: match_on {', '.join(key)} is not unique in the model {feed.model}, so one record "
+            "could meet several rows; match on the primary key or on a column with a unique constraint."
         )
 
 

@@ -1,7 +1,8 @@
 """Reads text that is beyond doubt sound CSV with PyArrow, at its speed.
 
-PyArrow alone is too lenient (an unclosed quote swallows the rest of a file without an error), so the text is proved sound
-first: every quote opens, closes or is doubled, and every row has the right width. What cannot be proved is left to `csv_rows`.
+PyArrow alone is too lenient (an unclosed quote swallows the rest of a file without an error), so the text is proved
+sound first: every quote opens, closes or is doubled, and every row has the right width. What cannot be proved is left
+to `csv_rows`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restock.errors import ConfigurationError, SourceError
-from sources.csv_text import MARK, show_marks
+from sources.csv_text import has_marks, show_marks
 
 if TYPE_CHECKING:
     from restock.feeds import CsvRules
@@ -45,7 +45,7 @@ def count_lines(text: str, start: int, end: int) -> int:
 class RowSplitter:
     """Splits the text of one file into rows of a known width.
 
-    Lines end in LF, CRLF or CR; blank lines are skipped; a quote may stand only around a whole field, and doubled inside.
+    Lines end in LF, CRLF or CR; blank lines are skipped; quotes stand around a whole field or doubled in it.
     """
 
     def __init__(self, rules: CsvRules, name: str) -> None:
@@ -76,7 +76,9 @@ class RowSplitter:
             if not is_last and len(text) < OPEN_QUOTE_CHARACTERS:
                 return None
             if match is None:
-                raise SourceError(f"The quotes in the header of {self.name} (line {line}) do not match; mend the header.")
+                raise SourceError(
+                    f"The quotes in the header of {self.name} (line {line}) do not match; mend the header."
+                )
         end, lines = self._after(text, at, match.end())
         return self._cells(text[at : match.end()]), end, line + lines
 
@@ -96,7 +98,7 @@ class RowSplitter:
             SourceError: a quote is never closed, or it is not certain where a broken row ends.
         """
         rows: list[Row] = []
-        has_marks = MARK.search(text) is not None
+        may_have_marks = has_marks(text)
         at, line = self._skip_blank(text, 0, line)
         while at < len(text):
             try:
@@ -104,13 +106,13 @@ class RowSplitter:
             except _NeedsMore:
                 break
             raw = text[at:content_end]
-            rows.append(self._row(raw, line, width, is_sound, has_marks))
+            rows.append(self._row(raw, line, width, is_sound, may_have_marks))
             at, lines = self._after(text, at, content_end)
             at, line = self._skip_blank(text, at, line + lines)
         return rows, at, line
 
-    def _row(self, raw: str, line: int, width: int, is_sound: bool, has_marks: bool) -> Row:
-        if has_marks and MARK.search(raw):
+    def _row(self, raw: str, line: int, width: int, is_sound: bool, may_have_marks: bool) -> Row:
+        if may_have_marks and has_marks(raw):
             return Row(line, None, "encoding", show_marks(raw))
         if not is_sound:
             return Row(line, None, "quote", raw)
@@ -125,7 +127,9 @@ class RowSplitter:
         if self.quote not in raw:
             return raw.split(self.delimiter)
         doubled = self.quote * 2
-        return [quoted.replace(doubled, self.quote) or bare for quoted, bare in self._field.findall(self.delimiter + raw)]
+        return [
+            quoted.replace(doubled, self.quote) or bare for quoted, bare in self._field.findall(self.delimiter + raw)
+        ]
 
     def _skip_blank(self, text: str, at: int, line: int) -> tuple[int, int]:
         while match := _LINE_END.match(text, at):
@@ -155,13 +159,15 @@ class RowSplitter:
         """The end of a row whose quoted field, begun at `field`, is not closed or is closed in the middle of a word.
 
         Either the first quote is a stray one, and the row ends with its line; or it is a true one, and one inside is
-        not doubled. Sound rows right below prove the first; quotes that come in pairs up to a line end speak for the second.
+        not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second.
         """
         closed = self._quoted.match(text, field)
         if closed is None and not is_last and len(text) - field < OPEN_QUOTE_CHARACTERS:
             raise _NeedsMore
         first_end = self._line_end(text, field, is_last)
         last_end = len(text) if closed is None else self._line_end(text, closed.end(), is_last)
+        if closed is not None and first_end == last_end and is_last and not text[last_end:].strip("\r\n"):
+            return last_end
         in_pairs = closed is not None and text.count(self.quote, at, last_end) % 2 == 0
         if not (in_pairs and first_end == last_end) and self._is_followed_by_rows(text, first_end, width, is_last):
             return first_end

@@ -1,9 +1,9 @@
-"""Reads CSV strictly: every cell is text, and every row is either exactly what the file says or is marked with its fault."""
+"""Reads CSV strictly: cells are text, and a row is either exactly what the file says or marked with its fault."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,17 @@ from restock.errors import SourceError
 from sources.columns import refuse_bad_names
 from sources.csv_blocks import BlockReader
 from sources.csv_rows import OPEN_QUOTE_CHARACTERS, Row, RowSplitter
-from sources.csv_text import MARK, text_blocks, undecodable_position
-from sources.framing import resized
+from sources.csv_text import has_marks, text_blocks, undecodable_position
+from sources.framing import no_text, resized
 from sources.locations import open_pinned
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
     from sources.locations import SourceFile
+
+
+# Text in doubt is halved down to this size before it is read the careful way.
+CAREFUL_CHARACTERS = 128 * 1024
 
 
 class CsvSource:
@@ -47,13 +51,17 @@ class CsvSource:
             SourceError: the file has no rows, is cut short, or a quote in it makes the end of a row uncertain.
             SourceChanged: the file is not the one that was planned.
         """
-        first = 1
+        first, undecodable = 1, 0
         for frame in resized(self._blocks(), rows):
             frame[ROW] = np.arange(first, first + len(frame))
             first += len(frame)
+            undecodable += int((frame[FAULT] == "encoding").sum())
             yield frame
         if first == 1:
             raise SourceError(f"{self.file.name} holds no rows, only a header; have it exported again.")
+        if undecodable == first - 1:
+            with open_pinned(self.file) as handle:
+                raise self._wrong_encoding("The text", handle)
 
     def _read_header(self) -> tuple[list[str], int]:
         pending = ""
@@ -64,16 +72,21 @@ class CsvSource:
                 if found is None:
                     continue
                 names, end, line = found
-                if any(MARK.search(name) for name in names):
-                    position, wrong = undecodable_position(self.file, handle, self._rules.encoding)
-                    raise SourceError(
-                        f"The header of {self.file.name} is not {self._rules.encoding}: byte {position} (0x{wrong[0]:02x}) "
-                        f"cannot be decoded; set `csv: encoding` to that of the file{_likely_encoding(wrong, position)}."
-                    )
+                if any(has_marks(name) for name in names):
+                    raise self._wrong_encoding("The header", handle)
                 refuse_bad_names(names, self.file.name)
                 self._header_characters = end
                 return names, line
         raise SourceError(f"{self.file.name} holds no header and no rows; have it exported again.")
+
+    def _wrong_encoding(self, what: str, handle: BinaryIO) -> SourceError:
+        encoding = self._rules.encoding
+        position, wrong = undecodable_position(self.file, handle, encoding)
+        likely = ", which looks like utf-16" if position == 0 and wrong[:1] in (b"\xff", b"\xfe") else ""
+        return SourceError(
+            f"{what} of {self.file.name} is not in {encoding}: byte {position} (0x{wrong[0]:02x}) cannot be decoded; "
+            f"set `csv: encoding` to that of the file{likely}."
+        )
 
     def _blocks(self) -> Iterator[pd.DataFrame]:
         reader = BlockReader(self._rules, self.columns)
@@ -85,7 +98,7 @@ class CsvSource:
                     if len(pending) < self._header_characters:
                         continue
                     pending, is_header = pending[self._header_characters :], False
-                frames, pending, line = self._read_block(reader, pending, line, is_last)
+                frames, pending, line = self._read_text(reader, pending, line, is_last)
                 yield from frames
                 if len(pending) > 2 * OPEN_QUOTE_CHARACTERS:
                     raise SourceError(
@@ -93,23 +106,39 @@ class CsvSource:
                         "check the line ends and quotes of the file."
                     )
 
-    def _read_block(
+    def _read_text(
         self, reader: BlockReader, text: str, line: int, is_last: bool
     ) -> tuple[list[pd.DataFrame], str, int]:
-        """The rows of a text, fast where it is beyond doubt; then the text left over and the line it begins on."""
-        frames = []
-        if text.isascii() or MARK.search(text) is None:
-            data = text.encode()
-            block = reader.read(data, line)
-            if block is not None:
-                frames.append(_sound_frame(block.table, block.lines))
-                text, line = data[block.used_bytes :].decode(), block.next_line
-                if not is_last:
-                    return frames, text, line
+        """The rows of a text as far as they are certain; then the text left over and the line it begins on."""
+        data = None if has_marks(text) else text.encode()
+        block = None if data is None else reader.read(data, line)
+        if data is not None and block is not None:
+            frames = [_sound_frame(block.table, block.lines)]
+            rest, line = data[block.used_bytes :].decode(), block.next_line
+            if not (is_last and rest):
+                return frames, rest, line
+            careful, rest, line = self._read_carefully(rest, line, is_last)
+            return frames + careful, rest, line
+        if len(text) > CAREFUL_CHARACTERS:
+            return self._read_halves(reader, text, line, is_last)
+        return self._read_carefully(text, line, is_last)
+
+    def _read_halves(
+        self, reader: BlockReader, text: str, line: int, is_last: bool
+    ) -> tuple[list[pd.DataFrame], str, int]:
+        """One row in doubt must not make all others slow: each half is tried by itself."""
+        middle = len(text) // 2
+        while text[middle - 1] == "\r" and middle < len(text):
+            middle += 1
+        frames, rest, after = self._read_text(reader, text[:middle], line, False)
+        if len(rest) == middle:
+            return self._read_carefully(text, line, is_last)
+        more, rest, after = self._read_text(reader, rest + text[middle:], after, is_last)
+        return frames + more, rest, after
+
+    def _read_carefully(self, text: str, line: int, is_last: bool) -> tuple[list[pd.DataFrame], str, int]:
         rows, used, line = self._splitter.rows(text, line, len(self.columns), is_last)
-        if rows:
-            frames.append(self._careful_frame(rows))
-        return frames, text[used:], line
+        return [self._careful_frame(rows)] if rows else [], text[used:], line
 
     def _careful_frame(self, rows: list[Row]) -> pd.DataFrame:
         nothing = [None] * len(self.columns)
@@ -131,12 +160,8 @@ def _sound_frame(table: pa.Table, lines: np.ndarray) -> pd.DataFrame:
     spool = {
         ROW: np.zeros(rows, np.int64),
         LINE: pd.array(lines, dtype="Int64"),
-        FAULT: pd.array([None] * rows, dtype="str"),
-        RAW: pd.array([None] * rows, dtype="str"),
+        FAULT: no_text(rows),
+        RAW: no_text(rows),
         SUPERSEDED: np.zeros(rows, bool),
     }
     return pd.concat([frame, pd.DataFrame(spool, columns=list(SPOOL_COLUMNS))], axis=1)
-
-
-def _likely_encoding(wrong: bytes, position: int) -> str:
-    return ", which looks like utf-16" if position == 0 and wrong[:1] in (b"\xff", b"\xfe") else ""

@@ -1,10 +1,13 @@
-"""Frames of the right size out of frames of any size."""
+"""What frames are made of: columns with the right pandas types, and frames of the right size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 
 def resized(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
@@ -30,3 +33,30 @@ def resized(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
+
+
+def column_of(values: pa.ChunkedArray | pa.Array) -> Any:
+    """Arrow values as a pandas array: text as `str`, anything else under its own Arrow type."""
+    if isinstance(values.type, (pa.DictionaryType, pa.BaseExtensionType)):
+        values = values.cast(plain_type(values.type))
+    chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+    if _is_text(chunked.type):
+        text: Any = pd.StringDtype("pyarrow", na_value=np.nan)
+        return text.__from_arrow__(chunked)
+    return pd.arrays.ArrowExtensionArray(chunked)
+
+
+def no_text(rows: int) -> Any:
+    """A text column in which every value is missing."""
+    return column_of(pa.nulls(rows, pa.large_string()))
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values themselves, without a dictionary or an extension around them."""
+    if isinstance(kind, pa.DictionaryType):
+        return plain_type(kind.value_type)
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)

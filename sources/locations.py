@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 
@@ -98,7 +99,7 @@ def open_pinned(file: SourceFile) -> Iterator[BinaryIO]:
         _check_unchanged(file, handle, None)
 
 
-def _check_unchanged(file: SourceFile, handle: BinaryIO, cause: Exception | None) -> None:
+def _check_unchanged(file: SourceFile, handle: io.BufferedReader, cause: Exception | None) -> None:
     handle.seek(0)
     size = os.fstat(handle.fileno()).st_size
     if size != file.size:
@@ -111,13 +112,13 @@ def _check_unchanged(file: SourceFile, handle: BinaryIO, cause: Exception | None
         ) from cause
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> io.BufferedReader:
     # The path was resolved before it was checked; a link put in its place since must not be followed.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags), "rb")
 
 
-def _digest(handle: BinaryIO) -> str:
+def _digest(handle: io.BufferedReader) -> str:
     return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
@@ -205,7 +206,7 @@ def _take(path: Path, feed: Feed, settings: Settings) -> SourceFile:
 
 def _format(path: Path, name: str, feed: Feed) -> Format:
     if feed.format is not None:
-        return cast("Format", feed.format)
+        return feed.format
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
         known = SUFFIXES.get(suffixes[-2]) if len(suffixes) > 1 else None

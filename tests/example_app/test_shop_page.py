@@ -129,4 +129,6 @@ def test_without_a_setting_the_shop_keeps_a_file_in_its_instance_folder(
 
 
 def test_the_instance_folder_stands_beside_the_package() -> None:
-    assert example_app.INSTANCE_FOLDER == Path(__file__).resolve().parents[2] / "instance"
+    root = Path(__file__).resolve().parents[2]
+
+    assert root / "instance" == example_app.INSTANCE_FOLDER

@@ -1,0 +1,168 @@
+"""Brings a feed in: who may write, whether an older run goes on or a new one is admitted, and then its chunks."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+from flows.loading import Loader, load_run
+from flows.progress import Progress
+from flows.reports import RunReport
+from flows.workplace import Workplace
+from restock.errors import RunIncomplete, TargetBusy
+from restock.feeds import Feed
+from sinks.flask_sink import FlaskSink, open_sink
+from sinks.history import History, RunEntry
+from sinks.lease import Lease, keeping, take_lease
+from sinks.ledger import Admission
+from sources.extract import extract
+from sources.locations import SourceFile, find_source, fingerprint
+from transforms.apply import canonical_keys, check_transforms, code_digest
+
+# SQLite holds its one write lock for a whole chunk, so chunks are smaller there.
+CHUNK_ROWS = 50_000
+CHUNK_ROWS_ON_SQLITE = 5_000
+
+
+def sync(
+    place: Workplace, feed: Feed, loader: Loader, progress: Progress, file: str | None = None, wait: float = 0.0
+) -> RunReport:
+    """Bring a feed in and load it: a full feed as one run, each file of a delta feed as a run of its own, in order.
+
+    Args:
+        file: a file to read in place of the feed's own source, inside the allowed roots.
+        wait: seconds to wait for a target that another run owns.
+
+    Returns:
+        The report of the run; of several, that of the last one, or of the first that needs a person.
+
+    Raises:
+        ConfigurationError, SourceError: before anything was written.
+        TargetBusy: another run owned the target all the while.
+        SinkUnavailable, LeaseLost: the run stopped; the same call resumes it.
+        RunIncomplete: an older run of a delta feed has to be loaded first, and could not be.
+    """
+    sink = open_sink(feed, place.settings.lease_seconds)
+    check_transforms(feed)
+    files = find_source(feed, place.settings, file)
+    sink.ledger.create()
+    with own_target(sink, progress, wait) as lease:
+        history = History(sink.database)
+        goes_on = _resumable(feed, files, history)
+        older = [run for run in history.unfinished(feed.name) if run.run_id != goes_on]
+        _load_older_first(sink, lease, older, loader, progress)
+        for some in _generations(feed, files, history, progress):
+            run_id = _resumable(feed, some, history) or _admit(place, sink, lease, some, history, progress)
+            report = load_run(sink, lease, run_id, loader, progress)
+            if not report.summary.outstanding:
+                place.spool.remove_run(run_id)
+            elif feed.kind == "delta":
+                break
+    return report
+
+
+@contextmanager
+def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lease]:
+    """Hold the lease of the sink's target while the block lasts; wait for another owner for so many seconds.
+
+    Raises:
+        TargetBusy: the other run has not ended in time.
+    """
+    until = time.monotonic() + wait
+    while True:
+        try:
+            lease = take_lease(sink.database, sink.target.name, sink.ledger.lease_seconds)
+            break
+        except TargetBusy as busy:
+            if time.monotonic() >= until:
+                raise
+            progress.waiting(busy)
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+    with keeping(sink.database, lease):
+        yield lease
+
+
+def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:
+    """A delta feed without versions is applied in order: what an older run still owes comes before anything new."""
+    feed = sink.feed
+    if feed.kind != "delta" or feed.version_column is not None:
+        return
+    for run in older:
+        report = load_run(sink, lease, run.run_id, loader, progress)
+        if report.summary.outstanding:
+            numbers = ", ".join(str(chunk.number) for chunk in report.failed)
+            raise RunIncomplete(
+                f"Nothing new was read: feed {feed.name} is applied in order, and chunks of run {run.run_id} still "
+                f"fail ({numbers}); mend their cause, or give them up with `restock abandon {run.run_id}`."
+            )
+
+
+def _generations(feed: Feed, files: list[SourceFile], history: History, progress: Progress) -> list[list[SourceFile]]:
+    """The files in the steps in which they are applied. Of several files of a delta feed only new ones are."""
+    if feed.kind == "full" or len(files) == 1:
+        return [files]
+    known = {run.fingerprint for run in history.runs(feed.name)}
+    fresh = [file for file in files if fingerprint([file], feed) not in known]
+    for file in files:
+        if file not in fresh:
+            progress.note(f"{file.name} was loaded before and is skipped.")
+    return [[file] for file in fresh or files[-1:]]
+
+
+def _resumable(feed: Feed, files: list[SourceFile], history: History) -> str | None:
+    """The feed's newest run, if it is unfinished and nothing about it has changed since."""
+    newest = _newest(history, feed)
+    if newest is None or newest.run_id not in {run.run_id for run in history.unfinished(feed.name)}:
+        return None
+    same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
+    return newest.run_id if same else None
+
+
+def _newest(history: History, feed: Feed) -> RunEntry | None:
+    return next(iter(history.runs(feed.name)), None)
+
+
+def _admit(
+    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], history: History, progress: Progress
+) -> str:
+    """Spool a source whole, then enter it in the ledger with all its chunks."""
+    feed, contract = sink.feed, sink.target.contract
+    run_id = new_run_id()
+    usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
+    extraction = extract(
+        files,
+        feed,
+        place.spool,
+        run_id,
+        feed.chunk_rows or usual,
+        partial(canonical_keys, feed=feed, contract=contract),
+        set(contract.fields),
+        progress.reading,
+    )
+    newest, content = _newest(history, feed), fingerprint(files, feed)
+    is_same = newest is not None and newest.fingerprint == content
+    admission = Admission(
+        run_id=run_id,
+        feed=feed.name,
+        kind=feed.kind,
+        generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
+        fingerprint=content,
+        code_digest=code_digest(feed),
+        source=", ".join(file.name for file in files)[:500],
+        ignored_columns=extraction.ignored_columns,
+    )
+    # Older content may no longer be written over newer, unless a version column guards each row.
+    sink.ledger.admit(lease, admission, extraction.chunks, feed.kind == "full" and feed.version_column is None)
+    return run_id
+
+
+def new_run_id() -> str:
+    """A globally unique id that sorts by time and can be read aloud."""
+    now = datetime.now(UTC)
+    alphabet = "23456789abcdefghjkmnpqrstvwxyz"
+    tail = "".join(secrets.choice(alphabet) for _ in range(6))
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{tail}"

@@ -1,0 +1,26 @@
+"""What a door may show while a run goes on. The door decides how; the order decides when."""
+
+from __future__ import annotations
+
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, TargetBusy
+from sinks.history import RunEntry
+
+
+class Progress:
+    """Shows nothing. Doors override what they show."""
+
+    def waiting(self, busy: TargetBusy) -> None:
+        """Another run owns the target, and it is waited for. Called about once a second."""
+
+    def reading(self, rows: int) -> None:
+        """So many more rows of the source were read and spooled."""
+
+    def loading(self, run: RunEntry, refs: list[ChunkRef]) -> None:
+        """The chunks of a run are about to be loaded."""
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        """A chunk was loaded, or failed."""
+
+    def note(self, sentence: str) -> None:
+        """Something a person should know that is no error."""

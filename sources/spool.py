@@ -1,0 +1,122 @@
+"""The spool: one Parquet file per chunk, kept from admission until its rows are loaded."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas.api.types import pandas_dtype
+
+from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED
+from restock.errors import SourceError
+from sources.framing import column_of
+
+if TYPE_CHECKING:
+    from restock.chunks import ChunkRef
+
+_SPOOL_TYPES = {ROW: "int64", LINE: "Int64", FAULT: "str", RAW: "str", SUPERSEDED: "bool"}
+
+
+class Spool:
+    """Chunk files under one folder, in one folder per run. A file is there whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, run_id: str, number: int, frame: pd.DataFrame) -> str:
+        """Write a chunk, in the place of an earlier one of that number; the result is its address in the spool.
+
+        Raises:
+            SourceError: the folder cannot be written, or its disk is full.
+        """
+        spool_file = f"{run_id}/{number:05d}.parquet"
+        target = self._path(spool_file)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Mostly distinct text: dictionaries cost more than they save here.
+            pq.write_table(_table(frame), temporary, compression="lz4", use_dictionary=False, write_statistics=False)
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise SourceError(f"The spool {_shown(self.folder)} cannot be written: {_reason(error)}.") from error
+        return spool_file
+
+    def read(self, ref: ChunkRef) -> pd.DataFrame:
+        """The rows of a chunk, with the types they were written with.
+
+        Raises:
+            SourceError: its file is gone, cannot be read, or holds another number of rows.
+        """
+        advice = "abandon the chunk, or sync the feed again"
+        try:
+            table = pq.read_table(
+                self._path(ref.spool_file), page_checksum_verification=True, partitioning=None, memory_map=False
+            )
+        except FileNotFoundError as error:
+            raise SourceError(f"The spool file {ref.spool_file} of {ref} is gone; {advice}.") from error
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"The spool file {ref.spool_file} of {ref} cannot be read; {advice}.") from error
+        if table.num_rows != ref.rows:
+            raise SourceError(
+                f"The spool file {ref.spool_file} of {ref} holds {table.num_rows} rows, not {ref.rows}; {advice}."
+            )
+        return _frame(table)
+
+    def remove(self, spool_file: str) -> None:
+        """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""
+        path = self._path(spool_file)
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise SourceError(f"{path.parent.name} in the spool cannot be removed: {_reason(error)}.") from error
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove all files of a run, half-written ones too."""
+        folder = self._path(run_id)
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def runs(self) -> list[str]:
+        """The runs that have files here, sorted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+
+    def _path(self, spool_file: str) -> Path:
+        path = Path(os.path.normpath(self.folder / spool_file))
+        if path == self.folder or not path.is_relative_to(os.path.normpath(self.folder)):
+            raise SourceError(f"{spool_file!r} is no address in the spool; check the ledger.")
+        return path
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    columns = [pa.array(frame.iloc[:, place], from_pandas=True) for place in range(frame.shape[1])]
+    return pa.table(columns, [str(name) for name in frame.columns])
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        values = column_of(table.column(name))
+        columns[name] = pd.Series(values).astype(pandas_dtype(_SPOOL_TYPES[name])) if name in _SPOOL_TYPES else values
+    return pd.DataFrame(columns)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "its disk is full; make room and start again"
+    return f"{error.strerror or error}; check the folder named in RESTOCK_SPOOL"
+
+
+def _shown(folder: Path) -> str:
+    return folder.name

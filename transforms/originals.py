@@ -1,0 +1,69 @@
+"""A row's cells as text under the source's own column names: what a person needs to mend a rejected row."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from restock.chunks import SPOOL_COLUMNS
+from restock.records import to_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VALUE_CHARACTERS = 200  # of the value at fault: enough to recognise it, short enough for a report
+
+
+def originals(raw: pd.DataFrame, positions: Iterable[int]) -> dict[int, dict[str, str | None]]:
+    """The cells of some rows as text, None for missing.
+
+    Args:
+        raw: a spooled chunk, indexed by row position.
+        positions: the rows that are asked for; each must be in the chunk.
+    """
+    wanted = list(positions)
+    if not wanted:
+        return {}
+    rows = raw.loc[wanted]
+    names = [name for name in raw.columns if name not in SPOOL_COLUMNS]
+    cells = [texts_of(rows[name]) for name in names]
+    return {position: dict(zip(names, texts, strict=True)) for position, *texts in zip(wanted, *cells, strict=True)}
+
+
+def texts_of(column: pd.Series) -> list[str | None]:
+    """The cells of a column as text, None for missing."""
+    if column.dtype.kind in "Mm":
+        # Parquet may hold times that Python has no object for; Arrow can write them all the same.
+        cells = pa.array(column, from_pandas=True)
+        if pa.types.is_timestamp(cells.type):
+            return cells.cast(pa.large_string()).to_pylist()
+    return [text_of(record["cell"]) for record in to_records(column.to_frame("cell"))]
+
+
+def text_of(value: Any) -> str | None:
+    """One cell as text that a person can mend and the cast can read; None for missing."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, timedelta):
+        return ("-" if value < timedelta(0) else "") + pd.Timedelta(abs(value)).isoformat()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=text_of)
+    return str(value)
+
+
+def shortened(text: str | None) -> str | None:
+    """The value at fault, no longer than a report can show."""
+    return text if text is None or len(text) <= VALUE_CHARACTERS else text[: VALUE_CHARACTERS - 1] + "…"
