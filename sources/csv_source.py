@@ -42,7 +42,7 @@ class CsvSource:
         """
         self.file, self._rules = file, feed.csv
         self._splitter = RowSplitter(feed.csv, file.name)
-        self.columns, self._line = self._read_header()
+        self.columns, self._header_characters, self._first_line = self._read_header()
 
     def frames(self, rows: int) -> Iterator[pd.DataFrame]:
         """The rows in frames of that many (the last may be smaller), with the spool columns beside those of the file.
@@ -63,7 +63,8 @@ class CsvSource:
             with open_pinned(self.file) as handle:
                 raise self._wrong_encoding("The text", handle)
 
-    def _read_header(self) -> tuple[list[str], int]:
+    def _read_header(self) -> tuple[list[str], int, int]:
+        """The names, and where the text goes on after them: its place and line."""
         pending = ""
         with open_pinned(self.file) as handle:
             for text, is_last in text_blocks(self.file, handle, self._rules.encoding):
@@ -75,8 +76,7 @@ class CsvSource:
                 if any(has_marks(name) for name in names):
                     raise self._wrong_encoding("The header", handle)
                 refuse_bad_names(names, self.file.name)
-                self._header_characters = end
-                return names, line
+                return names, end, line
         raise SourceError(f"{self.file.name} holds no header and no rows; have it exported again.")
 
     def _wrong_encoding(self, what: str, handle: BinaryIO) -> SourceError:
@@ -90,7 +90,7 @@ class CsvSource:
 
     def _blocks(self) -> Iterator[pd.DataFrame]:
         reader = BlockReader(self._rules, self.columns)
-        pending, line, is_header = "", self._line, True
+        pending, line, is_header = "", self._first_line, True
         with open_pinned(self.file) as handle:
             for text, is_last in text_blocks(self.file, handle, self._rules.encoding):
                 pending += text

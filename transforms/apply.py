@@ -50,18 +50,23 @@ def canonical_keys(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.Data
     """The keys of a raw frame as the contract demands them, so that `7` and `007` are one integer key.
 
     Returns:
-        The key columns, all missing in a row whose key is incomplete or does not fit; then the version column, if the
-        contract has one. No columns at all if the feed does not fill the whole key. The index is that of `raw`.
+        One column per part of the key, all missing in a row whose key is incomplete or does not fit, and in every row
+        if the feed does not fill the whole key. Where the newest row of a key counts, the version comes as the last
+        column. The index is that of `raw`.
     """
     frame = _attributes(raw, feed).set_axis(pd.RangeIndex(len(raw)), axis="index")
-    if not contract.key or not set(contract.key) <= set(frame.columns):
-        return pd.DataFrame(index=raw.index)
-    keys, _ = cast(frame, contract.only(contract.key), feed.csv)
-    columns = [keys[list(contract.key)].dropna().reindex(frame.index)]
-    if contract.version is not None and contract.version in frame.columns and contract.version not in contract.key:
-        versions, _ = cast(frame, contract.only((contract.version,)), feed.csv)
-        columns.append(versions.reindex(frame.index))
+    columns = [_cast_alone(frame, contract, contract.key, feed)]
+    if feed.duplicate_rule == "newest" and contract.version is not None:
+        columns.append(_cast_alone(frame, contract, (contract.version,), feed))
     return pd.concat(columns, axis="columns").set_axis(raw.index, axis="index")
+
+
+def _cast_alone(frame: pd.DataFrame, contract: Contract, names: tuple[str, ...], feed: Feed) -> pd.DataFrame:
+    """Some columns cast together; missing in the rows where one of them is missing or does not fit."""
+    if not set(names) <= set(frame.columns):
+        return pd.DataFrame(None, index=frame.index, columns=list(names), dtype=object)
+    fitting, _ = cast(frame, contract.only(names), feed.csv)
+    return fitting[list(names)].dropna().reindex(frame.index)
 
 
 def _attributes(raw: pd.DataFrame, feed: Feed) -> pd.DataFrame:
