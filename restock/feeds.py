@@ -144,6 +144,10 @@ class Feed(_Strict):
         taken = ((column, self.attribute_of(column)) for column in source_columns)
         return {column: attribute for column, attribute in taken if attribute is not None}
 
+    def without_limits(self) -> Feed:
+        """The same feed, whatever number of rejects it meets."""
+        return self.model_copy(update={"max_rejects": None, "max_chunk_rejects": None})
+
     def reader_options(self) -> str:
         """What decides how the bytes of a source become rows: part of the source's fingerprint."""
         return json.dumps([self.format, self.csv.model_dump(mode="json")], sort_keys=True)

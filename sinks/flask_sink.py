@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from restock.chunks import Chunk, ChunkRef, WriteCounts
+from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.records import Record, to_records
 from restock.references import place_of
 from sinks.app_database import AppDatabase, open_database
+from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
 from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, write_isolated
@@ -29,6 +32,16 @@ from sinks.target import Target, read_target
 Write = Callable[[Session, Changes], Changes]
 
 
+class Book(Protocol):
+    """What is written beside a chunk's rows, in their transaction: the ledger, or a correction's entries in it."""
+
+    def fence(self, connection: sa.Connection, ref: ChunkRef) -> None: ...
+
+    def loaded(self, connection: sa.Connection, ref: ChunkRef, counts: WriteCounts, rejected: list[Reject]) -> None: ...
+
+    def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None: ...
+
+
 @dataclass(frozen=True)
 class FlaskSink:
     """Loads chunks into one mapped model of the user's Flask app."""
@@ -38,6 +51,7 @@ class FlaskSink:
     target: Target
     ledger: Ledger
     writer: Writer
+    book: Book
 
     def load(self, chunk: Chunk) -> WriteCounts:
         """Commit the chunk's rows, its rejects and its ledger entry together, or none of them.
@@ -53,7 +67,7 @@ class FlaskSink:
         doing = f"loading {chunk.ref}"
 
         def settled() -> WriteCounts | None:
-            return self.ledger.counts_if_loaded(chunk.ref)
+            return self.book.counts_if_loaded(chunk.ref)
 
         try:
             return with_retries(lambda: self._commit(chunk, rows, self._write_whole), doing, settled)
@@ -66,12 +80,12 @@ class FlaskSink:
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
             changes = compare(connection, self.target, self.feed.mode, rows, loaded_before(connection, chunk.ref))
-            self.ledger.fence(connection, chunk.ref)
+            self.book.fence(connection, chunk.ref)
             written = write(session, changes)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
             check_limits(connection, self.feed, chunk.ref, counts)
-            self.ledger.loaded(connection, chunk.ref, counts, rejects)
+            self.book.loaded(connection, chunk.ref, counts, rejects)
         return counts
 
     def _load_isolated(
@@ -91,6 +105,14 @@ class FlaskSink:
 
     def _write_isolated(self, session: Session, changes: Changes) -> Changes:
         return changes.without(write_isolated(session, self.writer, self.target, changes))
+
+    def correcting(self, rows: list[int]) -> FlaskSink:
+        """The same sink for the mended rows of one chunk, which no limit counts a second time."""
+        return replace(self, feed=self.feed.without_limits(), book=CorrectionBook(self.ledger, rows))
+
+    def only_adding(self) -> FlaskSink:
+        """The same sink, leaving present rows alone."""
+        return replace(self, feed=self.feed.model_copy(update={"mode": "insert_only"}))
 
     @contextmanager
     def attempt(self, ref: ChunkRef) -> Iterator[None]:
@@ -140,4 +162,4 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     database = open_database(feed.app, feed.model, feed.name)
     target = read_target(database, feed)
     ledger = Ledger(database, target.name, lease_seconds or usual_lease_seconds(database))
-    return FlaskSink(feed, database, target, ledger, MappingsWriter())
+    return FlaskSink(feed, database, target, ledger, MappingsWriter(), book=ledger)

@@ -134,17 +134,17 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, self.lease_of(ref), ref.run_id)
-                entry = connection.execute(sa.select(chunks).where(_is(ref))).one()
+                entry = connection.execute(sa.select(chunks).where(is_chunk(ref))).one()
                 deadly = entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
                 if entry.status in OUTSTANDING and not deadly:
                     attempts = 1 if entry.status == "failed" else entry.attempts + 1
                     values = {"status": "loading", "attempts": attempts, "error": None}
-                    connection.execute(sa.update(chunks).where(_is(ref)).values(values))
+                    connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
                 return entry
 
         entry = with_retries(begin, f"beginning {ref}")
         if entry.status == "loaded":
-            raise AlreadyLoaded(_counts(entry))
+            raise AlreadyLoaded(counts_of(entry))
         if entry.status not in OUTSTANDING:
             raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
         if entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS:
@@ -161,9 +161,9 @@ class Ledger:
             AlreadyLoaded: somebody else has loaded the chunk.
         """
         renew(connection, self.lease_of(ref), ref.run_id)
-        entry = connection.execute(sa.select(chunks).where(_is(ref)).with_for_update()).one()
+        entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
         if entry.status == "loaded":
-            raise AlreadyLoaded(_counts(entry))
+            raise AlreadyLoaded(counts_of(entry))
         if entry.status != "loading":
             raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
 
@@ -178,7 +178,7 @@ class Ledger:
             connection.execute(sa.insert(rejects), [_reject_values(ref, reject) for reject in rejected])
         changed = connection.execute(
             sa.update(chunks)
-            .where(_is(ref), chunks.c.status == "loading")
+            .where(is_chunk(ref), chunks.c.status == "loading")
             .values(status="loaded", loaded_at=database_time(), error=None, **asdict(counts))
         )
         if changed.rowcount != 1:
@@ -187,8 +187,8 @@ class Ledger:
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
         """What became of a chunk if it is loaded, else None: decides an error from COMMIT."""
         with self.database.engine.connect() as connection:
-            entry = connection.execute(sa.select(chunks).where(_is(ref))).one()
-        return _counts(entry) if entry.status == "loaded" else None
+            entry = connection.execute(sa.select(chunks).where(is_chunk(ref))).one()
+        return counts_of(entry) if entry.status == "loaded" else None
 
     def failed(self, ref: ChunkRef, reason: str) -> None:
         """Say that a chunk cannot be loaded as it is, after its transaction was rolled back."""
@@ -206,7 +206,7 @@ class Ledger:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
             renew(connection, self.lease_of(ref))
-            connection.execute(sa.update(chunks).where(_is(ref), chunks.c.status == "loading").values(values))
+            connection.execute(sa.update(chunks).where(is_chunk(ref), chunks.c.status == "loading").values(values))
 
     def settle(self, run_id: str, stopped: str | None = None) -> None:
         """Write the status a run has earned by its chunks; `stopped` says why a limit held it."""
@@ -274,11 +274,13 @@ def _supersede_older(connection: sa.Connection, run: Admission) -> None:
     connection.execute(sa.update(runs).where(runs.c.run_id.in_(names)).values(overtaken))
 
 
-def _is(ref: ChunkRef) -> sa.ColumnElement[bool]:
+def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:
+    """The row of the ledger that stands for a chunk."""
     return sa.and_(chunks.c.run_id == ref.run_id, chunks.c.number == ref.number)
 
 
-def _counts(entry: sa.Row[tuple[object, ...]]) -> WriteCounts:
+def counts_of(entry: sa.Row[tuple[object, ...]]) -> WriteCounts:
+    """What became of a chunk's rows, as the ledger holds it."""
     return WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
 
 

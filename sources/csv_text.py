@@ -103,9 +103,9 @@ def undecodable_position(file: SourceFile, handle: BinaryIO, encoding: str) -> t
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
-        b"".decode(encoding)
+        b"a".decode(encoding, "ignore")  # refuses codecs that are not of text, such as rot13
         return codecs.getincrementaldecoder(encoding)(_MARKING)
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:
         raise ConfigurationError(
             f"csv: encoding: {encoding!r} is not an encoding of text; utf-8, cp1252 and utf-16 are."
         ) from error

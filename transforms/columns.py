@@ -60,6 +60,15 @@ def keep(cells: Any, mask: Any) -> Any:
     return pc.if_else(mask, cells, pa.scalar(None, cells.type))
 
 
+def arrow_texts(cells: Any) -> Any:
+    """Moments and numbers as Arrow writes them: ISO 8601 with a blank for the T, and in UTC where they have a zone."""
+    if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
+        cells = cells.cast(pa.timestamp(cells.type.unit, "UTC"))
+    if pa.types.is_duration(cells.type):
+        cells = cells.cast(pa.int64())
+    return cells.cast(TEXT)
+
+
 def wrong_type(cells: Any, wanted: pa.DataType) -> Column:
     """Every cell at fault: a column of such a type cannot become the wanted one."""
     return Column(pa.nulls(len(cells), wanted), dict.fromkeys(places(pc.is_valid(cells)), "wrong_type"))
@@ -130,7 +139,7 @@ def _as_texts(cells: Any) -> Column:
         # Arrow would write small numbers with an exponent.
         return Column(pa.array([None if v is None else format(v, "f") for v in cells.to_pylist()], TEXT))
     if pa.types.is_date(type_) or pa.types.is_time(type_) or pa.types.is_timestamp(type_):
-        return Column(pa.array([None if v is None else v.isoformat() for v in cells.to_pylist()], TEXT))
+        return Column(arrow_texts(cells))
     if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
         texts, faults = one_by_one(cells.to_pylist(), _decoded)
         return Column(pa.array(texts, TEXT), faults)

@@ -98,9 +98,13 @@ def _missing(values: Any) -> list[int]:
 
 def _read_cells(column: pd.Series, spec: FieldSpec) -> Column:
     cells = _as_arrow(column)
-    values = _python_values(column) if cells is None else cells.to_pylist()
     read = _CELL_READERS[spec.kind]
+    beyond: dict[int, str] = {}
+    if cells is not None and pa.types.is_duration(cells.type):
+        cells, beyond = time_columns.within_python(cells)
+    values = _python_values(column) if cells is None else cells.to_pylist()
     values, faults = columns.one_by_one(values, lambda value: read(value, spec))
+    faults |= beyond
     return Column(pa.array(values, pa.binary()) if spec.kind is Kind.BINARY else values, faults)
 
 
@@ -164,7 +168,7 @@ def _read_alike(values: list[Any], read: Callable[[Any], Column]) -> Column:
     except OverflowError:  # integers of more than 64 bits
         cells = pa.array([str(value) for value in values], TEXT)
     except (pa.ArrowException, TypeError):  # objects that Arrow does not know
-        return Column([None] * len(values), dict.fromkeys(range(len(values)), "wrong_type"))
+        return Column(read(pa.nulls(len(values), TEXT)).values, dict.fromkeys(range(len(values)), "wrong_type"))
     column = read(cells)
     return Column(column.values, {**column.faults, **faults})
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from restock.chunks import SPOOL_COLUMNS
 from restock.records import to_records
+from transforms.columns import arrow_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,12 +38,12 @@ def originals(raw: pd.DataFrame, positions: Iterable[int]) -> dict[int, dict[str
 
 def texts_of(column: pd.Series) -> list[str | None]:
     """The cells of a column as text, None for missing."""
-    if column.dtype.kind in "Mm":
-        # Parquet may hold times that Python has no object for; Arrow can write them all the same.
-        cells = pa.array(column, from_pandas=True)
-        if pa.types.is_timestamp(cells.type):
-            return cells.cast(pa.large_string()).to_pylist()
-    return [text_of(record["cell"]) for record in to_records(column.to_frame("cell"))]
+    try:
+        return [text_of(record["cell"]) for record in to_records(column.to_frame("cell"))]
+    except pa.ArrowException:  # a type that only pandas knows
+        return texts_of(column.astype(object))
+    except OverflowError:  # Parquet may hold moments that Python has no object for; Arrow can write them all the same
+        return arrow_texts(pa.array(column, from_pandas=True)).to_pylist()
 
 
 def text_of(value: Any) -> str | None:
@@ -58,7 +59,8 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, timedelta):
-        return ("-" if value < timedelta(0) else "") + pd.Timedelta(abs(value)).isoformat()
+        span = abs(value)
+        return f"{'-' if value != span else ''}P{span.days}DT{span.seconds}.{span.microseconds:06}S"
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False, default=text_of)
     return str(value)

@@ -1,0 +1,262 @@
+"""The restock command. Imports Prefect only when a run goes through it, and little before a command begins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restock.errors import RestockError
+
+if TYPE_CHECKING:
+    from flows.reports import RunReport
+
+WAIT_SECONDS = 90.0
+UNEXPECTED = 1
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+wait = click.option(
+    "--wait", default=WAIT_SECONDS, show_default=True, metavar="S", help="Seconds to wait while another run goes on."
+)
+
+
+class Answer:
+    """What a command hands back: an object for `--json`, a way to print it for people, and what is still to be said."""
+
+    def __init__(self, plain: Any, show: Callable[[], None], reports: list[RunReport] | None = None) -> None:
+        self.plain = plain
+        self.show = show
+        self.reports = reports or []
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="restock")
+def main() -> None:
+    """Keep the product tables of a Flask-SQLAlchemy app in step with product feeds.
+
+    The feeds are read from feeds.yaml in the current folder, or from the file that RESTOCK_FEEDS names. Exit status: 0
+    completed, 1 incomplete or failed, 2 wrong call or configuration, 3 held by a limit, 4 another run owns the table.
+    """
+
+
+@main.command()
+@click.argument("feed")
+@click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
+@click.option("--prefect", is_flag=True, help="Run through Prefect, on a server of its own if none is configured.")
+@wait
+@click.option("--force", is_flag=True, help="Go on although a limit of the feed (max_rejects) trips.")
+@as_json
+def sync(feed: str, file: str | None, prefect: bool, wait: float, force: bool, as_json: bool) -> None:
+    """Bring a feed in: read it, and insert or update its rows. An interrupted run of the same content goes on."""
+
+    def work() -> Answer:
+        from flows.doors import sync_feed
+
+        report = sync_feed(feed, file, force, wait, prefect)
+        return Answer(report.summary.as_dict(), lambda: _print_report(report), [report])
+
+    _run(work, as_json, f"Opening feed {feed} …")
+
+
+@main.command()
+@click.option("--run", "run_id", metavar="ID", help="Only the chunks of this run; else those of every unfinished run.")
+@click.option("--chunk", "chunks", multiple=True, type=int, metavar="N", help="Only this chunk of the run; repeatable.")
+@click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Load a mended rejects file.")
+@click.option("--prefect", is_flag=True, help="Run through Prefect, on a server of its own if none is configured.")
+@wait
+@as_json
+def reprocess(
+    run_id: str | None, chunks: tuple[int, ...], rejects: Path | None, prefect: bool, wait: float, as_json: bool
+) -> None:
+    """Load failed and outstanding chunks again from the spool, or a correction with --rejects."""
+    if rejects is not None and (run_id or chunks):
+        raise click.UsageError("--rejects names its own rows; leave --run and --chunk out.")
+    if chunks and run_id is None:
+        raise click.UsageError("--chunk needs the run it belongs to; add --run ID.")
+
+    def work() -> Answer:
+        from flows.doors import correct, reprocess_chunks
+
+        if rejects is not None:
+            return _of_runs(*correct(rejects, wait))
+        reports = reprocess_chunks(run_id, set(chunks) or None, wait, prefect)
+        return _of_runs(reports, "" if reports else "There is nothing to load again: no chunk is outstanding.")
+
+    _run(work, as_json, "Looking for what is to be loaded again …")
+
+
+@main.command()
+def init() -> None:
+    """Create the ledger tables in every database of feeds.yaml. Also done on first use."""
+
+    def work() -> Answer:
+        from flows.doors import create_ledgers
+
+        ready = create_ledgers()
+        return Answer(ready, lambda: click.echo("\n".join(f"The ledger is ready in {name}." for name in ready)))
+
+    _run(work, False)
+
+
+@main.command()
+@as_json
+def runs(as_json: bool) -> None:
+    """List the runs of every feed, newest first."""
+
+    def work() -> Answer:
+        from flows.doors import list_runs
+        from flows.terminal import print_runs
+
+        reports, unreached = list_runs()
+        plain = {
+            "runs": [{**each.summary.as_dict(), "started_at": each.run.started_at} for each in reports],
+            "unreached": [asdict(each) for each in unreached],
+        }
+
+        def show() -> None:
+            print_runs(reports) if reports else click.echo("There are no runs yet.")
+            for each in unreached:
+                click.echo(f"Feed {each.feed} could not be asked: {each.reason}", err=True)
+
+        return Answer(plain, show)
+
+    _run(work, as_json)
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
+@as_json
+def show(run_id: str, as_json: bool) -> None:
+    """Show one run: its counts, its outstanding chunks, and its rejects by reason."""
+
+    def work() -> Answer:
+        from flows.doors import report_of
+        from flows.terminal import print_chunks
+
+        report = report_of(run_id)
+        plain = {
+            **report.summary.as_dict(),
+            "reason": report.run.reason,
+            "ignored_columns": report.run.ignored_columns,
+            "chunks": [asdict(chunk) for chunk in report.chunks],
+            "rejects": [{"code": code, "column": column, "rows": rows} for code, column, rows in report.reasons],
+        }
+
+        def show() -> None:
+            _print_report(report)
+            print_chunks(report)
+
+        return Answer(plain, show)
+
+    _run(work, as_json)
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them to be mended.")
+def rejects(run_id: str, path: Path | None) -> None:
+    """Show the rejects of a run, or write them with their original columns and reason."""
+
+    def work() -> Answer:
+        from flows.doors import export, rejects_of
+        from flows.terminal import print_rejects
+
+        if path is None:
+            found = rejects_of(run_id)
+            return Answer(None, lambda: print_rejects(found) if found else click.echo("It has no open rejects."))
+        count = export(run_id, path)
+        told = f"{count} rejects written to {path}; mend them there, then `restock reprocess --rejects {path}`."
+        return Answer(None, lambda: click.echo(told))
+
+    _run(work, False)
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--chunk", "chunks", multiple=True, type=int, metavar="N", help="Only this chunk; repeatable.")
+@wait
+def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
+    """Give outstanding chunks of a run up, on record: their rows are counted as abandoned."""
+
+    def work() -> Answer:
+        from flows.doors import give_up
+
+        report = give_up(run_id, set(chunks) or None, wait)
+        return Answer(None, lambda: _print_report(report))
+
+    _run(work, False)
+
+
+def _of_runs(reports: list[RunReport], told: str) -> Answer:
+    left = sum(chunk.status in ("planned", "loading", "failed") for each in reports for chunk in each.chunks)
+    plain = {"runs": [each.summary.as_dict() for each in reports], "outstanding": left}
+
+    def show() -> None:
+        for each in reports:
+            _print_report(each)
+        if told:
+            click.echo(told)
+
+    return Answer(plain, show, reports)
+
+
+def _print_report(report: RunReport) -> None:
+    from flows.terminal import print_report
+
+    print_report(report)
+
+
+def _run(work: Callable[[], Answer], as_json: bool, begin: str | None = None) -> None:
+    """Do a command's work and end the process: its answer on standard output, everything else on standard error."""
+    if begin is not None:
+        click.echo(begin, err=True)
+    from flows.terminal import print_json, stdout_for_the_answer_only
+
+    status = 0
+    with stdout_for_the_answer_only() if as_json else nullcontext(sys.stdout) as answer_file:
+        try:
+            answer = work()
+            if as_json:
+                print_json(answer.plain, answer_file)
+            else:
+                answer.show()
+            for report in answer.reports:
+                try:
+                    report.verdict()
+                except RestockError as verdict:
+                    click.echo(str(verdict), err=True)
+                    status = max(status, verdict.exit_status)
+        except (RestockError, KeyboardInterrupt, Exception) as error:
+            kind, message, status = _explained(error)
+            if as_json:
+                print_json({"error": {"kind": kind, "message": message}}, answer_file)
+            else:
+                click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _explained(error: BaseException) -> tuple[str, str, int]:
+    if os.environ.get("RESTOCK_DEBUG"):
+        raise error
+    if isinstance(error, RestockError):
+        return error.kind, str(error), error.exit_status
+    if isinstance(error, KeyboardInterrupt):
+        told = "Interrupted. What is committed is kept; start the same command again to go on."
+        return "Interrupted", told, UNEXPECTED
+    from restock.references import place_of
+
+    told = (
+        f"An unexpected {type(error).__name__} in {place_of(error)} ended the command; what is committed is kept. Set "
+        "RESTOCK_DEBUG=1 to see where it comes from, and please report it."
+    )
+    return "Unexpected", told, UNEXPECTED
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The databases of feeds.yaml, each visited once, and where in them a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows.workplace import Workplace
+from restock.errors import ConfigurationError, RestockError, SinkUnavailable
+from sinks.flask_sink import FlaskSink, open_sink
+from sinks.history import History, RunEntry
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One database, the sinks of the feeds that land in it, by feed name, and what its ledger tells."""
+
+    sinks: dict[str, FlaskSink]
+    history: History
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """A feed whose database could not be visited, and why."""
+
+    feed: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run, with the sink that loads it."""
+
+    run: RunEntry
+    sink: FlaskSink
+    history: History
+
+
+def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
+    """Open each database of feeds.yaml once, and name those that cannot be reached."""
+    visits: dict[tuple[str, str], Visit] = {}
+    unreached: list[Unreached] = []
+    for feed in place.feeds.values():
+        try:
+            sink = open_sink(feed, place.settings.lease_seconds)
+            key = (sink.database.address, feed.app)
+            if key not in visits:
+                history = History(sink.database)
+                history.exists()  # a database that does not answer is found here
+                visits[key] = Visit({}, history)
+            visits[key].sinks[feed.name] = sink
+        except RestockError as error:
+            unreached.append(Unreached(feed.name, str(error)))
+    return list(visits.values()), unreached
+
+
+def find_run(place: Workplace, run_id: str) -> FoundRun:
+    """The run of that id, in whichever database it is.
+
+    Raises:
+        ConfigurationError: no ledger has it, or its feed is no longer in feeds.yaml.
+        SinkUnavailable: it is in none that answers, and some do not.
+    """
+    visits, unreached = visit_databases(place)
+    for visit in visits:
+        run = visit.history.find_run(run_id)
+        if run is not None:
+            return FoundRun(run, _sink_of(visit, run), visit.history)
+    if unreached:
+        raise SinkUnavailable(
+            f"Run {run_id} was not found, but the database of feed {unreached[0].feed} could not be asked: "
+            f"{unreached[0].reason}"
+        )
+    raise ConfigurationError(f"There is no run {run_id} in any ledger; `restock runs` lists those there are.")
+
+
+def _sink_of(visit: Visit, run: RunEntry) -> FlaskSink:
+    sink = visit.sinks.get(run.feed)
+    if sink is None:
+        raise ConfigurationError(
+            f"Run {run.run_id} belongs to the feed {run.feed!r}, which feeds.yaml does not have any more; put it back, "
+            "or give the run's chunks up where it is known."
+        )
+    return sink
+
+
+def unfinished_runs(visits: list[Visit]) -> Iterator[FoundRun]:
+    """The runs with outstanding chunks of every feed that is still configured, in the order in which they apply."""
+    for visit in visits:
+        for run in visit.history.unfinished():
+            if run.feed in visit.sinks:
+                yield FoundRun(run, visit.sinks[run.feed], visit.history)

@@ -1,0 +1,110 @@
+"""What the terminal command does behind its words: opens the workplace and picks the way a run takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows import admission, correcting, reprocessing
+from flows.databases import Unreached, find_run, visit_databases
+from flows.loading import load_here
+from flows.prefect_server import check_server, configured_api_url, quiet_server
+from flows.reports import RunReport, read_report
+from flows.terminal import TerminalProgress
+from flows.workplace import Workplace, open_workplace
+from sinks.flask_sink import open_sink
+from sinks.history import RejectEntry
+
+
+def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bool) -> RunReport:
+    """Bring a feed in, through Prefect if a server is configured or it is asked for."""
+    place = open_workplace()
+    feed = place.feed(name)
+    with TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
+        if not through_prefect:
+            limited = feed.without_limits() if force else feed
+            return admission.sync(place, limited, load_here, progress, file, wait)
+        from flows.sync_products import run_sync_flow
+
+        return run_sync_flow(name, file, force, progress)
+
+
+def reprocess_chunks(run_id: str | None, numbers: set[int] | None, wait: float, prefect: bool) -> list[RunReport]:
+    """Load outstanding chunks again, through Prefect if a server is configured or it is asked for."""
+    place = open_workplace()
+    with TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
+        if not through_prefect:
+            return reprocessing.reprocess(place, load_here, progress, run_id, numbers, wait)
+        from flows.reprocess_failed_chunks import run_reprocess_flow
+
+        return run_reprocess_flow(run_id, sorted(numbers) if numbers else None, progress)
+
+
+@contextmanager
+def _prefect(place: Workplace, asked_for: bool) -> Iterator[bool]:
+    """Whether the run goes through Prefect; on a quiet server of its own if it was asked for and none is configured."""
+    url = configured_api_url()
+    if url is not None:
+        check_server(url)
+        yield True
+    elif asked_for:
+        home = place.settings.folder / ".restock" / "prefect"
+        with quiet_server(home) as url:
+            # Set before Prefect is imported, which reads them then.
+            os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
+            yield True
+    else:
+        yield False
+
+
+def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
+    """Load a correction; what it came to as a sentence."""
+    with TerminalProgress() as progress:
+        done = correcting.load_correction(open_workplace(), path, progress, wait)
+    parts = [f"{done.taken} rows are mended"]
+    parts += [f"{done.rejected_again} were rejected again"] if done.rejected_again else []
+    parts += [f"{done.resolved_before} were mended before"] if done.resolved_before else []
+    return done.reports, ", ".join(parts) + "."
+
+
+def create_ledgers() -> list[str]:
+    """Create the ledger in every database of feeds.yaml; return where."""
+    place = open_workplace()
+    addresses: list[str] = []
+    for feed in place.feeds.values():
+        sink = open_sink(feed, place.settings.lease_seconds)
+        if sink.database.address not in addresses:
+            sink.ledger.create()
+            addresses.append(sink.database.address)
+    return addresses
+
+
+def list_runs() -> tuple[list[RunReport], list[Unreached]]:
+    """The runs of every database that answers, newest first, and the feeds whose database does not."""
+    visits, unreached = visit_databases(open_workplace())
+    reports = [read_report(visit.history, run) for visit in visits for run in visit.history.runs()]
+    return sorted(reports, key=lambda report: report.run.started_at, reverse=True), unreached
+
+
+def report_of(run_id: str) -> RunReport:
+    """The report of one run."""
+    found = find_run(open_workplace(), run_id)
+    return read_report(found.history, found.run)
+
+
+def rejects_of(run_id: str) -> list[RejectEntry]:
+    """The open rejects of a run."""
+    return find_run(open_workplace(), run_id).history.rejects(run_id)
+
+
+def export(run_id: str, path: Path) -> int:
+    """Write the open rejects of a run as a file to mend; return how many there are."""
+    return correcting.export_rejects(open_workplace(), run_id, path)
+
+
+def give_up(run_id: str, numbers: set[int] | None, wait: float) -> RunReport:
+    """Abandon outstanding chunks of a run."""
+    with TerminalProgress() as progress:
+        return reprocessing.abandon(open_workplace(), run_id, numbers, progress, wait)

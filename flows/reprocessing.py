@@ -1,0 +1,82 @@
+"""Loads outstanding chunks again, gives chunks up, and loads corrections."""
+
+from __future__ import annotations
+
+from flows.admission import own_target
+from flows.databases import find_run, unfinished_runs, visit_databases
+from flows.loading import Loader, load_run
+from flows.progress import Progress
+from flows.reports import RunReport, read_report
+from flows.workplace import Workplace
+from restock.chunks import ChunkEntry
+from restock.errors import ConfigurationError, SinkUnavailable
+
+
+def reprocess(
+    place: Workplace,
+    loader: Loader,
+    progress: Progress,
+    run_id: str | None = None,
+    numbers: set[int] | None = None,
+    wait: float = 0.0,
+) -> list[RunReport]:
+    """Load outstanding chunks again from the spool, with today's feed and code.
+
+    Args:
+        run_id: the run whose chunks to load; every unfinished run if it is None.
+        numbers: only these chunks of that run.
+
+    Returns:
+        A report for each run that had something outstanding; none if there was nothing to do.
+
+    Raises:
+        ConfigurationError: the run or a chunk is unknown.
+        TargetBusy, SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
+    """
+    if run_id is not None:
+        found = [find_run(place, run_id)]
+        _check_numbers(found[0].history.chunks(run_id), run_id, numbers)
+        found = [each for each in found if each.history.summary(each.run).outstanding]
+    else:
+        visits, unreached = visit_databases(place)
+        found = list(unfinished_runs(visits))
+        if unreached and not found:
+            raise SinkUnavailable(f"The database of feed {unreached[0].feed} could not be asked: {unreached[0].reason}")
+        for missed in unreached:
+            progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
+    reports = []
+    for each in found:
+        with own_target(each.sink, progress, wait) as lease:
+            report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
+        if not report.summary.outstanding:
+            place.spool.remove_run(each.run.run_id)
+        reports.append(report)
+    return reports
+
+
+def abandon(
+    place: Workplace, run_id: str, numbers: set[int] | None, progress: Progress, wait: float = 0.0
+) -> RunReport:
+    """Give outstanding chunks of a run up, on record; their rows count as abandoned from now on.
+
+    Raises:
+        ConfigurationError: the run or a chunk is unknown, or nothing of it is outstanding.
+    """
+    found = find_run(place, run_id)
+    _check_numbers(found.history.chunks(run_id), run_id, numbers)
+    with own_target(found.sink, progress, wait) as lease:
+        given_up = found.sink.ledger.abandon(lease, run_id, sorted(numbers) if numbers else None)
+        if not given_up:
+            raise ConfigurationError(
+                f"Run {run_id} has no such outstanding chunks; `restock show {run_id}` lists them."
+            )
+        found.sink.ledger.settle(run_id)
+    for ref in given_up:
+        place.spool.remove(ref.spool_file)
+    return read_report(found.history, found.history.run(run_id))
+
+
+def _check_numbers(chunks: list[ChunkEntry], run_id: str, numbers: set[int] | None) -> None:
+    unknown = sorted((numbers or set()) - {chunk.number for chunk in chunks})
+    if unknown:
+        raise ConfigurationError(f"Run {run_id} has no chunk {unknown[0]}; it has chunks 1 to {len(chunks)}.")

@@ -1,0 +1,172 @@
+"""How the terminal command shows things: a bar while a run goes on, tables afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from flows.progress import Progress
+from flows.reports import RunReport
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, TargetBusy
+from restock.reasons import sentence
+from sinks.history import RejectEntry, RunEntry
+
+# Always shown, also when zero: what a person looks for first.
+USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
+OTHER_COUNTS = ("superseded", "stale", "skipped", "abandoned", "outstanding")
+REASONS_SHOWN = 8
+REJECTS_SHOWN = 20
+
+
+@contextmanager
+def stdout_for_the_answer_only() -> Iterator[IO[str]]:
+    """Give the caller standard output alone: whatever the user's code prints there goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as answer:
+            yield answer
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def print_json(answer: Any, file: IO[str]) -> None:
+    """Print one JSON object and a line end."""
+    file.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+class TerminalProgress(Progress):
+    """A bar on standard error, while it is entered."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._rows = 0
+        self._told_waiting = False
+
+    def __enter__(self) -> TerminalProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def waiting(self, busy: TargetBusy) -> None:
+        if not self._told_waiting:
+            self.console.print(f"{busy} Waiting …", markup=False)
+            self._told_waiting = True
+
+    def reading(self, rows: int) -> None:
+        self._rows += rows
+        if self._task is None:
+            self._task = self._bar.add_task("reading", total=None, unit="rows")
+        self._bar.update(self._task, completed=self._rows)
+
+    def loading(self, run: RunEntry, refs: list[ChunkRef]) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._rows = 0
+        total = sum(ref.rows for ref in refs)
+        self._task = self._bar.add_task(f"loading {run.feed}", total=total, unit="rows")
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        if isinstance(outcome, ChunkFailed):
+            self.console.print(f"Chunk {ref.number} failed: {outcome}", markup=False)
+        if self._task is not None:
+            self._bar.advance(self._task, ref.rows)
+
+    def note(self, sentence: str) -> None:
+        self.console.print(sentence, markup=False)
+
+
+def print_report(report: RunReport) -> None:
+    """Print a run's summary as one table: the counts add up to the rows read."""
+    console, summary = Console(highlight=False), report.summary
+    counts = summary.as_dict()
+    table = Table(title=f"{summary.feed}: {summary.source}", title_justify="left", caption_justify="left")
+    table.add_column("run " + summary.run_id)
+    table.add_column("rows", justify="right")
+    table.add_row("read", f"{summary.read:,}", end_section=True)
+    for name in (*USUAL_COUNTS, *(each for each in OTHER_COUNTS if counts[each])):
+        table.add_row(name, f"{counts[name]:,}")
+    table.add_section()
+    chunks = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
+    pace = f", {summary.rows_per_second:,.0f} rows/s" if summary.rows_per_second else ""
+    table.caption = f"{chunks} in {summary.seconds:.1f} s{pace}" if summary.seconds else chunks
+    table.add_row("status", summary.status)
+    console.print(table)
+    for code, column, rows in report.reasons[:REASONS_SHOWN]:
+        console.print(f"  {rows:,} × {sentence(code, column)} ({code})", markup=False)
+    if len(report.reasons) > REASONS_SHOWN:
+        console.print(f"  and {len(report.reasons) - REASONS_SHOWN} more reasons")
+    if report.reasons:
+        console.print(f"  `restock rejects {summary.run_id} --csv FILE` writes these rows to be mended.", markup=False)
+    if report.run.ignored_columns:
+        console.print(f"  Columns not used: {', '.join(report.run.ignored_columns)}", markup=False)
+
+
+def print_runs(reports: Iterable[RunReport]) -> None:
+    """Print one line for each run, newest first."""
+    table = Table("run", "feed", "started (UTC)", "status")
+    for name in ("read", "written", "rejected", "outstanding"):
+        table.add_column(name, justify="right")
+    for report in reports:
+        summary = report.summary
+        numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
+        started = f"{report.run.started_at:%Y-%m-%d %H:%M}"
+        status = f"{summary.status} ({report.run.reason})" if report.run.reason == "interrupted" else summary.status
+        table.add_row(summary.run_id, summary.feed, started, status, *(f"{number:,}" for number in numbers))
+    Console(highlight=False).print(table)
+
+
+def print_chunks(report: RunReport) -> None:
+    """Print the chunks of a run that are not loaded, with the reason of each that failed."""
+    waiting = [chunk for chunk in report.chunks if chunk.status != "loaded"]
+    if not waiting:
+        return
+    table = Table("chunk", "status", "rows", "attempts", "reason")
+    for chunk in waiting:
+        table.add_row(str(chunk.number), chunk.status, f"{chunk.rows:,}", str(chunk.attempts), chunk.error or "")
+    Console(highlight=False).print(table)
+
+
+def print_rejects(rejects: list[RejectEntry]) -> None:
+    """Print the first rejects of a run with their place, reason and value."""
+    table = Table("row", "line", "reason", "column", "value")
+    for reject in rejects[:REJECTS_SHOWN]:
+        place = "" if reject.line is None else str(reject.line)
+        table.add_row(str(reject.position), place, reject.code, reject.column or "", reject.value or "")
+    console = Console(highlight=False)
+    console.print(table)
+    if len(rejects) > REJECTS_SHOWN:
+        console.print(f"and {len(rejects) - REJECTS_SHOWN:,} more; `--csv FILE` writes them all")

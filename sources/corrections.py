@@ -1,0 +1,113 @@
+"""Rejects as a file that a person can mend: written and read in the feed's own dialect."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restock.chunks import RAW
+from restock.errors import SourceError
+from restock.feeds import Feed
+from restock.paths import shown
+
+RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
+ADDRESS = (RUN, CHUNK, ROW, REASON)
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row of a rejects file: whose reject it is, why, and its cells under the source's own column names."""
+
+    run_id: str
+    chunk: int
+    row: int
+    reason: str
+    cells: dict[str, str | None]
+
+
+def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
+    """Write rejects so that they can be mended and loaded: the source's columns, then where each row belongs and why.
+
+    A row that could not be split has its text under `_raw`, to be copied into the columns.
+
+    Raises:
+        SourceError: the file cannot be written, or holds a character the feed's encoding does not have.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
+    columns = columns or list((feed.columns or {}).values())
+    raw = [RAW] if any(RAW in row.cells for row in rows) else []
+    null = feed.csv.null_values[0] if feed.csv.null_values else ""
+    try:
+        with path.open("w", encoding=feed.csv.encoding, newline="") as file:
+            writer = csv.writer(file, **_dialect(feed))
+            writer.writerow([*columns, *ADDRESS, *raw])
+            for row in rows:
+                cells = [row.cells.get(name) for name in [*columns, *raw]]
+                texts = [null if cell is None else cell for cell in cells]
+                address = [row.run_id, row.chunk, row.row, row.reason]
+                writer.writerow([*texts[: len(columns)], *address, *texts[len(columns) :]])
+    except (OSError, UnicodeEncodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"a text does not fit into {feed.csv.encoding}"
+        raise SourceError(f"{shown(path)} cannot be written: {reason}.") from error
+
+
+def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:
+    """Read a mended rejects file, in the dialect of whichever of the feeds it was written for.
+
+    Raises:
+        SourceError: the file is missing, or not a rejects file of any of these feeds.
+    """
+    problems: list[str] = []
+    for feed in feeds:
+        try:
+            return _read(path, feed)
+        except UnicodeDecodeError:
+            problems.append(f"{shown(path)} is not {feed.csv.encoding} text; save it in that encoding.")
+        except csv.Error as error:
+            problems.append(f"{shown(path)} is not well-formed CSV ({error}); correct it there.")
+        except OSError as error:
+            raise SourceError(f"{shown(path)} cannot be read: {error.strerror}.") from error
+        except SourceError as error:
+            problems.append(str(error))
+    raise SourceError(problems[0] if problems else f"{shown(path)} belongs to no feed of feeds.yaml.")
+
+
+def _read(path: Path, feed: Feed) -> list[RejectedRow]:
+    with path.open(encoding=feed.csv.encoding, newline="") as file:
+        reader = csv.reader(file, **_dialect(feed))
+        header = [name.removeprefix("\ufeff") for name in next(reader, [])]
+        missing = [name for name in ADDRESS[:3] if name not in header]
+        if missing:
+            raise SourceError(
+                f"{shown(path)} has no column {missing[0]}; mend a file that `restock rejects RUN --csv FILE` wrote."
+            )
+        rows = []
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise SourceError(
+                    f"{shown(path)}, line {reader.line_num}, has {len(cells)} fields, the header {len(header)}; "
+                    "correct that line, nothing was loaded."
+                )
+            rows.append(_as_row(dict(zip(header, cells, strict=True)), feed, path, reader.line_num))
+        return rows
+
+
+def _as_row(cells: dict[str, str], feed: Feed, path: Path, line: int) -> RejectedRow:
+    try:
+        chunk, row = int(cells[CHUNK]), int(cells[ROW])
+    except ValueError as error:
+        raise SourceError(
+            f"{shown(path)}, line {line}: {CHUNK} and {ROW} must stay as they were written; correct that line."
+        ) from error
+    nulls = set(feed.csv.null_values)
+    kept = {n: None if v in nulls else v for n, v in cells.items() if n not in (*ADDRESS, RAW)}
+    return RejectedRow(cells[RUN], chunk, row, cells.get(REASON, ""), kept)
+
+
+def _dialect(feed: Feed) -> dict[str, Any]:
+    return {"delimiter": feed.csv.delimiter, "quotechar": feed.csv.quote, "strict": True, "lineterminator": "\n"}

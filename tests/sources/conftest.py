@@ -1,0 +1,78 @@
+"""Feeds and source files for the tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from restock.feeds import Feed
+from restock.settings import Settings, read_settings
+from sources.extract import open_source
+from sources.locations import SourceFile, find_source
+
+MakeFeed = Callable[..., Feed]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of files that other people published."""
+    return Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="session")
+def make_feed() -> MakeFeed:
+    """A feed with what a test says of it."""
+
+    def make(**keys: Any) -> Feed:
+        return Feed(**{"name": "shop", "source": "feed.csv", "app": "app:create", "model": "app:Product", **keys})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def settings_in() -> Callable[..., Settings]:
+    """The settings of an installation in a folder."""
+
+    def make(folder: Path, *roots: Path) -> Settings:
+        named = {"RESTOCK_SOURCE_ROOTS": ",".join(map(str, roots))} if roots else {}
+        return read_settings({"RESTOCK_FEEDS": str(folder / "feeds.yaml"), **named})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def found(make_feed: MakeFeed, settings_in: Callable[..., Settings]) -> Callable[..., tuple[SourceFile, Feed]]:
+    """A file as its feed finds it."""
+
+    def find(path: Path, **keys: Any) -> tuple[SourceFile, Feed]:
+        feed = make_feed(source=path.name, **keys)
+        return find_source(feed, settings_in(path.parent))[0], feed
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def read(found: Callable[..., tuple[SourceFile, Feed]]) -> Callable[..., pd.DataFrame]:
+    """All rows of a file, put together from frames of `rows`."""
+
+    def read_all(path: Path, rows: int = 1000, **keys: Any) -> pd.DataFrame:
+        file, feed = found(path, **keys)
+        return pd.concat(open_source(file, feed).frames(rows), ignore_index=True)
+
+    return read_all
+
+
+@pytest.fixture
+def read_text(tmp_path: Path, read: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """All rows of a CSV file with the given content."""
+
+    def read_content(content: str | bytes, rows: int = 1000, **keys: Any) -> pd.DataFrame:
+        path = tmp_path / "feed.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read(path, rows, **keys)
+
+    return read_content

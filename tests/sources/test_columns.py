@@ -1,0 +1,27 @@
+import pytest
+
+from restock.errors import SourceError
+from sources.columns import check_columns
+
+
+def test_columns_that_the_feed_does_not_name_are_ignored_and_listed(make_feed):
+    feed = make_feed(columns={"sku": "id", "name": "title"})
+
+    assert check_columns(["extra", "title", "id", "more"], feed, {"sku", "name"}) == ["extra", "more"]
+
+
+def test_a_missing_column_is_named_with_the_nearest(make_feed):
+    with pytest.raises(SourceError, match="lacks the column 'tilte'; did you mean 'title'") as caught:
+        check_columns(["id", "title"], make_feed(columns={"sku": "id", "name": "tilte"}), {"sku", "name"})
+    assert caught.value.exit_status == 1
+
+
+def test_a_wrong_delimiter_is_suspected_where_there_is_one_column(make_feed):
+    with pytest.raises(SourceError, match="delimiter"):
+        check_columns(["id;title"], make_feed(columns={"sku": "id"}), {"sku"})
+
+
+def test_without_columns_names_are_matched_and_an_unknown_one_is_refused(make_feed):
+    assert check_columns(["sku"], make_feed(), {"sku", "name"}) == []
+    with pytest.raises(SourceError, match="'nmae', which the model does not know.*'shop'.*'name'"):
+        check_columns(["sku", "nmae"], make_feed(), {"sku", "name"})

@@ -1,0 +1,167 @@
+import gzip
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS, SUPERSEDED, ChunkRef
+from restock.errors import SourceError
+from sources.extract import extract
+from sources.locations import find_source
+from sources.spool import Spool
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def bring(tmp_path, spool, make_feed, settings_in):
+    """Extract files given by name and content; the extraction, and its rows as they wait in the spool."""
+
+    def run(files, chunk_rows=2, keys=("sku",), on_rows=lambda rows: None, **feed_keys):
+        for name, content in files.items():
+            if isinstance(content, pa.Table):
+                pq.write_table(content, tmp_path / name)
+            else:
+                (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        feed = make_feed(source=list(files), **feed_keys)
+        found = find_source(feed, settings_in(tmp_path))
+        canonical = (lambda frame: frame[list(keys)]) if keys else None
+        done = extract(found, feed, spool, "run-1", chunk_rows, canonical, {"sku", "name", "version"}, on_rows)
+        refs = [
+            ChunkRef("run-1", chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, 0) for chunk in done.chunks
+        ]
+        return done, pd.concat([spool.read(ref) for ref in refs], ignore_index=True)
+
+    return run
+
+
+FORMATS = ["csv", "csv.gz", "parquet"]
+
+
+def content_of(kind, rows):
+    """The same rows of (sku, name) in each format."""
+    if kind == "parquet":
+        return pa.table({"sku": [sku for sku, _ in rows], "name": [name for _, name in rows]})
+    text = "sku,name\n" + "".join(f"{sku},{name or ''}\n" for sku, name in rows)
+    return gzip.compress(text.encode()) if kind == "csv.gz" else text
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_each_format_gives_the_same_chunks(bring, kind):
+    rows = [("001", "red"), ("NA", None), ("None", "größe"), ("4E12", "x"), ("e", "y")]
+    spooled = []
+
+    done, frame = bring({f"feed.{kind}": content_of(kind, rows)}, on_rows=spooled.append)
+
+    assert [(chunk.number, chunk.first_row, chunk.rows) for chunk in done.chunks] == [(1, 1, 2), (2, 3, 2), (3, 5, 1)]
+    assert (done.rows, done.ignored_columns, spooled) == (5, [], [2, 2, 1])
+    assert frame["sku"].tolist() == [sku for sku, _ in rows]
+    assert frame["name"].fillna("-").tolist() == [name or "-" for _, name in rows]
+    assert frame[ROW].tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
+def test_duplicates_are_settled_over_the_whole_source_whatever_the_chunks(bring, kind, chunk_rows):
+    rows = [("a", "1"), ("b", "1"), ("a", "2"), (None if kind == "parquet" else "", "3"), ("a", "4"), ("c", "5")]
+
+    _, frame = bring({f"feed.{kind}": content_of(kind, rows)}, chunk_rows)
+
+    assert frame.loc[frame[SUPERSEDED], ROW].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("rule,losers", [("first", [2, 4]), ("last", [1, 2]), ("newest", [1, 4])])
+def test_the_rule_of_the_feed_decides(bring, rule, losers):
+    text = "sku,version\na,1\na,3\nb,1\na,2\n"
+
+    _, frame = bring(
+        {"feed.csv": text},
+        keys=("sku", "version") if rule == "newest" else ("sku",),
+        on_duplicate=rule,
+        version_column="version",
+    )
+
+    assert frame.loc[frame[SUPERSEDED], ROW].tolist() == losers
+
+
+def test_under_reject_every_row_of_the_key_is_at_fault_and_keeps_its_cells(bring):
+    _, frame = bring({"feed.csv": "sku,name\na,1\nb,2\na,3\n"}, on_duplicate="reject")
+
+    assert frame[FAULT].fillna("-").tolist() == ["duplicate_key", "-", "duplicate_key"]
+    assert frame["name"].tolist() == ["1", "2", "3"]
+    assert not frame[SUPERSEDED].any()
+
+
+def test_faulty_rows_have_no_key(bring):
+    _, frame = bring({"feed.csv": "sku,name\na,1\na\na,2,3\n"})
+
+    assert frame[FAULT].fillna("-").tolist() == ["-", "too_few_fields", "too_many_fields"]
+    assert not frame[SUPERSEDED].any()
+
+
+def test_a_source_of_faulty_rows_only_is_extracted(bring):
+    _, frame = bring({"feed.csv": "sku,name\na\nb\n"})
+
+    assert frame[FAULT].tolist() == ["too_few_fields"] * 2
+
+
+def test_several_files_are_one_source(bring):
+    done, frame = bring(
+        {"a.csv": "sku,name\na,1\nb,1\nc,1\n", "b.csv": "name,sku\n2,a\n2,d\n"}, columns={"sku": "sku", "name": "name"}
+    )
+
+    assert [chunk.rows for chunk in done.chunks] == [2, 2, 1]
+    assert frame["sku"].tolist() == ["a", "b", "c", "a", "d"]
+    assert frame[ROW].tolist() == [1, 2, 3, 4, 5]
+    assert frame[LINE].tolist() == [2, 3, 4, 2, 3]
+    assert frame.loc[frame[SUPERSEDED], ROW].tolist() == [1]
+
+
+def test_files_of_different_types_share_no_chunk(bring):
+    done, _ = bring(
+        {"a.parquet": pa.table({"sku": ["a"], "name": [1]}), "b.parquet": pa.table({"sku": ["b"], "name": ["x"]})}
+    )
+
+    assert [(chunk.first_row, chunk.rows) for chunk in done.chunks] == [(1, 1), (2, 1)]
+
+
+def test_ignored_columns_are_listed(bring):
+    done, _ = bring({"feed.csv": "id,name,extra\na,1,2\n"}, keys=("id",), columns={"sku": "id"})
+
+    assert done.ignored_columns == ["name", "extra"]
+
+
+@pytest.mark.parametrize(
+    "files,sentence",
+    [
+        ({"feed.csv": "sku,nmae\na,1\n"}, "nmae"),
+        ({"feed.csv": 'sku,name\na,1\nb,1\nc,"1\n'}, "never closed"),
+        ({"feed.csv.gz": gzip.compress(b"sku,name\n" + b"a,1\n" * 50_000)[:-20]}, "cut short"),
+        ({"a.csv": "sku,name\na,1\n", "b.csv": "sku\na\n"}, "different columns"),
+        ({"a.csv": "sku\na\n", "b.csv": "sku\n"}, "b.csv holds no rows"),
+    ],
+)
+def test_a_source_that_cannot_be_read_whole_leaves_nothing_in_the_spool(bring, spool, files, sentence):
+    with pytest.raises(SourceError, match=sentence):
+        bring(files)
+    assert spool.runs() == []
+
+
+def test_an_interruption_leaves_nothing_in_the_spool(bring, spool):
+    def interrupt(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bring({"feed.csv": "sku\na\nb\nc\n"}, on_rows=interrupt)
+    assert spool.runs() == []
+
+
+def test_without_keys_nothing_is_superseded(bring):
+    _, frame = bring({"feed.csv": "sku\na\na\n"}, keys=None)
+
+    assert not frame[SUPERSEDED].any()
+    assert list(frame.columns) == ["sku", *SPOOL_COLUMNS]

@@ -1,0 +1,32 @@
+"""What the tests of the casts share: one column in, its values and its reasons out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from restock.contract import Contract, FieldSpec, Kind
+from restock.feeds import CsvRules
+from restock.records import to_records
+from transforms.contract_check import cast
+
+Read = Callable[..., tuple[list[Any], dict[int, str]]]
+
+
+@pytest.fixture(scope="session")
+def read() -> Read:
+    """Cast one column of cells: the plain values of the rows that fit, and the reason codes of the others."""
+
+    def read_cells(
+        kind: Kind, cells: list[Any], rules: CsvRules | None = None, dtype: Any = "str", **demands: Any
+    ) -> tuple[list[Any], dict[int, str]]:
+        spec = FieldSpec("cell", kind, **demands)
+        frame = pd.DataFrame({"cell": pd.Series(cells, dtype=dtype)})
+        fitting, faults = cast(frame, Contract({"cell": spec}, ()), rules or CsvRules())
+        values = [record["cell"] for record in to_records(fitting)]
+        return values, {row: fault.code for row, fault in faults.items()}
+
+    return read_cells
