@@ -53,7 +53,10 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Go on although a limit of the feed (max_rejects) trips.")
 @as_json
 def sync(feed: str, file: str | None, prefect: bool, wait: float, force: bool, as_json: bool) -> None:
-    """Bring a feed in: read it, and insert or update its rows. An interrupted run of the same content goes on."""
+    """Bring a feed in.
+
+    Its rows are read, checked, and inserted or updated. An interrupted run of the same content goes on.
+    """
 
     def work() -> Answer:
         from flows.doors import sync_feed
@@ -74,7 +77,10 @@ def sync(feed: str, file: str | None, prefect: bool, wait: float, force: bool, a
 def reprocess(
     run_id: str | None, chunks: tuple[int, ...], rejects: Path | None, prefect: bool, wait: float, as_json: bool
 ) -> None:
-    """Load failed and outstanding chunks again from the spool, or a correction with --rejects."""
+    """Load failed chunks again.
+
+    They are read from the spool, whatever became of the source. With --rejects, a mended rejects file is loaded.
+    """
     if rejects is not None and (run_id or chunks):
         raise click.UsageError("--rejects names its own rows; leave --run and --chunk out.")
     if chunks and run_id is None:
@@ -93,7 +99,10 @@ def reprocess(
 
 @main.command()
 def init() -> None:
-    """Create the ledger tables in every database of feeds.yaml. Also done on first use."""
+    """Create the ledger tables.
+
+    In every database of feeds.yaml. This is also done on first use.
+    """
 
     def work() -> Answer:
         from flows.doors import create_ledgers
@@ -107,7 +116,7 @@ def init() -> None:
 @main.command()
 @as_json
 def runs(as_json: bool) -> None:
-    """List the runs of every feed, newest first."""
+    """List the runs, newest first."""
 
     def work() -> Answer:
         from flows.doors import list_runs
@@ -133,7 +142,10 @@ def runs(as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @as_json
 def show(run_id: str, as_json: bool) -> None:
-    """Show one run: its counts, its outstanding chunks, and its rejects by reason."""
+    """Show one run.
+
+    Its counts, its chunks that are not loaded, and its rejects by reason.
+    """
 
     def work() -> Answer:
         from flows.doors import report_of
@@ -161,7 +173,10 @@ def show(run_id: str, as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them to be mended.")
 def rejects(run_id: str, path: Path | None) -> None:
-    """Show the rejects of a run, or write them with their original columns and reason."""
+    """Show or export rejected rows.
+
+    With --csv they are written with their original columns and the reason, ready to be mended.
+    """
 
     def work() -> Answer:
         from flows.doors import export, rejects_of
@@ -182,7 +197,10 @@ def rejects(run_id: str, path: Path | None) -> None:
 @click.option("--chunk", "chunks", multiple=True, type=int, metavar="N", help="Only this chunk; repeatable.")
 @wait
 def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
-    """Give outstanding chunks of a run up, on record: their rows are counted as abandoned."""
+    """Give outstanding chunks up.
+
+    This stays on record: their rows are counted as abandoned.
+    """
 
     def work() -> Answer:
         from flows.doors import give_up

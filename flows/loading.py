@@ -9,14 +9,16 @@ import pandas as pd
 
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
-from flows.workplace import Workplace, open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RunHeld, SourceError
 from restock.feeds import Feed
+from restock.references import add_to_import_path
+from restock.settings import read_settings
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
 from sinks.lease import Lease
 from sinks.ledger import AlreadyLoaded
+from sources.spool import Spool
 from transforms.apply import transform_chunk
 
 Outcome = WriteCounts | ChunkFailed
@@ -31,21 +33,22 @@ def load_chunk(ref: ChunkRef, feed: Feed) -> WriteCounts:
         ChunkFailed: it cannot be loaded as it is; the ledger says so, and the run goes on.
         SinkUnavailable, LeaseLost, RunHeld: the run stops here.
     """
-    place = open_workplace()
-    sink = open_sink(feed, place.settings.lease_seconds)
+    settings = read_settings()
+    add_to_import_path(str(settings.folder))
+    spool, sink = Spool(settings.spool), open_sink(feed, settings.lease_seconds)
     try:
         with sink.attempt(ref):
-            chunk = transform_chunk(_spooled(place, ref), ref, feed, sink.target.contract)
+            chunk = transform_chunk(_spooled(spool, ref), ref, feed, sink.target.contract)
             counts = sink.load(chunk)
     except AlreadyLoaded as done:
         counts = done.counts
-    place.spool.remove(ref.spool_file)
+    spool.remove(ref.spool_file)
     return counts
 
 
-def _spooled(place: Workplace, ref: ChunkRef) -> pd.DataFrame:
+def _spooled(spool: Spool, ref: ChunkRef) -> pd.DataFrame:
     try:
-        return place.spool.read(ref)
+        return spool.read(ref)
     except SourceError as error:
         raise ChunkFailed(str(error)) from error
 

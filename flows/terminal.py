@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -113,7 +114,8 @@ def print_report(report: RunReport) -> None:
     """Print a run's summary as one table: the counts add up to the rows read."""
     console, summary = Console(highlight=False), report.summary
     counts = summary.as_dict()
-    table = Table(title=f"{summary.feed}: {summary.source}", title_justify="left", caption_justify="left")
+    title = f"{summary.feed}: {summary.source}"
+    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     table.add_column("run " + summary.run_id)
     table.add_column("rows", justify="right")
     table.add_row("read", f"{summary.read:,}", end_section=True)
@@ -137,15 +139,17 @@ def print_report(report: RunReport) -> None:
 
 def print_runs(reports: Iterable[RunReport]) -> None:
     """Print one line for each run, newest first."""
-    table = Table("run", "feed", "started (UTC)", "status")
-    for name in ("read", "written", "rejected", "outstanding"):
-        table.add_column(name, justify="right")
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("run", no_wrap=True)
+    table.add_column("feed", overflow="fold")
+    table.add_column("status", overflow="fold")
+    for name in ("read", "written", "rejected", "left"):
+        table.add_column(name, justify="right", no_wrap=True)
     for report in reports:
         summary = report.summary
         numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
-        started = f"{report.run.started_at:%Y-%m-%d %H:%M}"
         status = f"{summary.status} ({report.run.reason})" if report.run.reason == "interrupted" else summary.status
-        table.add_row(summary.run_id, summary.feed, started, status, *(f"{number:,}" for number in numbers))
+        table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
     Console(highlight=False).print(table)
 
 

@@ -79,7 +79,7 @@ class ParquetSource:
         try:
             yield
         except (pa.ArrowException, OSError, EOFError, MemoryError) as error:
-            hint = "it is encrypted" if "ncrypt" in str(error) else "have it exported again"
+            hint = "it is encrypted" if "crypt" in str(error) else "have it exported again"
             raise SourceError(f"{self.file.name} is not a readable Parquet file; {hint}.") from error
 
     def _refuse_nested(self, schema: pa.Schema) -> None:

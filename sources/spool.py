@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,8 @@ class Spool:
             pq.write_table(_table(frame), temporary, compression="lz4", use_dictionary=False, write_statistics=False)
             temporary.replace(target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what matters
+                temporary.unlink()
             raise SourceError(f"The spool {_shown(self.folder)} cannot be written: {_reason(error)}.") from error
         return spool_file
 

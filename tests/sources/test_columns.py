@@ -23,5 +23,5 @@ def test_a_wrong_delimiter_is_suspected_where_there_is_one_column(make_feed):
 
 def test_without_columns_names_are_matched_and_an_unknown_one_is_refused(make_feed):
     assert check_columns(["sku"], make_feed(), {"sku", "name"}) == []
-    with pytest.raises(SourceError, match="'nmae', which the model does not know.*'shop'.*'name'"):
+    with pytest.raises(SourceError, match=r"'nmae', which the model does not know.*'shop'.*'name'"):
         check_columns(["sku", "nmae"], make_feed(), {"sku", "name"})

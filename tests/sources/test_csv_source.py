@@ -119,7 +119,7 @@ def test_an_open_quote_does_not_take_all_memory(read_text, monkeypatch):
     monkeypatch.setattr(csv_rows, "OPEN_QUOTE_CHARACTERS", 10_000)
     monkeypatch.setattr(csv_text, "BLOCK_BYTES", 1_000)
 
-    with pytest.raises(SourceError, match="on line 2 of feed.csv is never closed"):
+    with pytest.raises(SourceError, match=r"on line 2 of feed\.csv is never closed"):
         read_text('a,b\n1,"x\n' + "2,y\n" * 10_000)
 
 
@@ -127,7 +127,7 @@ def test_a_row_without_end_does_not_take_all_memory(read_text, monkeypatch):
     monkeypatch.setattr(csv_source, "OPEN_QUOTE_CHARACTERS", 10_000)
     monkeypatch.setattr(csv_text, "BLOCK_BYTES", 1_000)
 
-    with pytest.raises(SourceError, match="begins on line 2 of feed.csv has no end"):
+    with pytest.raises(SourceError, match=r"begins on line 2 of feed\.csv has no end"):
         read_text("a,b\n" + "2," * 100_000)
 
 
@@ -259,7 +259,18 @@ def test_one_broken_row_does_not_change_how_the_others_are_read(read_text, monke
 
 @pytest.mark.parametrize(
     "name",
-    "comma_in_quotes empty empty_crlf escaped_quotes json newlines quotes_and_newlines simple simple_crlf utf8".split(),
+    [
+        "comma_in_quotes",
+        "empty",
+        "empty_crlf",
+        "escaped_quotes",
+        "json",
+        "newlines",
+        "quotes_and_newlines",
+        "simple",
+        "simple_crlf",
+        "utf8",
+    ],
 )
 def test_the_csv_spectrum_is_read_as_its_authors_say(data, read, name):
     frame = read(data / "csv" / f"{name}.csv", csv={"null_values": []})

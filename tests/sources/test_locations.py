@@ -82,11 +82,10 @@ def test_a_path_that_is_not_plain_or_leads_out_is_refused(folder, make_feed, set
     (folder / "data" / "link.csv").symlink_to("../../elsewhere/secret.csv")
     (folder / "linked").symlink_to("../elsewhere")
 
+    feed, file = (make_feed(), path) if way == "parameter" else (make_feed(source=path), None)
+
     with pytest.raises(ConfigurationError):
-        if way == "parameter":
-            find_source(make_feed(), settings_in(folder), path)
-        else:
-            find_source(make_feed(source=path), settings_in(folder))
+        find_source(feed, settings_in(folder), file)
 
 
 def test_a_link_that_stays_inside_is_followed(folder, make_feed, settings_in):

@@ -12,6 +12,7 @@ from restock.errors import SourceChanged, SourceError
 from sources.parquet_source import ParquetSource
 
 ZONED = dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC)
+NAIVE = ZONED.replace(tzinfo=None)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def read_table(tmp_path, read):
         ([Decimal("12345678901234567890.123456789"), None], pa.decimal128(38, 9)),
         ([ZONED, None], pa.timestamp("us", "UTC")),
         ([ZONED, None], pa.timestamp("ns", "Europe/Berlin")),
-        ([dt.datetime(2024, 1, 1, 1), None], pa.timestamp("ms")),
+        ([NAIVE, None], pa.timestamp("ms")),
         ([dt.date(9999, 12, 31), None], pa.date32()),
         ([dt.time(23, 59, 59, 999999), None], pa.time64("us")),
         ([dt.timedelta(seconds=5), None], pa.duration("us")),
@@ -46,8 +47,7 @@ def test_types_and_values_stay_exactly_what_they_are(read_table, values, kind):
     column = read_table(pa.table({"a": pa.array(values, kind)}))["a"]
 
     assert column.dtype == pd.ArrowDtype(kind)
-    assert pa.array(column, from_pandas=False).cast(kind).equals(pa.array(values, kind)) or "nan" in repr(values)
-    assert column.isna().tolist()[1] is True
+    assert repr(pa.array(column).to_pylist()) == repr(pa.array(values, kind).to_pylist())
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
@@ -160,7 +160,7 @@ def test_old_spark_timestamps_do_not_wrap_within_the_calendar(data, read):
     stamps = read(data / "parquet" / "int96_from_spark.parquet").iloc[:, 0]
 
     assert stamps.dtype == pd.ArrowDtype(pa.timestamp("us"))
-    assert dt.datetime(9999, 12, 31, 3, 0) in stamps.dropna().iloc[:3].tolist() or stamps.notna().sum() == 5
+    assert str(stamps[2]) == "9999-12-31 03:00:00"
 
 
 def test_real_files_keep_their_numbers(data, read):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,7 @@ from restock.feeds import CsvRules
 from restock.records import to_records
 from transforms.contract_check import cast
 
+Refer = Callable[[Callable[..., Any]], str]
 Read = Callable[..., tuple[list[Any], dict[int, str]]]
 
 
@@ -30,3 +33,16 @@ def read() -> Read:
         return values, {row: fault.code for row, fault in faults.items()}
 
     return read_cells
+
+
+@pytest.fixture
+def refer(monkeypatch: pytest.MonkeyPatch) -> Refer:
+    """Put a function into a module of its own for the time of a test, and give the reference that names it."""
+
+    def as_reference(function: Callable[..., Any]) -> str:
+        module = ModuleType(f"shop_rules_{id(function)}")
+        module.tidy = function  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return f"{module.__name__}:tidy"
+
+    return as_reference

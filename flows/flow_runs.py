@@ -1,0 +1,149 @@
+"""What both flows share: how a flow run ends in Prefect, and how the terminal runs a flow in its own process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from prefect import Flow, State, get_run_logger, runtime
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
+from prefect.states import Completed, Failed
+
+from flows.artifacts import ShownProgress, open_showcase, show_summary
+from flows.progress import Progress
+from flows.reports import RunReport
+from flows.task_windows import explained
+from restock.errors import RestockError, RunHeld, TargetBusy
+
+NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
+DRAIN_SECONDS = 5.0
+# Worst first: a flow run over several runs ends as the worst of them.
+STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
+
+
+class LoggedProgress(Progress):
+    """Progress of a deployed flow run: task runs and an artifact show it, and notes go to its log."""
+
+    def note(self, sentence: str) -> None:
+        get_run_logger().info(sentence)
+
+
+@dataclass
+class Caller:
+    """Who started the flow in this process, what it lends to the flow, and what the flow hands back."""
+
+    progress: Progress
+    wait: float = 0.0
+    reports: list[RunReport] | None = None
+    error: Exception | None = field(default=None)
+
+
+_caller: ContextVar[Caller | None] = ContextVar("restock_flow_caller", default=None)
+
+Work = Callable[[Progress, float], list[RunReport]]
+
+
+def carry_out(work: Work) -> State[None]:
+    """Do the work of a flow run, show it in Prefect, and say how it ended.
+
+    Errors become states: raised, Prefect would log them with their chain, which may quote rows.
+    """
+    caller = _caller.get() or Caller(LoggedProgress())
+    with open_showcase(runtime.flow_run.id) as showcase:
+        try:
+            reports = work(ShownProgress(caller.progress, showcase), caller.wait)
+        except TargetBusy as busy:
+            caller.error = busy
+            return Completed(name="Skipped", message=str(busy))
+        except Exception as error:
+            caller.error = error
+            return Failed(name="Held" if isinstance(error, RunHeld) else "Failed", message=explained(error))
+        caller.reports = reports
+        for report in reports:
+            show_summary(report, showcase)
+    return _end_state(reports)
+
+
+def _end_state(reports: list[RunReport]) -> State[None]:
+    if not reports:
+        return Completed(message=NOTHING_TO_DO)
+    name, message = min((_ending(report) for report in reports), key=lambda ending: STATES.index(ending[0]))
+    more = f" ({len(reports)} runs in all.)" if len(reports) > 1 else ""
+    return (Failed if name in ("Held", "Incomplete") else Completed)(name=name, message=message + more)
+
+
+def _ending(report: RunReport) -> tuple[str, str]:
+    """The name of the state that a run has earned, and its sentence."""
+    try:
+        report.verdict()
+    except RunHeld as held:
+        return "Held", str(held)
+    except RestockError as incomplete:
+        return "Incomplete", str(incomplete)
+    summary = report.summary
+    names = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned")
+    counts = summary.as_dict()
+    parts = ", ".join(f"{counts[name]:,} {name}" for name in names if counts[name]) or "none"
+    sentence = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}; of {summary.read:,} rows: {parts}."
+    return "Completed with rejects" if summary.rejected else "Completed", sentence
+
+
+def run_in_this_process(
+    flow: Flow[..., Any], parameters: dict[str, Any], progress: Progress, wait: float
+) -> list[RunReport]:
+    """Run a flow here, for a person at the terminal, and hand back what its work came to.
+
+    Raises:
+        RestockError: whatever the work raised, unchanged; or Prefect could not begin the flow run.
+    """
+    keep_prefect_off_the_terminal()
+    caller = Caller(progress, wait)
+    token = _caller.set(caller)
+    try:
+        flow(**parameters, return_state=True)
+    except Exception as error:
+        _check_work_was_done(caller, error)
+    finally:
+        _caller.reset(token)
+        # What is still under way must arrive before a private server ends.
+        for worker in (EventsWorker, APILogWorker):
+            worker.drain_all(timeout=DRAIN_SECONDS)
+    if caller.error is not None:
+        raise caller.error
+    if caller.reports is None:
+        raise RestockError("Prefect ended the flow run before it began; its page in the Prefect UI says why.")
+    return caller.reports
+
+
+def _check_work_was_done(caller: Caller, error: Exception) -> None:
+    """Trouble with Prefect after the work was done changes nothing about the work."""
+    if caller.reports is None and caller.error is None:
+        raise RestockError(
+            f"Prefect could not run the flow ({type(error).__name__}); check its server, or run without Prefect."
+        ) from error
+    caller.progress.note(f"Prefect could not be told how the run ended ({type(error).__name__}); the ledger knows.")
+
+
+def keep_prefect_off_the_terminal() -> None:
+    """Send Prefect's logs to its server only. Other libraries' warnings go where they went before Prefect came."""
+    logging.raiseExceptions = False  # or log records that cannot be delivered are announced on standard error
+    logging.getLogger("prefect").propagate = False
+    for name in (None, "prefect", "prefect._internal"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if name or isinstance(handler, PrefectConsoleHandler):
+                logger.removeHandler(handler)
+    logging.getLogger("prefect").addHandler(logging.NullHandler())
+    logging.getLogger("prefect._internal").addHandler(logging.NullHandler())
+
+
+def run_date() -> str:
+    """The day a flow run belongs to: the one it was scheduled for."""
+    scheduled = runtime.flow_run.scheduled_start_time
+    assert isinstance(scheduled, datetime)
+    return f"{scheduled:%Y-%m-%d}"

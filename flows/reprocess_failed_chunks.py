@@ -1,0 +1,46 @@
+"""The flow reprocess-failed-chunks: load outstanding chunks again, started by hand."""
+
+from __future__ import annotations
+
+from prefect import State, flow, runtime
+
+from flows.flow_runs import carry_out, run_date, run_in_this_process
+from flows.progress import Progress
+from flows.reports import RunReport
+from flows.reprocessing import reprocess
+from flows.task_windows import load_in_task_windows
+from flows.workplace import open_workplace
+from restock.errors import ConfigurationError
+
+
+def _run_name() -> str:
+    return f"{runtime.flow_run.parameters.get('run_id') or 'every unfinished run'} {run_date()}"
+
+
+@flow(name="reprocess-failed-chunks", flow_run_name=_run_name, retries=0, persist_result=False)
+def reprocess_failed_chunks(run_id: str | None = None, chunks: list[int] | None = None) -> State[None]:
+    """Load failed and outstanding chunks again from the spool, with today's feed and code.
+
+    Args:
+        run_id: Only the chunks of this run. Leave it empty for those of every unfinished run.
+        chunks: Only these chunks of that run, by number. Leave it empty for all of them.
+    """
+
+    def work(progress: Progress, wait: float) -> list[RunReport]:
+        if chunks and not run_id:
+            raise ConfigurationError("The chunks were given without their run; give run_id as well.")
+        numbers = set(chunks) if chunks else None
+        return reprocess(open_workplace(), load_in_task_windows, progress, run_id or None, numbers, wait)
+
+    return carry_out(work)
+
+
+def run_reprocess_flow(
+    run_id: str | None, chunks: list[int] | None, progress: Progress, wait: float = 0.0
+) -> list[RunReport]:
+    """Run reprocess-failed-chunks in this process, on the Prefect server that is configured.
+
+    Raises:
+        RestockError: as `flows.reprocessing.reprocess` does.
+    """
+    return run_in_this_process(reprocess_failed_chunks, {"run_id": run_id, "chunks": chunks}, progress, wait)

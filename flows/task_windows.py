@@ -1,0 +1,107 @@
+"""Loads chunks as Prefect task runs, one after the other: each loads a window of consecutive chunks."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+
+from flows.loading import Outcome, load_chunk
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, RestockError
+from restock.feeds import Feed
+from restock.references import place_of
+
+# A task run costs Prefect's server some rows and events; a few hundred of them it still shows at once.
+TASK_RUNS = 200
+
+
+@dataclass(frozen=True)
+class WindowOutcome:
+    """What became of each chunk of a window, and what stopped the run in it, if anything did."""
+
+    # Kept out of what Prefect logs: the state's message says it.
+    outcomes: list[tuple[ChunkRef, Outcome]] = field(repr=False)
+    stop: Exception | None = field(default=None, repr=False)
+
+
+def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """Load chunks in task runs of the current flow run. A failed chunk fails its task run, and the flow goes on."""
+    for window in windows(refs):
+        state: State[Any] = load_window(window_name(window), feed, window, return_state=True)
+        done: Any = state.result(raise_on_failure=False)
+        yield from done.outcomes
+        if done.stop is not None:
+            raise done.stop
+
+
+def windows(refs: list[ChunkRef]) -> list[list[ChunkRef]]:
+    """The chunks in order, in windows of equal size: of one chunk, or of more where there are many."""
+    size = max(1, math.ceil(len(refs) / TASK_RUNS))
+    return [refs[start : start + size] for start in range(0, len(refs), size)]
+
+
+def window_name(window: list[ChunkRef]) -> str:
+    """A window by the numbers of its chunks."""
+    first, last = window[0].number, window[-1].number
+    if first == last:
+        return f"chunk {first}"
+    is_whole = last - first == len(window) - 1
+    return f"chunks {first}-{last}" if is_whole else f"chunks {first}-{last} ({len(window)} of them)"
+
+
+# Retries, results and caches are the ledger's business: Prefect only shows what happened.
+@task(name="load-window", task_run_name="{name}", retries=0, cache_policy=NO_CACHE, persist_result=False)
+def load_window(name: str, feed: Feed, window: list[ChunkRef]) -> State[WindowOutcome]:
+    """Load the chunks of a window.
+
+    Errors are part of the outcome: raised, they would be logged with their chain, which may quote rows.
+    """
+    outcomes: list[tuple[ChunkRef, Outcome]] = []
+    for ref in window:
+        try:
+            outcomes.append((ref, load_chunk(ref, feed)))
+        except ChunkFailed as error:
+            outcomes.append((ref, error))
+        except Exception as error:
+            return Failed(message=explained(error), data=WindowOutcome(outcomes, error))
+    return _ended(WindowOutcome(outcomes))
+
+
+def _ended(done: WindowOutcome) -> State[WindowOutcome]:
+    failed = [str(outcome) for _, outcome in done.outcomes if isinstance(outcome, ChunkFailed)]
+    if failed:
+        others = f" ({len(failed)} chunks of this window failed.)" if len(failed) > 1 else ""
+        return Failed(message=failed[0] + others, data=done)
+    counts = sum((outcome for _, outcome in done.outcomes if isinstance(outcome, WriteCounts)), WriteCounts())
+    return Completed(message=told(counts), data=done)
+
+
+def told(counts: WriteCounts) -> str:
+    """What became of some rows, as a sentence."""
+    names = ("inserted", "updated", "unchanged", "superseded", "stale", "skipped", "rejected")
+    parts = [f"{getattr(counts, name):,} {name}" for name in names if getattr(counts, name)]
+    return f"{counts.total:,} rows: {', '.join(parts) or 'none'}."
+
+
+def explained(error: Exception) -> str:
+    """An error as one sentence without the values it may hold."""
+    if isinstance(error, RestockError):
+        return str(error)
+    return f"An unexpected {type(error).__name__} in {place_of(error)} stopped the run; what is committed is kept."
+
+
+def _without_empty_traceback(record: logging.LogRecord) -> bool:
+    """Prefect logs a task that returned a failed state as if it had raised: "NoneType: None"."""
+    if record.exc_info == (None, None, None):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)

@@ -1,0 +1,151 @@
+"""Brings records into the table of a shop through the real sink, and checks after each load that the counts add up."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from factories import make_chunk, make_feed, make_text_frame
+from fix_shop import MakeShop
+from shops import Shop
+
+from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
+from sinks.flask_sink import FlaskSink, open_sink
+from sinks.history import History, RejectEntry
+from sinks.lease import Lease, keeping, take_lease
+from sinks.ledger import Admission
+
+__all__ = ["MakeTable", "Table", "make_table"]
+
+Record = dict[str, Any]
+MakeTable = Callable[..., "Table"]
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of one model, as restock loads it and as the shop sees it."""
+
+    shop: Shop
+    sink: FlaskSink
+    name: str
+
+    def load(self, records: Sequence[Record], fingerprint: str = "", **chunk_values: Any) -> WriteCounts:
+        """Load records as the only chunk of a new run; the n-th record stands on line n + 1 of its source."""
+        with self.admitted([len(records)], fingerprint) as [ref]:
+            return self.load_chunk(chunk_of(records, ref, **chunk_values))
+
+    def load_chunk(self, chunk: Chunk) -> WriteCounts:
+        """One attempt at an admitted chunk."""
+        with self.sink.attempt(chunk.ref):
+            counts = self.sink.load(chunk)
+        assert counts.total == chunk.ref.rows
+        return counts
+
+    @contextmanager
+    def admitted(self, sizes: Sequence[int], fingerprint: str = "") -> Iterator[list[ChunkRef]]:
+        """A run with chunks of these sizes, and the lease of the table while the block lasts."""
+        with keeping(self.sink.database, lease := self.take_lease()):
+            yield self.admit(lease, sizes, fingerprint)
+
+    def take_lease(self) -> Lease:
+        """The lease of the table, for as long as this test runs."""
+        self.sink.ledger.create()
+        return take_lease(self.sink.database, self.sink.target.name, self.sink.ledger.lease_seconds)
+
+    def admit(self, lease: Lease, sizes: Sequence[int], fingerprint: str = "") -> list[ChunkRef]:
+        """Enter a run with chunks of these sizes into the ledger."""
+        run_id = f"run-{next(_numbers)}"
+        starts = [1, *itertools.accumulate(sizes)]
+        planned = [
+            PlannedChunk(number, f"{run_id}/{number}.parquet", first, rows)
+            for number, (first, rows) in enumerate(zip(starts, sizes, strict=False), 1)
+        ]
+        run = Admission(run_id, "products", "full", 1, fingerprint or run_id, "code", "products.csv", [])
+        self.sink.ledger.admit(lease, run, planned, supersedes=True)
+        return History(self.sink.database).outstanding(run_id, lease)
+
+    def rows(self, *columns: str) -> list[Record]:
+        """What the table holds, read past the product."""
+        return self.shop.rows(self.name, *columns)
+
+    def rejects(self) -> list[RejectEntry]:
+        """The rejects of the newest run, as the ledger holds them."""
+        history = History(self.sink.database)
+        return history.rejects(history.runs()[0].run_id)
+
+    def entry(self, ref: ChunkRef) -> ChunkEntry:
+        """A chunk as the ledger holds it."""
+        [entry] = [each for each in History(self.sink.database).chunks(ref.run_id) if each.number == ref.number]
+        return entry
+
+    def with_writer(self, writer: Any) -> Table:
+        """The same table, written by another writer."""
+        return replace(self, sink=replace(self.sink, writer=writer))
+
+    @contextmanager
+    def recorded_writes(self) -> Iterator[list[str]]:
+        """Collect the statements that write the table while the block lasts."""
+        with recorded_statements(self.sink.database.engine) as statements, recorded_writes(statements, self.name) as own:
+            yield own
+
+
+@contextmanager
+def recorded_statements(engine: sa.Engine) -> Iterator[list[str]]:
+    """Collect all statements that an engine sends while the block lasts; one for many parameter sets counts once."""
+    statements: list[str] = []
+
+    def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", record)
+
+
+@contextmanager
+def recorded_writes(statements: list[str], table: str) -> Iterator[list[str]]:
+    """Those of the collected statements that write a table: filled when the block ends."""
+    own: list[str] = []
+    yield own
+    own += [each for each in statements if each.replace('"', "").replace("`", "").split()[:3] in _writes_of(table)]
+
+
+def _writes_of(table: str) -> list[list[str]]:
+    return [["INSERT", "INTO", table], ["UPDATE", table, "SET"]]
+
+
+def chunk_of(records: Sequence[Record], ref: ChunkRef, **values: Any) -> Chunk:
+    """A chunk of an admitted run: its text side has the line numbers that a spooled chunk has."""
+    records = list(records)
+    raw = make_text_frame(records, ref.first_row)
+    raw[LINE] = pd.Series(raw.index + 1, index=raw.index, dtype="Int64")
+    return make_chunk(records, ref, **{"raw": raw, **values})
+
+
+@pytest.fixture
+def make_table(make_shop: MakeShop, database_url: str) -> MakeTable:
+    """Make the table of a model, once on each kind of database: `make_table(models=None, model="Product", **feed)`.
+
+    `models` is the source of the models module; the other keys are those of the feed.
+    """
+
+    def make(models: str | None = None, model: str = "Product", **keys: Any) -> Table:
+        return open_table(make_shop(database_url, models), model, **keys)
+
+    return make
+
+
+def open_table(shop: Shop, model: str = "Product", **keys: Any) -> Table:
+    """The table of a model of a shop that is there already."""
+    sink = open_sink(make_feed(app=shop.app, model=shop.model(model), **keys))
+    return Table(shop, sink, sink.target.name)
