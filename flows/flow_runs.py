@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from queue import Empty
 from typing import Any
 
 from prefect import Flow, State, get_run_logger, runtime
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import FailedRun
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
 
 from flows.artifacts import ShownProgress, open_showcase, show_summary
@@ -22,6 +26,9 @@ from restock.errors import RestockError, RunHeld, TargetBusy
 
 NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
 DRAIN_SECONDS = 5.0
+# Of each call to Prefect's server: a person waits at the terminal.
+RETRIES = 2
+PREFECT_LOGGERS = ("prefect", "prefect._internal", "EventsWorker", "APILogWorker")
 # Worst first: a flow run over several runs ends as the worst of them.
 STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
 
@@ -40,7 +47,7 @@ class Caller:
     progress: Progress
     wait: float = 0.0
     reports: list[RunReport] | None = None
-    error: Exception | None = field(default=None)
+    error: Exception | None = None
 
 
 _caller: ContextVar[Caller | None] = ContextVar("restock_flow_caller", default=None)
@@ -105,8 +112,10 @@ def run_in_this_process(
     caller = Caller(progress, wait)
     token = _caller.set(caller)
     try:
-        flow(**parameters, return_state=True)
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: RETRIES}):
+            flow(**parameters, return_state=True)
     except Exception as error:
+        _forget_waiting_events()
         _check_work_was_done(caller, error)
     finally:
         _caller.reset(token)
@@ -129,17 +138,24 @@ def _check_work_was_done(caller: Caller, error: Exception) -> None:
     caller.progress.note(f"Prefect could not be told how the run ended ({type(error).__name__}); the ledger knows.")
 
 
+def _forget_waiting_events() -> None:
+    """At exit, Prefect would try for ten seconds to deliver each event to the server that is gone."""
+    for worker in list(EventsWorker._instances.values()):
+        with suppress(Empty):
+            while True:
+                worker._queue.get_nowait()
+                worker._queue.task_done()
+
+
 def keep_prefect_off_the_terminal() -> None:
     """Send Prefect's logs to its server only. Other libraries' warnings go where they went before Prefect came."""
     logging.raiseExceptions = False  # or log records that cannot be delivered are announced on standard error
-    logging.getLogger("prefect").propagate = False
-    for name in (None, "prefect", "prefect._internal"):
+    for name in PREFECT_LOGGERS:
         logger = logging.getLogger(name)
-        for handler in list(logger.handlers):
-            if name or isinstance(handler, PrefectConsoleHandler):
-                logger.removeHandler(handler)
-    logging.getLogger("prefect").addHandler(logging.NullHandler())
-    logging.getLogger("prefect._internal").addHandler(logging.NullHandler())
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, PrefectConsoleHandler)]
 
 
 def run_date() -> str:
@@ -147,3 +163,14 @@ def run_date() -> str:
     scheduled = runtime.flow_run.scheduled_start_time
     assert isinstance(scheduled, datetime)
     return f"{scheduled:%Y-%m-%d}"
+
+
+def _without_our_traceback(record: logging.LogRecord) -> bool:
+    """Prefect logs a returned failed state as if it had been raised; the state's sentence says it all."""
+    if record.exc_info and (record.exc_info[1] is None or isinstance(record.exc_info[1], FailedRun)):
+        record.exc_info = None
+    return True
+
+
+for each in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(each).addFilter(_without_our_traceback)

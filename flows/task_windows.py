@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -95,13 +94,3 @@ def explained(error: Exception) -> str:
     if isinstance(error, RestockError):
         return str(error)
     return f"An unexpected {type(error).__name__} in {place_of(error)} stopped the run; what is committed is kept."
-
-
-def _without_empty_traceback(record: logging.LogRecord) -> bool:
-    """Prefect logs a task that returned a failed state as if it had raised: "NoneType: None"."""
-    if record.exc_info == (None, None, None):
-        record.exc_info = None
-    return True
-
-
-logging.getLogger("prefect.task_runs").addFilter(_without_empty_traceback)

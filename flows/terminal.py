@@ -139,10 +139,10 @@ def print_report(report: RunReport) -> None:
 
 def print_runs(reports: Iterable[RunReport]) -> None:
     """Print one line for each run, newest first."""
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("feed", overflow="fold")
-    table.add_column("status", overflow="fold")
+    table.add_column("status", min_width=len("completed"))
     for name in ("read", "written", "rejected", "left"):
         table.add_column(name, justify="right", no_wrap=True)
     for report in reports:

@@ -1,0 +1,220 @@
+"""A delta feed: every night brings changes only, so they are applied in order and none is left out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from shops import Shop
+from stories.telling import (
+    BROKEN,
+    MENDED,
+    Text,
+    abandon,
+    add_transform,
+    check_conservation,
+    counts,
+    everything,
+    expected,
+    product,
+    products,
+    reprocess,
+    statuses,
+    sync,
+    table,
+)
+
+from flows.progress import Progress
+from restock.errors import RunHeld, RunIncomplete
+
+MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]
+MONDAY_CURED = [*MONDAY[:2], product(3, name="cured"), MONDAY[3]]
+TUESDAY = products([2, 3, 5], "!")
+
+
+class Notes(Progress):
+    """Keeps what a person would be told."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def failed_monday(shop: Shop, **keys: object) -> str:
+    shop.feed(kind="delta", chunk_rows=2, transform=add_transform(shop, "broken", BROKEN), **keys)
+    shop.write_csv("products.csv", MONDAY)
+    return sync(shop).run.run_id
+
+
+def mend_transform(shop: Shop, **keys: object) -> None:
+    shop.feed(kind="delta", chunk_rows=2, transform=add_transform(shop, "mended", MENDED), **keys)
+
+
+def test_while_an_older_chunk_fails_nothing_new_is_read(shop: Shop) -> None:
+    monday = failed_monday(shop)
+    shop.write_csv("products.csv", TUESDAY)
+    before = table(shop)
+
+    with pytest.raises(RunIncomplete) as stopped:
+        sync(shop)
+
+    check_conservation(shop)
+    assert stopped.value.exit_status == 1
+    assert f"chunks of run {monday} still fail (2)" in str(stopped.value)
+    assert f"`restock abandon {monday}`" in str(stopped.value)
+    assert table(shop) == before
+    assert len(shop.rows("restock_run")) == 1
+
+
+def test_once_mended_both_nights_are_applied_in_order(shop: Shop) -> None:
+    monday = failed_monday(shop)
+    shop.write_csv("products.csv", TUESDAY)
+    mend_transform(shop)
+
+    report = sync(shop)
+
+    assert statuses(shop, monday) == ["loaded", "loaded"]
+    assert report.run.generation == 2
+    assert counts(report) == {"inserted": 1, "updated": 2}
+    assert table(shop) == expected(MONDAY_CURED, TUESDAY)
+
+
+def test_a_chunk_given_up_lets_the_next_night_in(sqlite_shop: Shop) -> None:
+    monday = failed_monday(sqlite_shop)
+    sqlite_shop.write_csv("products.csv", TUESDAY)
+
+    given_up = abandon(sqlite_shop, monday)
+    report = sync(sqlite_shop)
+
+    assert counts(given_up) == {"inserted": 2, "abandoned": 2}
+    assert given_up.summary.status == "completed"
+    assert counts(report) == {"inserted": 2, "updated": 1}
+    assert table(sqlite_shop) == expected(MONDAY[:2], TUESDAY)
+
+
+def test_an_older_night_that_is_held_by_its_limit_holds_the_next(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(kind="delta", max_rejects=0)
+    sqlite_shop.write_csv("products.csv", [product(1), product(2, price="cheap")])
+    monday = sync(sqlite_shop)
+    sqlite_shop.write_csv("products.csv", TUESDAY)
+
+    with pytest.raises(RunHeld, match=f"Run {monday.run.run_id} is held"):
+        sync(sqlite_shop)
+
+    assert table(sqlite_shop) == {}
+
+
+def test_each_file_of_a_glob_is_a_generation_in_sorted_order(shop: Shop) -> None:
+    days = {"02.csv": products([2, 3], "!!"), "01.csv": products([1, 2], "!"), "03.csv": products([3, 4], "!!!")}
+    shop.feed(kind="delta", source="*.csv", chunk_rows=2)
+    for name, content in days.items():
+        shop.write_csv(name, content)
+
+    report = sync(shop)
+
+    runs = shop.execute("SELECT source, generation FROM restock_run ORDER BY run_id")
+    assert [(run["source"], run["generation"]) for run in runs] == [("01.csv", 1), ("02.csv", 2), ("03.csv", 3)]
+    assert report.run.source == "03.csv"
+    assert table(shop) == expected(days["01.csv"], days["02.csv"], days["03.csv"])
+
+
+def test_files_that_were_loaded_are_skipped_and_named(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    shop.feed(kind="delta", source="*.csv")
+    shop.write_csv("01.csv", products([1, 2]))
+    sync(shop)
+    shop.write_csv("02.csv", products([2, 3], "!"))
+
+    report = sync(shop, progress=notes)
+
+    assert notes.sentences == ["01.csv was loaded before and is skipped."]
+    assert report.run.source == "02.csv"
+    assert counts(report) == {"inserted": 1, "updated": 1}
+
+
+def test_when_no_file_is_new_only_the_last_is_compared_again(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    shop.feed(kind="delta", source="*.csv")
+    shop.write_csv("01.csv", products([1, 2]))
+    shop.write_csv("02.csv", products([2, 3], "!"))
+    sync(shop)
+    before, _ = everything(shop)
+
+    report = sync(shop, progress=notes)
+
+    assert notes.sentences == ["01.csv was loaded before and is skipped."]
+    assert counts(report) == {"unchanged": 2}
+    assert everything(shop)[0] == before
+
+
+def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(shop: Shop) -> None:
+    shop.write_csv("01.csv", MONDAY)
+    shop.write_csv("02.csv", TUESDAY)
+    shop.feed(kind="delta", source="*.csv", chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+
+    stopped = sync(shop)
+
+    assert stopped.run.source == "01.csv"
+    assert counts(stopped) == {"inserted": 2, "outstanding": 2}
+    assert len(shop.rows("restock_run")) == 1
+
+    mend_transform(shop, source="*.csv")
+    sync(shop)
+
+    assert table(shop) == expected(MONDAY_CURED, TUESDAY)
+
+
+def dated(content: list[Text], day: int) -> list[Text]:
+    return [{**row, "updated_at": f"2026-03-{day:02}T00:00:00Z"} for row in content]
+
+
+def test_with_a_version_column_an_older_chunk_may_come_late_and_its_stale_rows_are_counted(shop: Shop) -> None:
+    shop.feed(
+        kind="delta",
+        chunk_rows=2,
+        version_column="updated_at",
+        transform=add_transform(shop, "broken", BROKEN),
+    )
+    shop.write_csv("products.csv", dated(MONDAY, 2))
+    monday = sync(shop).run.run_id
+    shop.write_csv("products.csv", dated(TUESDAY, 3))
+    sync(shop)
+    mend_transform(shop, version_column="updated_at")
+
+    [late] = reprocess(shop, monday)
+
+    assert counts(late) == {"inserted": 3, "stale": 1}
+    assert table(shop) == expected(MONDAY_CURED, TUESDAY)
+
+
+def test_a_file_of_the_day_before_writes_nothing_over_newer_rows(shop: Shop) -> None:
+    shop.feed(version_column="updated_at")
+    new, old = dated(products([1, 2, 3], "!"), 3), dated(products([2, 3, 4]), 2)
+    shop.write_csv("products.csv", new)
+    sync(shop)
+    shop.write_csv("products.csv", old)
+
+    report = sync(shop)
+
+    assert counts(report) == {"inserted": 1, "stale": 2}
+    assert table(shop) == expected(old, new)
+    [row] = shop.execute("SELECT updated_at FROM product WHERE sku = 'S-002'")
+    assert str(row["updated_at"]).startswith(str(datetime(2026, 3, 3, tzinfo=UTC).date()))
+
+
+def test_an_unfinished_file_of_a_glob_with_versions_is_not_called_loaded(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    keys = {"source": "*.csv", "version_column": "updated_at"}
+    shop.write_csv("01.csv", dated(MONDAY, 2))
+    shop.feed(kind="delta", chunk_rows=2, transform=add_transform(shop, "broken", BROKEN), **keys)
+    monday = sync(shop).run.run_id
+    shop.write_csv("02.csv", dated(TUESDAY, 3))
+    mend_transform(shop, **keys)
+
+    sync(shop, progress=notes)
+
+    assert notes.sentences == []
+    assert statuses(shop, monday) == ["loaded", "loaded"]
+    assert table(shop) == expected(MONDAY_CURED, TUESDAY)

@@ -1,0 +1,117 @@
+"""A full feed night after night: what is newest counts, whatever failed in between and whoever comes back to it."""
+
+from __future__ import annotations
+
+import pytest
+from shops import Shop
+from stories.telling import (
+    BROKEN,
+    MENDED,
+    Text,
+    add_transform,
+    counts,
+    everything,
+    expected,
+    product,
+    products,
+    reprocess,
+    statuses,
+    sync,
+    table,
+)
+
+MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4), *products([5, 6])]
+TUESDAY = [*products([1, 2], "!"), product(3, "!", name="POISON"), product(4, "!"), *products([5, 7], "!")]
+
+
+def cured(content: list[Text]) -> list[Text]:
+    return [{**row, "name": row["name"].replace("POISON", "cured")} for row in content]
+
+
+def night(shop: Shop, content: list[Text]) -> str:
+    shop.write_csv("products.csv", content)
+    return sync(shop).run.run_id
+
+
+@pytest.mark.parametrize("order", ["older first", "newer first"])
+def test_after_two_failed_nights_only_the_newest_content_is_written(shop: Shop, order: str) -> None:
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+    monday, tuesday = night(shop, MONDAY), night(shop, TUESDAY)
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "mended", MENDED))
+
+    for run_id in (monday, tuesday) if order == "older first" else (tuesday, monday):
+        reprocess(shop, run_id)
+
+    assert statuses(shop, monday) == ["loaded", "superseded", "loaded"]
+    assert statuses(shop, tuesday) == ["loaded", "loaded", "loaded"]
+    assert table(shop) == expected([MONDAY[0], MONDAY[1], MONDAY[4], MONDAY[5]], cured(TUESDAY))
+
+
+def test_until_it_is_mended_a_failed_chunk_leaves_what_an_earlier_night_wrote(shop: Shop) -> None:
+    shop.feed(chunk_rows=2)
+    night(shop, MONDAY)
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+
+    tuesday = night(shop, TUESDAY)
+
+    assert statuses(shop, tuesday) == ["loaded", "failed", "loaded"]
+    assert table(shop) == expected(MONDAY, TUESDAY[:2], TUESDAY[4:])
+
+
+def test_a_superseded_run_says_by_which_and_keeps_nothing_in_the_spool(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(chunk_rows=2, transform=add_transform(sqlite_shop, "broken", BROKEN))
+    monday = night(sqlite_shop, MONDAY)
+    tuesday = night(sqlite_shop, TUESDAY)
+
+    [run] = sqlite_shop.execute("SELECT status, reason FROM restock_run WHERE run_id = :run", run=monday)
+
+    assert run == {"status": "superseded", "reason": f"overtaken by run {tuesday}"}
+    assert [path.name for path in (sqlite_shop.folder / "spool").iterdir()] == [tuesday]
+
+
+def test_content_seen_before_is_a_generation_of_its_own_and_brings_its_values_back(shop: Shop) -> None:
+    a, b = products(range(1, 6)), products(range(3, 8), "!")
+
+    runs = []
+    for content in (a, b, a):
+        shop.write_csv("products.csv", content)
+        runs.append(sync(shop))
+
+    assert [report.run.generation for report in runs] == [1, 2, 3]
+    assert counts(runs[1]) == {"inserted": 2, "updated": 3}
+    assert counts(runs[2]) == {"updated": 3, "unchanged": 2}
+    assert table(shop) == expected(a, b, a)
+
+
+def test_a_failed_chunk_of_old_content_does_not_come_back_when_the_content_does(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+    first = night(shop, MONDAY)
+    night(shop, products([1], "!"))
+
+    again = night(shop, MONDAY)
+
+    assert again != first
+    assert statuses(shop, first) == ["loaded", "superseded", "loaded"]
+    assert statuses(shop, again) == ["loaded", "failed", "loaded"]
+
+
+def test_the_same_content_after_a_finished_run_puts_an_edited_row_back_and_writes_nothing_else(shop: Shop) -> None:
+    content = products(range(1, 6))
+    night(shop, content)
+    shop.execute("UPDATE product SET name = 'edited' WHERE sku = 'S-002'")
+
+    report = sync(shop)
+
+    assert report.run.generation == 1
+    assert counts(report) == {"updated": 1, "unchanged": 4}
+    assert table(shop) == expected(content)
+
+
+def test_a_third_sync_of_anything_writes_no_product(shop: Shop) -> None:
+    night(shop, MONDAY)
+    before, _ = everything(shop)
+
+    assert counts(sync(shop)) == {"unchanged": 6}
+    assert counts(sync(shop)) == {"unchanged": 6}
+    assert everything(shop)[0] == before
