@@ -87,18 +87,24 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
 
 
 def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:
-    """A delta feed without versions is applied in order: what an older run still owes comes before anything new."""
+    """What older runs of a delta feed still owe comes before anything new; without versions nothing may overtake it."""
     feed = sink.feed
-    if feed.kind != "delta" or feed.version_column is not None:
+    if feed.kind != "delta":
         return
     for run in older:
         report = load_run(sink, lease, run.run_id, loader, progress)
-        if report.summary.outstanding:
-            numbers = ", ".join(str(chunk.number) for chunk in report.failed)
-            raise RunIncomplete(
-                f"Nothing new was read: feed {feed.name} is applied in order, and chunks of run {run.run_id} still "
-                f"fail ({numbers}); mend their cause, or give them up with `restock abandon {run.run_id}`."
-            )
+        if not report.summary.outstanding:
+            continue
+        if feed.version_column is not None:
+            progress.note(f"Run {run.run_id} is still {report.summary.status}; `restock show {run.run_id}` says why.")
+            continue
+        if report.summary.status == "held":
+            report.verdict()
+        numbers = ", ".join(str(chunk.number) for chunk in report.failed)
+        raise RunIncomplete(
+            f"Nothing new was read: feed {feed.name} is applied in order, and chunks of run {run.run_id} still "
+            f"fail ({numbers}); mend their cause, or give them up with `restock abandon {run.run_id}`."
+        )
 
 
 def _generations(feed: Feed, files: list[SourceFile], history: History, progress: Progress) -> list[list[SourceFile]]:
@@ -106,11 +112,13 @@ def _generations(feed: Feed, files: list[SourceFile], history: History, progress
     if feed.kind == "full" or len(files) == 1:
         return [files]
     known = {run.fingerprint for run in history.runs(feed.name)}
-    fresh = [file for file in files if fingerprint([file], feed) not in known]
+    unfinished = {run.fingerprint for run in history.unfinished(feed.name)}
+    prints = {file: fingerprint([file], feed) for file in files}
+    chosen = [file for file in files if prints[file] not in known] or files[-1:]
     for file in files:
-        if file not in fresh:
+        if file not in chosen and prints[file] not in unfinished:
             progress.note(f"{file.name} was loaded before and is skipped.")
-    return [[file] for file in fresh or files[-1:]]
+    return [[file] for file in chosen]
 
 
 def _resumable(feed: Feed, files: list[SourceFile], history: History) -> str | None:
@@ -156,7 +164,12 @@ def _admit(
         ignored_columns=extraction.ignored_columns,
     )
     # Older content may no longer be written over newer, unless a version column guards each row.
-    sink.ledger.admit(lease, admission, extraction.chunks, feed.kind == "full" and feed.version_column is None)
+    supersedes = feed.kind == "full" and feed.version_column is None
+    for overtaken in sink.ledger.admit(lease, admission, extraction.chunks, supersedes):
+        place.spool.remove_run(overtaken)
+    for run in history.runs(feed.name):
+        if run.status == "superseded":
+            place.spool.remove_run(run.run_id)
     return run_id
 
 

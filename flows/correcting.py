@@ -14,7 +14,8 @@ from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
-from restock.errors import ConfigurationError
+from restock.errors import ConfigurationError, SourceError
+from restock.paths import shown
 from restock.reasons import sentence
 from sinks.flask_sink import FlaskSink
 from sinks.history import RejectEntry
@@ -59,7 +60,7 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
         SourceError: the file is not a rejects file.
         ConfigurationError: its run is unknown, or newer content has overtaken it.
     """
-    rows = read_correction(path, place.feeds.values())
+    rows = _read(place, path)
     reports, taken, again, before = [], 0, 0, 0
     for run_id, of_run in groupby(sorted(rows, key=lambda row: (row.run_id, row.chunk)), key=lambda row: row.run_id):
         found = find_run(place, run_id)
@@ -81,6 +82,17 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
             sink.ledger.settle(run_id)
         reports.append(read_report(found.history, found.history.run(run_id)))
     return Corrected(reports, taken, again, before)
+
+
+def _read(place: Workplace, path: Path) -> list[RejectedRow]:
+    """The rows of a correction, as its own feed writes them: any dialect that fits tells which feed that is."""
+    run_ids = sorted({row.run_id for row in read_correction(path, place.feeds.values())})
+    feeds = sorted({find_run(place, run_id).run.feed for run_id in run_ids})
+    if len(feeds) > 1:
+        raise SourceError(
+            f"{shown(path)} holds rows of the feeds {' and '.join(feeds)}; give each feed a file of its own."
+        )
+    return read_correction(path, [place.feed(name) for name in feeds]) if feeds else []
 
 
 def _sink_for(found: FoundRun) -> FlaskSink:

@@ -27,7 +27,7 @@ from restock.errors import RestockError, RunHeld, TargetBusy
 NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
 DRAIN_SECONDS = 5.0
 # Of each call to Prefect's server: a person waits at the terminal.
-RETRIES = 2
+RETRIES = 1
 PREFECT_LOGGERS = ("prefect", "prefect._internal", "EventsWorker", "APILogWorker")
 # Worst first: a flow run over several runs ends as the worst of them.
 STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
@@ -140,11 +140,11 @@ def _check_work_was_done(caller: Caller, error: Exception) -> None:
 
 def _forget_waiting_events() -> None:
     """At exit, Prefect would try for ten seconds to deliver each event to the server that is gone."""
-    for worker in list(EventsWorker._instances.values()):
-        with suppress(Empty):
-            while True:
-                worker._queue.get_nowait()
-                worker._queue.task_done()
+    waiting = EventsWorker.instance()._queue
+    with suppress(Empty):
+        while True:
+            waiting.get_nowait()
+            waiting.task_done()
 
 
 def keep_prefect_off_the_terminal() -> None:
@@ -165,12 +165,12 @@ def run_date() -> str:
     return f"{scheduled:%Y-%m-%d}"
 
 
-def _without_our_traceback(record: logging.LogRecord) -> bool:
-    """Prefect logs a returned failed state as if it had been raised; the state's sentence says it all."""
-    if record.exc_info and (record.exc_info[1] is None or isinstance(record.exc_info[1], FailedRun)):
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Prefect logs a returned failed state as if it had been raised, but the state's sentence says it all."""
+    if record.exc_info is not None and record.exc_info[1] is None:
         record.exc_info = None
-    return True
+    return record.exc_info is None or not isinstance(record.exc_info[1], FailedRun)
 
 
 for each in ("prefect.task_runs", "prefect.flow_runs"):
-    logging.getLogger(each).addFilter(_without_our_traceback)
+    logging.getLogger(each).addFilter(_is_worth_reading)

@@ -84,10 +84,14 @@ class Ledger:
                     f"({describe(error)}); let a database user who may create tables run `restock init` once."
                 ) from error
 
-    def admit(self, lease: Lease, run: Admission, planned: Sequence[PlannedChunk], supersedes: bool) -> None:
-        """Enter a run with all its chunks. With `supersedes`, outstanding chunks of the feed's older runs end here."""
+    def admit(self, lease: Lease, run: Admission, planned: Sequence[PlannedChunk], supersedes: bool) -> list[str]:
+        """Enter a run with all its chunks. With `supersedes`, outstanding chunks of the feed's older runs end here.
 
-        def enter() -> bool:
+        Returns:
+            The runs that were superseded.
+        """
+
+        def enter() -> list[str]:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, lease, run.run_id)
@@ -99,16 +103,14 @@ class Ledger:
                     )
                 )
                 connection.execute(sa.insert(chunks), [_chunk_values(run.run_id, chunk) for chunk in planned])
-                if supersedes:
-                    _supersede_older(connection, run)
-            return True
+                return _supersede_older(connection, run) if supersedes else []
 
-        def entered() -> bool | None:
+        def entered() -> list[str] | None:
             with self.database.engine.connect() as connection:
                 found = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.run_id)).first()
-            return True if found else None
+            return [] if found else None
 
-        with_retries(enter, f"admitting run {run.run_id}", settled=entered)
+        return with_retries(enter, f"admitting run {run.run_id}", settled=entered)
 
     def resume(self, lease: Lease, run_id: str) -> None:
         """Say that a run goes on, in this execution."""
@@ -263,15 +265,16 @@ def _chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:
     }
 
 
-def _supersede_older(connection: sa.Connection, run: Admission) -> None:
+def _supersede_older(connection: sa.Connection, run: Admission) -> list[str]:
     older = sa.select(runs.c.run_id).where(runs.c.feed == run.feed, runs.c.run_id != run.run_id)
     affected = sa.and_(chunks.c.run_id.in_(older), chunks.c.status.in_(OUTSTANDING))
     names = connection.execute(sa.select(chunks.c.run_id).where(affected).distinct()).scalars().all()
     if not names:
-        return
+        return []
     connection.execute(sa.update(chunks).where(affected).values(status="superseded"))
     overtaken = {"status": "superseded", "finished_at": database_time(), "reason": f"overtaken by run {run.run_id}"}
     connection.execute(sa.update(runs).where(runs.c.run_id.in_(names)).values(overtaken))
+    return list(names)
 
 
 def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:

@@ -15,6 +15,12 @@ from restock.paths import shown
 
 RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
 ADDRESS = (RUN, CHUNK, ROW, REASON)
+# Python's own limit is 131,072 characters, less than a cell of a source may have.
+LARGEST_CELL = 16 * 2**20
+
+
+class _OtherHeader(SourceError):
+    """The header is not that of a rejects file, in this dialect."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
 
 
 def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:
-    """Read a mended rejects file, in the dialect of whichever of the feeds it was written for.
+    """Read a mended rejects file in the first dialect of these feeds that fits.
+
+    Run, chunk and row are right in any dialect that fits, the other cells only in that of the run's own feed.
 
     Raises:
         SourceError: the file is missing, or not a rejects file of any of these feeds.
@@ -70,21 +78,24 @@ def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:
             problems.append(f"{shown(path)} is not well-formed CSV ({error}); correct it there.")
         except OSError as error:
             raise SourceError(f"{shown(path)} cannot be read: {error.strerror}.") from error
-        except SourceError as error:
+        except _OtherHeader as error:
             problems.append(str(error))
+        except SourceError as error:
+            problems.insert(0, str(error))  # says more than that the header does not fit another feed
     raise SourceError(problems[0] if problems else f"{shown(path)} belongs to no feed of feeds.yaml.")
 
 
 def _read(path: Path, feed: Feed) -> list[RejectedRow]:
+    _accept_large_fields()
     with path.open(encoding=feed.csv.encoding, newline="") as file:
         reader = csv.reader(file, **_dialect(feed))
         header = [name.removeprefix("\ufeff") for name in next(reader, [])]
         missing = [name for name in ADDRESS[:3] if name not in header]
         if missing:
-            raise SourceError(
+            raise _OtherHeader(
                 f"{shown(path)} has no column {missing[0]}; mend a file that `restock rejects RUN --csv FILE` wrote."
             )
-        rows = []
+        rows: dict[tuple[str, int, int], RejectedRow] = {}
         for cells in reader:
             if not cells:
                 continue
@@ -93,8 +104,13 @@ def _read(path: Path, feed: Feed) -> list[RejectedRow]:
                     f"{shown(path)}, line {reader.line_num}, has {len(cells)} fields, the header {len(header)}; "
                     "correct that line, nothing was loaded."
                 )
-            rows.append(_as_row(dict(zip(header, cells, strict=True)), feed, path, reader.line_num))
-        return rows
+            row = _as_row(dict(zip(header, cells, strict=True)), feed, path, reader.line_num)
+            if rows.setdefault((row.run_id, row.chunk, row.row), row) is not row:
+                raise SourceError(
+                    f"{shown(path)}, line {reader.line_num}, holds a row that stands there twice; leave one of them, "
+                    "nothing was loaded."
+                )
+        return list(rows.values())
 
 
 def _as_row(cells: dict[str, str], feed: Feed, path: Path, line: int) -> RejectedRow:
@@ -107,6 +123,11 @@ def _as_row(cells: dict[str, str], feed: Feed, path: Path, line: int) -> Rejecte
     nulls = set(feed.csv.null_values)
     kept = {n: None if v in nulls else v for n, v in cells.items() if n not in (*ADDRESS, RAW)}
     return RejectedRow(cells[RUN], chunk, row, cells.get(REASON, ""), kept)
+
+
+def _accept_large_fields() -> None:
+    """Let a cell be as large as the reader of sources lets it be, and as its escapes may make it."""
+    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_CELL))
 
 
 def _dialect(feed: Feed) -> dict[str, Any]:

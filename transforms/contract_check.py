@@ -5,6 +5,7 @@ The reason codes and their sentences are in `restock.reasons`.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -111,9 +112,10 @@ def _read_cells(column: pd.Series, spec: FieldSpec) -> Column:
 def _read_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
     read = _COLUMN_READERS[spec.kind]
     cells = _as_arrow(column)
-    if cells is not None:
+    if cells is not None and not isinstance(cells.type, pa.UuidType):
         return read(cells, spec, rules)
-    return _read_mixed(_python_values(column), lambda cells: read(cells, spec, rules))
+    values = _python_values(column) if cells is None else cells.to_pylist()
+    return _read_mixed(values, lambda cells: read(cells, spec, rules))
 
 
 def _as_arrow(column: pd.Series) -> Any:
@@ -126,7 +128,7 @@ def _as_arrow(column: pd.Series) -> Any:
         return None
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    if isinstance(cells.type, pa.BaseExtensionType):
+    if isinstance(cells.type, pa.BaseExtensionType) and not isinstance(cells.type, pa.UuidType):
         cells = cells.storage
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
@@ -141,10 +143,11 @@ def _python_values(column: pd.Series) -> list[Any]:
 
 def _read_mixed(values: list[Any], read: Callable[[Any], Column]) -> Column:
     """Read a column of Python objects: each type among them as the column it would be alone."""
-    groups: dict[type, list[int]] = {}
+    groups: dict[tuple[type, bool], list[int]] = {}
     for place, value in enumerate(values):
         if value is not None:
-            groups.setdefault(type(value), []).append(place)
+            # Arrow would take a timestamp without a zone for UTC if one with a zone stood before it.
+            groups.setdefault((type(value), getattr(value, "tzinfo", None) is None), []).append(place)
     results = [None] * len(values)
     faults: dict[int, str] = {}
     kind = getattr(read(pa.nulls(0, TEXT)).values, "type", None)
@@ -160,6 +163,8 @@ def _read_mixed(values: list[Any], read: Callable[[Any], Column]) -> Column:
 
 def _read_alike(values: list[Any], read: Callable[[Any], Column]) -> Column:
     faults: dict[int, str] = {}
+    if isinstance(values[0], uuid.UUID):
+        values = [str(value) for value in values]
     try:
         cells = pa.array(values, TEXT if isinstance(values[0], str) else None)
     except UnicodeEncodeError:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from factories import make_chunk, make_feed, make_text_frame
+from factories import make_chunk, make_feed, make_products, make_text_frame
 from fix_shop import MakeShop
 from shops import Shop
 
@@ -25,6 +25,8 @@ __all__ = ["MakeTable", "Table", "make_table"]
 
 Record = dict[str, Any]
 MakeTable = Callable[..., "Table"]
+
+ITEM = ("sku", "name", "price", "stock")
 
 _numbers = itertools.count(1)
 
@@ -40,7 +42,15 @@ class Table:
     def load(self, records: Sequence[Record], fingerprint: str = "", **chunk_values: Any) -> WriteCounts:
         """Load records as the only chunk of a new run; the n-th record stands on line n + 1 of its source."""
         with self.admitted([len(records)], fingerprint) as [ref]:
-            return self.load_chunk(chunk_of(records, ref, **chunk_values))
+            return self.load_chunk(self.chunk(records, ref, **chunk_values))
+
+    @staticmethod
+    def chunk(records: Sequence[Record], ref: ChunkRef, **values: Any) -> Chunk:
+        """A chunk of an admitted run: its text side has the line numbers that a spooled chunk has."""
+        records = list(records)
+        raw = make_text_frame(records, ref.first_row)
+        raw[LINE] = pd.Series(raw.index + 1, index=raw.index, dtype="Int64")
+        return make_chunk(records, ref, **{"raw": raw, **values})
 
     def load_chunk(self, chunk: Chunk) -> WriteCounts:
         """One attempt at an admitted chunk."""
@@ -75,6 +85,13 @@ class Table:
     def rows(self, *columns: str) -> list[Record]:
         """What the table holds, read past the product."""
         return self.shop.rows(self.name, *columns)
+
+    def seen_by_app(self, *attributes: str) -> list[Record]:
+        """What the app reads through its own model, in the order of the primary key."""
+        with self.sink.database.transaction() as session:
+            order = sa.inspect(self.sink.database.model).primary_key
+            objects = session.scalars(sa.select(self.sink.database.model).order_by(*order)).all()
+            return [{name: getattr(each, name) for name in attributes} for each in objects]
 
     def rejects(self) -> list[RejectEntry]:
         """The rejects of the newest run, as the ledger holds them."""
@@ -124,12 +141,9 @@ def _writes_of(table: str) -> list[list[str]]:
     return [["INSERT", "INTO", table], ["UPDATE", table, "SET"]]
 
 
-def chunk_of(records: Sequence[Record], ref: ChunkRef, **values: Any) -> Chunk:
-    """A chunk of an admitted run: its text side has the line numbers that a spooled chunk has."""
-    records = list(records)
-    raw = make_text_frame(records, ref.first_row)
-    raw[LINE] = pd.Series(raw.index + 1, index=raw.index, dtype="Int64")
-    return make_chunk(records, ref, **{"raw": raw, **values})
+def make_items(count: int, first: int = 1) -> list[Record]:
+    """Products without a moment: just what the table gives back, on every kind of database."""
+    return [{name: record[name] for name in ITEM} for record in make_products(count, first)]
 
 
 @pytest.fixture

@@ -204,17 +204,35 @@ def test_a_file_of_the_day_before_writes_nothing_over_newer_rows(shop: Shop) -> 
     assert str(row["updated_at"]).startswith(str(datetime(2026, 3, 3, tzinfo=UTC).date()))
 
 
-def test_an_unfinished_file_of_a_glob_with_versions_is_not_called_loaded(sqlite_shop: Shop) -> None:
-    shop, notes = sqlite_shop, Notes()
-    keys = {"source": "*.csv", "version_column": "updated_at"}
+def two_dated_files(shop: Shop) -> str:
+    shop.feed(
+        kind="delta",
+        source="*.csv",
+        version_column="updated_at",
+        chunk_rows=2,
+        transform=add_transform(shop, "broken", BROKEN),
+    )
     shop.write_csv("01.csv", dated(MONDAY, 2))
-    shop.feed(kind="delta", chunk_rows=2, transform=add_transform(shop, "broken", BROKEN), **keys)
     monday = sync(shop).run.run_id
     shop.write_csv("02.csv", dated(TUESDAY, 3))
-    mend_transform(shop, **keys)
+    return monday
 
-    sync(shop, progress=notes)
 
-    assert notes.sentences == []
-    assert statuses(shop, monday) == ["loaded", "loaded"]
-    assert table(shop) == expected(MONDAY_CURED, TUESDAY)
+def test_with_versions_a_file_that_still_fails_is_named_and_lets_the_next_in(sqlite_shop: Shop) -> None:
+    notes = Notes()
+    monday = two_dated_files(sqlite_shop)
+
+    sync(sqlite_shop, progress=notes)
+
+    assert notes.sentences == [f"Run {monday} is still incomplete; `restock show {monday}` says why."]
+    assert table(sqlite_shop) == expected(MONDAY[:2], TUESDAY)
+
+
+def test_with_versions_an_unfinished_file_is_tried_again_with_the_next(sqlite_shop: Shop) -> None:
+    monday = two_dated_files(sqlite_shop)
+    mend_transform(sqlite_shop, source="*.csv", version_column="updated_at")
+
+    sync(sqlite_shop)
+
+    assert statuses(sqlite_shop, monday) == ["loaded", "loaded"]
+    assert table(sqlite_shop) == expected(MONDAY_CURED, TUESDAY)

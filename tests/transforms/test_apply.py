@@ -54,8 +54,9 @@ def test_each_row_becomes_one_thing():
         {FAULT: "too_few_fields", RAW: "3;three", LINE: 8},
         {"Item": "4", SUPERSEDED: True},
         {"Item": "5", "Title": "five", FAULT: "duplicate_key"},
+        {"Item": "6", FAULT: "duplicate_key", SUPERSEDED: True},
     )
-    ref = make_ref(rows=5)
+    ref = make_ref(rows=6)
 
     chunk = transform_chunk(raw, ref, make_feed(columns=COLUMNS), PRODUCT)
 
@@ -67,7 +68,7 @@ def test_each_row_becomes_one_thing():
         Reject(103, 8, "too_few_fields", None, None, {RAW: "3;three"}),
         Reject(105, None, "duplicate_key", None, None, {"Item": "5", "Title": "five", "Price": None, "Note": None}),
     ]
-    assert (chunk.superseded, chunk.skipped) == (1, 0)
+    assert (chunk.superseded, chunk.skipped) == (2, 0)
 
 
 def test_the_raw_frame_goes_on_under_the_rows_positions():

@@ -69,6 +69,8 @@ def test_a_lone_surrogate_is_a_reject_and_its_neighbours_stay(read):
         ([True], pa.bool_(), ["true"]),
         ([b"abc"], pa.binary(), ["abc"]),
         ([None], pa.null(), [None]),
+        ([uuid.UUID(UUID).bytes, None], pa.uuid(), [UUID, None]),
+        (["{}"], pa.json_(), ["{}"]),
         (["a", None], pa.dictionary(pa.int8(), pa.string()), ["a", None]),
         (["a"], pa.string_view(), ["a"]),
     ],
@@ -136,6 +138,10 @@ def test_uuids_of_parquet_and_of_transforms_are_kept(read):
     assert read(Kind.UUID, [uuid.UUID(UUID), 7], dtype=object) == ([uuid.UUID(UUID)], {1: "wrong_type"})
 
 
+def test_uuids_of_transforms_become_text(read):
+    assert read(Kind.TEXT, [uuid.UUID(UUID), "x"], dtype=object) == ([UUID, "x"], {})
+
+
 def test_json_text_becomes_what_it_stands_for(read):
     cells = ['{"a": [1, "x", null]}', "[]", "null", '"text"', "1.5", None]
 
@@ -158,6 +164,7 @@ def test_json_that_the_database_cannot_store_is_a_reject(read):
 def test_nested_values_of_parquet_become_json_if_json_can_hold_them(read):
     assert read(Kind.JSON, arrow([{"a": [1, None]}, None]), dtype=None) == ([{"a": [1, None]}, None], {})
     assert read(Kind.JSON, arrow([[date(2026, 3, 1)]]), dtype=None) == ([], {0: "json"})
+    assert read(Kind.JSON, [np.int64(7), {"a": 1}], dtype=object) == ([7, {"a": 1}], {})
 
 
 @pytest.mark.parametrize(
@@ -196,6 +203,13 @@ def test_durations_that_python_cannot_hold_are_rejects(read):
     values, codes = read(Kind.INTERVAL, arrow([2**62, 1], pa.duration("s")), dtype=None)
 
     assert (values, codes) == ([timedelta(seconds=1)], {0: "out_of_range"})
+
+
+def test_nanoseconds_of_a_duration_are_cut_off(read):
+    assert read(Kind.INTERVAL, arrow([1999, -1], pa.duration("ns")), dtype=None)[0] == [
+        timedelta(microseconds=1),
+        timedelta(microseconds=-1),
+    ]
 
 
 def test_a_number_is_no_span_of_time(read):

@@ -69,6 +69,7 @@ def complaint(refer):
         (lambda frame: frame.assign(sku=frame["sku"].fillna("C")), "changed the key column sku"),
         (lambda frame: frame.assign(sku=["B", "A", None]), "changed the key column sku"),
         (lambda frame: frame.iloc[1:].assign(sku=["A", None]), "changed the key column sku"),
+        (lambda frame: frame.isetitem(0, ["C", "D", "E"]) or frame, "changed the key column sku"),
         (lambda frame: frame.drop(columns=["sku"]), "left out the key column sku"),
         (lambda frame: frame.assign(colour="red"), "added colour, which the model does not have"),
         (lambda frame: frame[["sku", "name", "name"]], "gave back two columns of one name"),

@@ -31,6 +31,7 @@ PRICE = {"precision": 10, "scale": 2}
         ("-$5", "-5.00"),
         ("$-5", "-5.00"),
         ("+5", "5.00"),
+        ("+99999999.99", "99999999.99"),
         ("5.00 $", "5.00"),
         ("$\u00a05.00", "5.00"),
         (" 7 ", "7.00"),
@@ -77,6 +78,10 @@ def test_a_decimal_that_the_column_cannot_hold_exactly_is_a_reject(read, text, c
     values, codes = read(Kind.DECIMAL, [text], **PRICE)
 
     assert (values, codes) == (([], {0: code}) if code else ([Decimal(text)], {}))
+
+
+def test_a_column_of_thousands_points_only_is_read_as_thousands(read):
+    assert read(Kind.DECIMAL, ["1.234", None], GERMAN_PRICES, **PRICE) == ([Decimal("1234.00"), None], {})
 
 
 def test_a_negative_scale_keeps_whole_hundreds_only(read):
@@ -203,6 +208,7 @@ def test_other_numbers_of_parquet_become_floats(read, type_):
     cells = pd.arrays.ArrowExtensionArray(pa.array([7, None], pa.int32()).cast(type_))
 
     assert read(Kind.FLOAT, cells, dtype=None) == ([7.0, None], {})
+    assert read(Kind.FLOAT, [2**60 + 1], dtype="int64") == ([float(2**60)], {})
 
 
 @pytest.mark.parametrize("kind", [Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT])

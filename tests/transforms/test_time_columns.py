@@ -151,6 +151,14 @@ def test_timestamps_of_a_transform_are_read_whatever_type_it_made(read):
     assert read(Kind.DATETIME, [date(2026, 3, 1)], dtype=object)[0] == [datetime(2026, 3, 1)]  # noqa: DTZ001
 
 
+def test_timestamps_with_and_without_a_zone_may_stand_in_one_column_of_objects(read):
+    cells = [datetime(2026, 7, 1, 12, tzinfo=UTC), datetime(2026, 7, 1, 12)]  # noqa: DTZ001
+
+    values, _ = read(Kind.DATETIME, cells, BERLIN, dtype=object, timezone=True)
+
+    assert [value.hour for value in values] == [12, 10]
+
+
 @pytest.mark.parametrize("kind", [Kind.DATETIME, Kind.DATE, Kind.TIME])
 def test_a_number_is_no_moment(read, kind):
     assert read(kind, arrow([1772359200, None], pa.int64()), dtype=None) == ([None], {0: "wrong_type"})

@@ -1,0 +1,270 @@
+"""Rejects are written to a file, mended by a person, and loaded: the run's own counts move and still add up."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from shops import Shop, run_restock
+from stories.telling import (
+    correct,
+    counts,
+    everything,
+    expected,
+    export,
+    mend,
+    product,
+    products,
+    sync,
+    table,
+)
+
+from restock.errors import ConfigurationError, SourceError
+
+GOOD = products([1, 3, 5])
+CHEAP, NAMELESS = product(2, price="cheap"), product(4, name="")
+FOUR_TWO, NAMED = product(2, price="4.20"), product(4, name="Lamp")
+MENDED = {"S-002": {"price": "4.20"}, "S-004": {"name": "Lamp"}}
+
+
+def night_with_rejects(shop: Shop) -> str:
+    shop.feed(chunk_rows=2)
+    shop.write_csv("products.csv", [GOOD[0], CHEAP, GOOD[1], NAMELESS, GOOD[2]])
+    return sync(shop).run.run_id
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_file_holds_the_original_cells_where_they_belong_and_why_they_were_refused(shop: Shop) -> None:
+    run_id = night_with_rejects(shop)
+
+    rows = read(export(shop, run_id))
+
+    address = {"_restock_run": run_id}
+    assert rows == [
+        CHEAP
+        | address
+        | {"_chunk": "1", "_row": "2", "_reason": "price is not a number as the feed's rules write numbers."},
+        NAMELESS | address | {"_chunk": "2", "_row": "4", "_reason": "name must have a value and has none."},
+    ]
+
+
+def test_a_mended_file_completes_the_run(shop: Shop) -> None:
+    run_id = night_with_rejects(shop)
+    path = export(shop, run_id)
+    mend(path, MENDED)
+
+    done = correct(shop, path)
+
+    [report] = done.reports
+    assert (done.taken, done.rejected_again, done.resolved_before) == (2, 0, 0)
+    assert report.run.run_id == run_id
+    assert report.summary.status == "completed"
+    assert counts(report) == {"inserted": 5}
+    assert table(shop) == expected(GOOD, [FOUR_TWO, NAMED])
+
+
+def test_loading_the_same_file_again_changes_nothing(shop: Shop) -> None:
+    path = export(shop, night_with_rejects(shop))
+    mend(path, MENDED)
+    correct(shop, path)
+    before = shop.rows("product"), shop.rows("restock_chunk"), shop.rows("restock_reject")
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again, done.resolved_before) == (0, 0, 2)
+    assert (shop.rows("product"), shop.rows("restock_chunk"), shop.rows("restock_reject")) == before
+
+
+def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop: Shop) -> None:
+    run_id = night_with_rejects(shop)
+    path = export(shop, run_id)
+    mend(path, {"S-002": {"price": "-1.00"}, "S-004": {"name": "Lamp", "stock": "many"}})
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again) == (0, 2)
+    assert done.reports[0].summary.status == "completed with rejects"
+    again = read(export(shop, run_id, "again.csv"))
+    assert [row["_reason"] for row in again] == [
+        again[0]["_reason"],
+        "stock is not a number as the feed's rules write numbers.",
+    ]
+    assert "breaks a rule of the table" in again[0]["_reason"]
+    assert [(row["price"], row["stock"]) for row in again] == [("-1.00", "2"), ("4.00", "many")]
+    assert table(shop) == expected(GOOD)
+
+
+def test_rows_deleted_from_the_file_stay_open(shop: Shop) -> None:
+    run_id = night_with_rejects(shop)
+    path = export(shop, run_id)
+    mend(path, MENDED)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:2]), encoding="utf-8")
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 4, "rejected": 1}
+    assert [row["sku"] for row in read(export(shop, run_id, "left.csv"))] == ["S-004"]
+    assert table(shop) == expected(GOOD, [FOUR_TWO])
+
+
+def test_a_mended_row_that_the_table_has_meanwhile_is_an_update(shop: Shop) -> None:
+    path = export(shop, night_with_rejects(shop))
+    shop.insert("product", {"sku": "S-002", "name": "by hand"})
+    mend(path, MENDED)
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 4, "updated": 1}
+    assert table(shop) == expected(GOOD, [FOUR_TWO, NAMED])
+
+
+def test_a_row_that_could_not_be_split_is_mended_from_its_text(shop: Shop) -> None:
+    shop.feed(columns={name: name for name in product(1)})
+    lines = ["sku,name,price,stock", "S-001,Product 1,1.00,1", "S-002;Product 2;4.20;2"]
+    (shop.folder / "products.csv").write_text("\n".join(lines), encoding="utf-8")
+    run_id = sync(shop).run.run_id
+    path = export(shop, run_id)
+    [row] = read(path)
+    assert row["_raw"] == lines[2]
+    assert row["_reason"] == "The row has fewer fields than the header."
+    mend(path, {run_id: dict(zip(product(1), row["_raw"].split(";"), strict=True))}, "_restock_run")
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 2}
+    assert done.reports[0].summary.status == "completed"
+    assert table(shop) == expected(products([1]), [FOUR_TWO])
+
+
+def test_a_full_feed_s_run_that_was_overtaken_is_refused(shop: Shop) -> None:
+    monday = night_with_rejects(shop)
+    path = export(shop, monday)
+    mend(path, MENDED)
+    shop.write_csv("products.csv", products([1, 2], "!"))
+    tuesday = sync(shop).run.run_id
+    before = everything(shop)
+
+    with pytest.raises(ConfigurationError) as refused:
+        correct(shop, path)
+
+    assert f"Run {monday} was overtaken by run {tuesday}" in str(refused.value)
+    assert f"mend the rejects of {tuesday}" in str(refused.value)
+    assert everything(shop) == before
+
+
+def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(shop: Shop) -> None:
+    shop.feed(kind="delta")
+    shop.write_csv("products.csv", [CHEAP, NAMELESS])
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, MENDED)
+    tuesday = [product(2, "!")]
+    shop.write_csv("products.csv", tuesday)
+    sync(shop)
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 1, "skipped": 1}
+    assert table(shop) == expected([FOUR_TWO, NAMED], tuesday)
+
+
+def test_after_the_same_content_ran_again_its_first_correction_still_counts(sqlite_shop: Shop) -> None:
+    first = night_with_rejects(sqlite_shop)
+    path = export(sqlite_shop, first)
+    mend(path, MENDED)
+    sync(sqlite_shop)
+
+    correct(sqlite_shop, path)
+
+    assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])
+
+
+SEMICOLONS = {"delimiter": ";", "decimal": ",", "encoding": "cp1252"}
+
+
+def test_a_correction_is_written_and_read_in_the_feed_s_own_dialect(shop: Shop) -> None:
+    shop.feed(csv=SEMICOLONS)
+    (shop.folder / "products.csv").write_text(
+        "sku;name;price;stock\nS-001;Käse;1,50;1\nS-002;Öl;teuer;2\n", encoding="cp1252"
+    )
+    path = export(shop, sync(shop).run.run_id)
+    assert "S-002;Öl;teuer;2;" in path.read_text(encoding="cp1252")
+    mend(path, {"S-002": {"price": "9,90", "name": "Rüböl"}}, encoding="cp1252", delimiter=";")
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 2}
+    assert table(shop) == {"S-001": ("Käse", Decimal("1.50"), 1), "S-002": ("Rüböl", Decimal("9.90"), 2)}
+
+
+def test_a_correction_is_read_as_its_own_feed_writes_and_not_as_another(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feeds(
+        {
+            "western": {"match_on": ["sku"], "csv": {"encoding": "cp1252"}},
+            "products": {"match_on": ["sku"]},
+        }
+    )
+    shop.write_csv("products.csv", [product(1, name="Käse", price="cheap")])
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, {"S-001": {"price": "1.00"}})
+
+    correct(shop, path)
+
+    assert table(shop) == expected([product(1, name="Käse", price="1.00")])
+
+
+def test_a_row_that_stands_twice_in_a_correction_is_refused(sqlite_shop: Shop) -> None:
+    path = export(sqlite_shop, night_with_rejects(sqlite_shop))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[1].replace("cheap", "4.20")]), encoding="utf-8")
+    before = everything(sqlite_shop)
+
+    with pytest.raises(SourceError, match="line 4.*twice"):
+        correct(sqlite_shop, path)
+
+    assert everything(sqlite_shop) == before
+
+
+@pytest.mark.parametrize(
+    "break_it, complaint",
+    [
+        (lambda text: text.replace("_restock_run", "run"), "has no column _restock_run"),
+        (lambda text: text.replace(",1,2,", ",1,two,"), "line 2: _chunk and _row must stay as they were written"),
+        (lambda text: text.replace(",1,2,", ",1,1,"), "Row 1 of chunk 1 of run .* is no reject"),
+        (lambda text: text.replace("S-002,", "S-002,,"), "line 2, has 9 fields, the header 8"),
+        (lambda text: text.replace("2026", "1999"), "There is no run 1999"),
+    ],
+)
+def test_a_file_that_is_no_correction_changes_nothing(sqlite_shop: Shop, break_it, complaint: str) -> None:
+    path = export(sqlite_shop, night_with_rejects(sqlite_shop))
+    year = path.read_text(encoding="utf-8").split("\n")[1].split(",")[4][:4]
+    path.write_text(break_it(path.read_text(encoding="utf-8")).replace("2026", year), encoding="utf-8")
+    before = everything(sqlite_shop)
+
+    with pytest.raises((SourceError, ConfigurationError), match=complaint) as refused:
+        correct(sqlite_shop, path)
+
+    assert str(sqlite_shop.folder) not in str(refused.value)
+    assert everything(sqlite_shop) == before
+
+
+def test_the_commands_write_a_rejects_file_and_load_it_from_anywhere(sqlite_shop: Shop, tmp_path: Path) -> None:
+    run_id = night_with_rejects(sqlite_shop)
+    path = tmp_path / "elsewhere.csv"  # the operator's own file: no source root holds it
+
+    written = run_restock(["rejects", run_id, "--csv", str(path)], sqlite_shop)
+    mend(path, MENDED)
+    loaded = run_restock(["reprocess", "--rejects", str(path)], sqlite_shop)
+
+    assert written.returncode == 0, written.stderr
+    assert "2 rejects written" in written.stdout
+    assert loaded.returncode == 0, loaded.stderr
+    assert "2 rows are mended." in loaded.stdout
+    assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])

@@ -1,0 +1,147 @@
+"""The documents tell the truth: their commands run, their examples are valid, and nothing is missing from them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.cli import main
+from restock.chunks import RunSummary
+from restock.feeds import CsvRules, Feed, read_feeds
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(path.read_text(encoding="utf-8")) if found == language]
+
+
+def files_of_readme(folder: Path) -> None:
+    for language in ("python", "csv", "yaml"):
+        for text in blocks(ROOT / "README.md", language):
+            first, _, rest = text.partition("\n")
+            (folder / first.removeprefix("# ")).write_text(rest, encoding="utf-8")
+
+
+def restock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RESTOCK_", "PREFECT_"))}
+    environment |= {"PREFECT_HOME": str(folder / "prefect-home"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_ten_minutes_of_the_readme_come_out_as_it_says(tmp_path: Path) -> None:
+    files_of_readme(tmp_path)
+    commands = [line for block in blocks(ROOT / "README.md", "console") for line in block.splitlines()]
+    assert {"restock sync supplier", "restock rejects RUN --csv mended.csv"} <= set(commands)
+
+    first = restock(tmp_path, "sync", "supplier")
+    again = restock(tmp_path, "sync", "supplier")
+    listed = restock(tmp_path, "runs")
+    run_id = re.findall(r"\d{8}-\d{6}-\d{3}-\w{6}", listed.stdout)[0]
+    exported = restock(tmp_path, "rejects", run_id, "--csv", "mended.csv")
+    mended = (tmp_path / "mended.csv").read_text(encoding="utf-8")
+    mended = mended.replace("00125,,", "00125,Wheelbarrow,").replace("ask us", '"12,00"')
+    (tmp_path / "mended.csv").write_text(mended, encoding="utf-8")
+    corrected = restock(tmp_path, "reprocess", "--rejects", "mended.csv")
+
+    outcomes = [first, again, listed, exported, corrected]
+    assert [each.returncode for each in outcomes] == [0] * 5, [each.stderr for each in outcomes]
+    assert re.search(r"inserted\W+2\b", first.stdout)
+    assert re.search(r"rejected\W+2\b", first.stdout)
+    assert re.search(r"unchanged\W+2\b", again.stdout)
+    assert "2 rows are mended" in corrected.stdout
+    assert restock(tmp_path, "reprocess").returncode == 0
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_feeds_file_in_the_documents_is_valid(path: Path, tmp_path: Path) -> None:
+    for text in blocks(path, "yaml"):
+        if "feeds" in yaml.safe_load(text):
+            (tmp_path / "feeds.yaml").write_text(text, encoding="utf-8")
+
+            assert read_feeds(tmp_path / "feeds.yaml")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_the_documents_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"(?:^|`)restock (?!\[)([a-z]+)", text, re.MULTILINE):
+        assert name in main.commands, f"{path.name} mentions `restock {name}`"
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
+        assert re.search(rf"^{name}:|[ ]{name}[ :]", targets, re.MULTILINE), f"{path.name} mentions `make {name}`"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_the_documents_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_transform_in_the_documents_runs() -> None:
+    import pandas as pd
+
+    namespace: dict[str, object] = {}
+    exec(blocks(ROOT / "docs" / "feeds.md", "python")[0], namespace)
+    frame = pd.DataFrame({"name": ["Hose", "x", "Rake"], "price": ["1.00", "2.00", None]})
+
+    kept = namespace["only_priced"](frame)  # type: ignore[operator]
+
+    assert kept.index.tolist() == [0]
+
+
+def test_every_key_of_a_feed_is_documented() -> None:
+    text = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
+
+    missing = {name for model in (Feed, CsvRules) for name in model.model_fields if f"`{name}" not in text}
+
+    assert missing == {"name"}  # it is the entry's own key
+
+
+def test_every_setting_and_command_is_documented() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    code = "".join(
+        path.read_text(encoding="utf-8") for room in ("restock", "flows") for path in (ROOT / room).glob("*.py")
+    )
+
+    settings = set(re.findall(r"\bRESTOCK_[A-Z_]+\b", code))
+
+    assert {name for name in settings if f"`{name}`" not in text} == set()
+    assert {name for name in main.commands if f"restock {name}" not in text} == set()
+
+
+def test_the_glossary_has_every_count_and_status() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    counts = [name for name in RunSummary.__dataclass_fields__ if name in text]
+
+    for name in ("read", "inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned"):
+        assert name in counts
+
+
+def test_the_packages_install_from_a_plain_checkout(tmp_path: Path) -> None:
+    copy = tmp_path / "restock"
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", ".restock", "instance", "*.egg-info", "tests")
+    )
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--target"]
+
+    done = subprocess.run([*command, str(tmp_path / "site"), str(copy)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "site").iterdir()} >= {
+        "restock",
+        "sources",
+        "transforms",
+        "sinks",
+        "flows",
+    }

@@ -1,0 +1,57 @@
+"""Cells as text, for people who mend rejected rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from restock.chunks import ROW
+from transforms.originals import originals, shortened, text_of, texts_of
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (None, None),
+        ("NA", "NA"),
+        (7, "7"),
+        (0.1, "0.1"),
+        (True, "true"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("0.00000001"), "0.00000001"),
+        (date(2026, 3, 1), "2026-03-01"),
+        (datetime(2026, 3, 1, 10, tzinfo=UTC), "2026-03-01T10:00:00+00:00"),
+        (timedelta(days=-1, seconds=-1), "-P1DT1.000000S"),
+        (b"a\xff", "a\\xff"),
+        ({"a": [Decimal("1.50"), None]}, '{"a": ["1.50", null]}'),
+    ],
+)
+def test_a_value_has_one_plain_text(value, text):
+    assert text_of(value) == text
+
+
+def test_what_python_cannot_hold_has_a_text_all_the_same():
+    moments = pd.Series([2**61], dtype="int64").astype(pd.ArrowDtype(pa.timestamp("s", "America/New_York")))
+    spans = pd.Series([2**62], dtype="int64").astype(pd.ArrowDtype(pa.duration("s")))
+
+    assert texts_of(moments)[0].endswith("Z")
+    assert texts_of(spans) == [str(2**62)]
+
+
+def test_originals_are_the_cells_of_the_rows_asked_for_in_that_order():
+    raw = pd.DataFrame({"b": [1, 2, 3], "a": ["x", None, "z"], ROW: [7, 8, 9]}, index=[7, 8, 9])
+
+    found = originals(raw, [9, 8])
+
+    assert list(found.items()) == [(9, {"b": "3", "a": "z"}), (8, {"b": "2", "a": None})]
+    assert originals(raw, []) == {}
+
+
+def test_a_long_value_is_shortened():
+    assert shortened("x" * 200) == "x" * 200
+    assert shortened("x" * 201) == "x" * 199 + "…"
+    assert shortened(None) is None
