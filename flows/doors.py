@@ -28,7 +28,7 @@ def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bo
             return admission.sync(place, limited, load_here, progress, file, wait)
         from flows.sync_products import run_sync_flow
 
-        return run_sync_flow(name, file, force, progress)
+        return run_sync_flow(name, file, force, progress, wait)
 
 
 def reprocess_chunks(run_id: str | None, numbers: set[int] | None, wait: float, prefect: bool) -> list[RunReport]:

@@ -27,6 +27,7 @@ from sinks.history import RejectEntry, RunEntry
 USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
 OTHER_COUNTS = ("superseded", "stale", "skipped", "abandoned", "outstanding")
 REASONS_SHOWN = 8
+COLUMNS_SHOWN = 6
 REJECTS_SHOWN = 20
 
 
@@ -133,8 +134,10 @@ def print_report(report: RunReport) -> None:
         console.print(f"  and {len(report.reasons) - REASONS_SHOWN} more reasons")
     if report.reasons:
         console.print(f"  `restock rejects {summary.run_id} --csv FILE` writes these rows to be mended.", markup=False)
-    if report.run.ignored_columns:
-        console.print(f"  Columns not used: {', '.join(report.run.ignored_columns)}", markup=False)
+    ignored = report.run.ignored_columns
+    if ignored:
+        more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
+        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", markup=False)
 
 
 def print_runs(reports: Iterable[RunReport]) -> None:
