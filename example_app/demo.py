@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from example_app.second_night import make_second_night
-from flows.prefect_server import quiet_server
+from flows.prefect_server import RestockError, quiet_server
 
 ROOT = Path(__file__).resolve().parent.parent
 FEED = "buy-com"
@@ -107,4 +107,9 @@ def _heading(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RestockError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

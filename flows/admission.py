@@ -12,6 +12,7 @@ from functools import partial
 from flows.loading import Loader, load_run
 from flows.progress import Progress
 from flows.reports import RunReport
+from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.errors import RunIncomplete, TargetBusy
 from restock.feeds import Feed
@@ -140,6 +141,11 @@ def _admit(
     """Spool a source whole, then enter it in the ledger with all its chunks."""
     feed, contract = sink.feed, sink.target.contract
     run_id = new_run_id()
+
+    def read(rows: int) -> None:
+        progress.reading(rows)
+        check_stop()
+
     usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
     extraction = extract(
         files,
@@ -149,7 +155,7 @@ def _admit(
         feed.chunk_rows or usual,
         partial(canonical_keys, feed=feed, contract=contract),
         set(contract.fields),
-        progress.reading,
+        read,
     )
     newest, content = _newest(history, feed), fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content

@@ -12,6 +12,7 @@ from flows.databases import Unreached, find_run, visit_databases
 from flows.loading import load_here
 from flows.prefect_server import check_server, configured_api_url, quiet_server
 from flows.reports import RunReport, read_report
+from flows.stopping import heeding_signals
 from flows.terminal import TerminalProgress
 from flows.workplace import Workplace, open_workplace
 from sinks.flask_sink import open_sink
@@ -22,7 +23,7 @@ def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bo
     """Bring a feed in, through Prefect if a server is configured or it is asked for."""
     place = open_workplace()
     feed = place.feed(name)
-    with TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
+    with heeding_signals(), TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
         if not through_prefect:
             limited = feed.without_limits() if force else feed
             return admission.sync(place, limited, load_here, progress, file, wait)
@@ -34,12 +35,12 @@ def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bo
 def reprocess_chunks(run_id: str | None, numbers: set[int] | None, wait: float, prefect: bool) -> list[RunReport]:
     """Load outstanding chunks again, through Prefect if a server is configured or it is asked for."""
     place = open_workplace()
-    with TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
+    with heeding_signals(), TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
         if not through_prefect:
             return reprocessing.reprocess(place, load_here, progress, run_id, numbers, wait)
         from flows.reprocess_failed_chunks import run_reprocess_flow
 
-        return run_reprocess_flow(run_id, sorted(numbers) if numbers else None, progress)
+        return run_reprocess_flow(run_id, sorted(numbers) if numbers else None, progress, wait)
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def _prefect(place: Workplace, asked_for: bool) -> Iterator[bool]:
 
 def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
     """Load a correction; what it came to as a sentence."""
-    with TerminalProgress() as progress:
+    with heeding_signals(), TerminalProgress() as progress:
         done = correcting.load_correction(open_workplace(), path, progress, wait)
     parts = [f"{done.taken} rows are mended"]
     parts += [f"{done.rejected_again} were rejected again"] if done.rejected_again else []

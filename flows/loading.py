@@ -9,8 +9,9 @@ import pandas as pd
 
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
+from flows.stopping import check_stop
 from restock.chunks import ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, RunHeld, SourceError
+from restock.errors import ChunkFailed, RunHeld, RunInterrupted, SourceError
 from restock.feeds import Feed
 from restock.references import add_to_import_path
 from restock.settings import read_settings
@@ -31,8 +32,9 @@ def load_chunk(ref: ChunkRef, feed: Feed) -> WriteCounts:
 
     Raises:
         ChunkFailed: it cannot be loaded as it is; the ledger says so, and the run goes on.
-        SinkUnavailable, LeaseLost, RunHeld: the run stops here.
+        SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops here.
     """
+    check_stop()
     settings = read_settings()
     add_to_import_path(str(settings.folder))
     spool, sink = Spool(settings.spool), open_sink(feed, settings.lease_seconds)
@@ -71,7 +73,7 @@ def load_run(
         The report of the run, whatever its status is now.
 
     Raises:
-        SinkUnavailable, LeaseLost: the run stopped; it can be resumed.
+        SinkUnavailable, LeaseLost, RunInterrupted: the run stopped; it can be resumed.
     """
     started = time.monotonic()
     history = History(sink.database)
@@ -86,7 +88,7 @@ def load_run(
             progress.loaded(ref, outcome)
     except RunHeld as limit:
         held = str(limit)
-    except KeyboardInterrupt:
+    except (RunInterrupted, KeyboardInterrupt):
         sink.ledger.settle(run_id)
         raise
     sink.ledger.settle(run_id, held)

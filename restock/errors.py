@@ -48,6 +48,10 @@ class TargetBusy(RestockError):
     exit_status = 4
 
 
+class RunInterrupted(RestockError):
+    """The process was asked to stop. Nothing is half done, and the run can be resumed."""
+
+
 class RunHeld(RestockError):
     """A limit of the run tripped. The chunk that crossed it was not loaded; a person decides how to go on."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,6 +60,26 @@ def field_spec(
         allows_nul=dialect.name != "postgresql",
         **limits,
     )
+
+
+def stored_form(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+    """How a value looks once the column has stored it, for columns that do not give back what they were sent."""
+    type_ = _stored_type(column.type, dialect)
+    if isinstance(type_, sa.CHAR):
+        return lambda text: text.rstrip(" ")
+    if is_single_precision(column, dialect):
+        return lambda number: ctypes.c_float(number).value
+    return None
+
+
+def is_single_precision(column: sa.Column[Any], dialect: sa.Dialect) -> bool:
+    """Whether the column keeps the 24 bits of a short float, and so rounds most numbers."""
+    type_ = _stored_type(column.type, dialect)
+    if not isinstance(type_, sa.Float) or isinstance(type_, sa.Double) or dialect.name == "sqlite":
+        return False
+    if dialect.name == "postgresql":
+        return isinstance(type_, sa.REAL) or (type_.precision or 53) <= 24
+    return not isinstance(type_, sa.REAL) and (type_.precision or 24) <= 24
 
 
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:

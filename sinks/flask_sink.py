@@ -130,7 +130,7 @@ class FlaskSink:
         except ChunkFailed as error:
             self.ledger.failed(ref, str(error))
             raise
-        except RestockError:
+        except (RestockError, KeyboardInterrupt):
             # If even this cannot be written, the chunk stays `loading`, which is outstanding as well.
             with suppress(RestockError):
                 self.ledger.put_back(ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,14 +51,17 @@ def write_isolated(session: Session, writer: Writer, target: Target, changes: Ch
 def _halve(session: Session, writer: Writer, target: Target, writes: Sequence[Write]) -> list[tuple[Write, DataFault]]:
     if not writes:
         return []
+    savepoint = session.begin_nested()
     try:
-        with session.begin_nested():
-            writer.write(session, target, _as_changes(writes))
+        writer.write(session, target, _as_changes(writes))
+        savepoint.commit()
     except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
         if trouble_of(error) is not Trouble.DATA:
-            raise
+            raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
+        savepoint.rollback()
         if len(writes) == 1:
-            return [(writes[0], data_fault(error))]
+            fault = data_fault(error)
+            return [(writes[0], replace(fault, column=target.attribute_of(fault.column)))]
     else:
         return []
     middle = len(writes) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from restock.records import Record
@@ -25,9 +26,18 @@ class MappingsWriter:
         for columns, records in by_columns.items():
             ordered = _in_order(records, [name for name in target.key if name in columns])
             # Without render_nulls a None would become the column's default, and cut the statement in pieces.
-            session.bulk_insert_mappings(target.mapper, ordered, render_nulls=True)
+            session.bulk_insert_mappings(target.mapper, _with_nulls(ordered, target), render_nulls=True)
         updates = _in_order([record for _, record in changes.updates], list(target.primary_key))
-        session.bulk_update_mappings(target.mapper, updates)
+        session.bulk_update_mappings(target.mapper, _with_nulls(updates, target))
+
+
+def _with_nulls(records: list[Record], target: Target) -> list[Record]:
+    """The records with NULL where None would become the JSON value `null`."""
+    names = [name for name, column in target.columns.items() if isinstance(column.type, sa.JSON)]
+    if not names:
+        return records
+    nulls = [{name: sa.null() for name in names if name in record and record[name] is None} for record in records]
+    return [{**record, **null} for record, null in zip(records, nulls, strict=True)]
 
 
 def _in_order(records: list[Record], names: list[str]) -> list[Record]:

@@ -143,10 +143,17 @@ def _meet(changes: Changes, target: Target, position: int, record: Record, row: 
             changes.faults.append(RowFault(position, DataFault("key_conflict", name)))
             return
     values = {n: v for n, v in record.items() if n not in target.key and n not in target.primary_key}
-    if all(value == row[name] for name, value in values.items()):
+    if all(
+        value == row[name] or _is_same_once_stored(target, name, value, row[name]) for name, value in values.items()
+    ):
         changes.unchanged += 1
         return
     changes.updates.append((position, {**{n: row[n] for n in target.primary_key}, **values}))
+
+
+def _is_same_once_stored(target: Target, name: str, sent: Any, stored: Any) -> bool:
+    form = target.stored_forms.get(name)
+    return form is not None and sent is not None and stored is not None and form(sent) == form(stored)
 
 
 def _is_older(sent: Any, stored: Any) -> bool:
@@ -173,8 +180,11 @@ def _present_rows(
 
 def _readable(target: Target, name: str) -> sa.ColumnElement[Any]:
     column = target.columns[name]
-    if target.contract.fields[name].kind is Kind.ENUM:
+    kind = target.contract.fields[name].kind
+    if kind is Kind.ENUM:
         return sa.type_coerce(column, sa.String())  # the stored word, not the member that the app makes of it
+    if kind is Kind.FLOAT and name in target.stored_forms:
+        return column + sa.literal_column("0e0")  # MariaDB shows six digits of a FLOAT, unless it is computed with
     return column
 
 

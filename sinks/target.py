@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec
+from sinks.column_specs import field_spec, stored_form
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Target:
     """One mapped model as the destination of one feed.
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
-    without: NOT NULL, and neither the model nor the database has a default for them.
+    without: NOT NULL, and neither the model nor the database has a default for them. `stored_forms` say what becomes of a
+    value in the columns that do not give back what they were sent.
     """
 
     name: str
@@ -33,12 +35,17 @@ class Target:
     generates_key: bool
     key_is_exact: bool
     required: tuple[str, ...]
+    stored_forms: dict[str, Callable[[Any], Any]]
     contract: Contract
 
     @property
     def version(self) -> str | None:
         """The attribute that orders the versions of a row, if the feed names one."""
         return self.contract.version
+
+    def attribute_of(self, column: str | None) -> str | None:
+        """The attribute that is mapped to a column, by the name which the database has for it."""
+        return next((name for name, mapped in self.columns.items() if mapped.name == column), None)
 
 
 def read_target(database: AppDatabase, feed: Feed) -> Target:
@@ -71,6 +78,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         name: field_spec(name, column, dialect, name in key, nullable=may_be_keyless if name in key else None)
         for name, column in columns.items()
     }
+    forms = {name: stored_form(column, dialect) for name, column in columns.items()}
     return Target(
         name=str(mapper.local_table),
         model=database.model,
@@ -81,6 +89,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         generates_key=generates,
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
+        stored_forms={name: form for name, form in forms.items() if form is not None},
         contract=Contract(specs, key, feed.version_column),
     )
 

@@ -1,0 +1,268 @@
+"""The two flows on a real Prefect server, run in this process as the terminal runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from shops import Shop
+
+from flows.progress import Progress
+from flows.reprocess_failed_chunks import run_reprocess_flow
+from flows.sync_products import run_sync_flow
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, TargetBusy
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.loaded_chunks: list[tuple[int, str]] = []
+        self.notes: list[str] = []
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        self.loaded_chunks.append((ref.number, type(outcome).__name__))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def run_sync(**keys: Any) -> Any:
+    return run_sync_flow("products", keys.get("file"), keys.get("force", False), keys.get("progress", Progress()))
+
+
+def test_a_sync_shows_its_chunks_its_progress_and_its_summary(server: Any, chunked_shop: Shop) -> None:
+    notes = Notes()
+
+    report = run_sync(progress=notes)
+
+    assert report.summary.inserted == 6
+    assert notes.loaded_chunks == [(1, "WriteCounts"), (2, "WriteCounts"), (3, "WriteCounts")]
+    run = server.flow_run()
+    assert run.name == f"products {run.start_time:%Y-%m-%d}"
+    assert (run.state_name, run.state.message) == (
+        "Completed",
+        f"Run {report.run.run_id} of feed products is completed; of 6 rows: 6 inserted.",
+    )
+    loaded = ("Completed", "2 rows: 2 inserted.")
+    assert server.task_states(3) == {"chunk 1": loaded, "chunk 2": loaded, "chunk 3": loaded}
+    artifacts = server.artifacts()
+    assert artifacts["products-progress"] == 100.0
+    assert artifacts["products-summary"].startswith("# products: completed\n")
+
+
+def test_a_run_with_rejects_completes_and_says_so(server: Any, chunked_shop: Shop) -> None:
+    chunked_shop.write_csv("products.csv", [{"sku": "A", "name": "Ax"}, {"sku": "B", "name": ""}])
+
+    report = run_sync()
+
+    assert report.summary.rejected == 1
+    state = server.flow_run().state
+    assert (state.type.value, state.name) == ("COMPLETED", "Completed with rejects")
+    assert state.message.endswith("is completed with rejects; of 2 rows: 1 inserted, 1 rejected.")
+
+
+def test_a_failed_chunk_fails_its_task_run_and_the_flow_goes_on(server: Any, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=2, transform=f"{chunked_shop.package}.rules:fail_on_s_00003")
+    notes = Notes()
+
+    report = run_sync(progress=notes)
+
+    assert notes.loaded_chunks == [(1, "WriteCounts"), (2, "ChunkFailed"), (3, "WriteCounts")]
+    assert (report.summary.status, report.summary.inserted) == ("incomplete", 4)
+    tasks = server.task_states(3)
+    assert [tasks[f"chunk {number}"][0] for number in (1, 2, 3)] == ["Completed", "Failed", "Completed"]
+    assert tasks["chunk 2"][1] == report.failed[0].error
+    state = server.flow_run().state
+    assert (state.type.value, state.name) == ("FAILED", "Incomplete")
+    assert "1 of 3 chunks failed (2)" in state.message
+
+
+def test_nothing_prefect_is_told_holds_a_value_of_a_row(server: Any, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=2, transform=f"{chunked_shop.package}.rules:fail_on_s_00003")
+
+    run_sync()
+
+    told = [server.log(), str(server.flow_run().state), str(server.task_states(3)), str(server.artifacts())]
+    assert not [text for text in told if "4711" in text or "S-0000" in text or "Traceback" in text]
+
+
+def test_failed_chunks_are_loaded_once_their_cause_is_mended(server: Any, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=2, transform=f"{chunked_shop.package}.rules:fail_on_s_00003")
+    failed = run_sync()
+    chunked_shop.feed(chunk_rows=2)
+
+    reports = run_reprocess_flow(failed.run.run_id, [2], Progress())
+
+    assert [report.summary.status for report in reports] == ["completed"]
+    assert len(chunked_shop.rows("product")) == 6
+    run = server.flow_run()
+    assert (run.name.split()[0], run.state_name) == (failed.run.run_id, "Completed")
+    assert server.task_states(1) == {"chunk 2": ("Completed", "2 rows: 2 inserted.")}
+
+
+def test_with_nothing_outstanding_a_reprocess_completes_and_says_so(server: Any, chunked_shop: Shop) -> None:
+    run_sync()
+
+    assert run_reprocess_flow(None, None, Progress()) == []
+    state = server.flow_run().state
+    assert (state.name, state.message) == (
+        "Completed",
+        "There is nothing to load again: no chunk is outstanding.",
+    )
+
+
+def test_a_run_over_its_limit_is_held_until_it_is_forced(server: Any, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=2, max_rejects=0)
+    chunked_shop.write_csv("products.csv", [{"sku": "A", "name": "Ax"}, {"sku": "B", "name": ""}])
+
+    held = run_sync()
+
+    state = server.flow_run().state
+    assert (held.summary.status, state.type.value, state.name) == ("held", "FAILED", "Held")
+    assert state.message == held.run.reason
+    assert run_sync(force=True).summary.status == "completed with rejects"
+
+
+def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunked_shop: Shop) -> None:
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+    from sinks.lease import keeping, take_lease
+
+    sink = open_sink(open_workplace().feed("products"))
+    sink.ledger.create()
+    with keeping(sink.database, take_lease(sink.database, sink.target.name, 60)), pytest.raises(TargetBusy) as busy:
+        run_sync()
+
+    state = server.flow_run().state
+    assert (state.type.value, state.name, state.message) == ("COMPLETED", "Skipped", str(busy.value))
+    assert chunked_shop.rows("product") == []
+
+
+def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any, chunked_shop: Shop) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        run_sync_flow("produkts", None, False, Progress())
+
+    state = server.flow_run().state
+    assert (state.name, state.message) == ("Failed", str(wrong.value))
+    with pytest.raises(ConfigurationError, match="run_id"):
+        run_reprocess_flow(None, [1], Progress())
+
+
+def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_shop: Shop) -> None:
+    from prefect import flow
+
+    from flows.admission import sync
+    from flows.task_windows import load_in_task_windows
+    from flows.workplace import open_workplace
+    from restock.feeds import Feed
+
+    seen: list[int] = []
+
+    def lost_after_the_first(feed: Feed, refs: list[ChunkRef]) -> Any:
+        stolen = [refs[0], *(ChunkRef(**{**vars(ref), "token": ref.token - 1}) for ref in refs[1:])]
+        for ref, outcome in load_in_task_windows(feed, stolen):
+            seen.append(ref.number)
+            yield ref, outcome
+
+    @flow
+    def steal() -> None:
+        place = open_workplace()
+        with pytest.raises(LeaseLost):
+            sync(place, place.feed("products"), lost_after_the_first, Progress())
+
+    steal()
+
+    assert seen == [1]
+    assert server.task_states(2)["chunk 2"][0] == "Failed"
+
+
+def test_tasks_in_threads_under_an_app_context_get_a_session_each(server: Any, sqlite_shop: Shop) -> None:
+    from prefect import flow, task
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+
+    database = open_sink(open_workplace().feed("products")).database
+    together = threading.Barrier(16, timeout=30)
+
+    @task
+    def hold_a_session() -> int:
+        with database.transaction() as session:
+            together.wait()
+            return id(session)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=16))
+    def hold_sixteen() -> list[int]:
+        with database.app.app_context():
+            futures: list[Future[int]] = [hold_a_session.submit() for _ in range(16)]  # type: ignore[misc]
+            return [future.result() for future in futures]
+
+    assert len(set(hold_sixteen())) == 16
+
+
+def test_the_command_prints_nothing_of_prefect(prefect_url: str, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=2, transform=f"{chunked_shop.package}.rules:fail_on_s_00003")
+
+    finished = subprocess.run(
+        [sys.executable, "-W", "always", "-m", "flows.cli", "sync", "products", "--json"],
+        cwd=chunked_shop.folder,
+        env=os.environ | {"PREFECT_API_URL": prefect_url, "PYTHONPATH": str(chunked_shop.folder)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert finished.returncode == 1
+    noise = [line for line in finished.stderr.splitlines() if "refect" in line or "Traceback" in line]
+    assert not noise
+    assert '"chunks_failed": 1' in finished.stdout
+
+
+def test_a_load_goes_on_when_its_prefect_server_dies(chunked_shop: Shop) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", DYING_SERVER], capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    told = finished.stdout.splitlines()
+    assert told[0] == "Prefect could not be told how the run ended (ConnectError); the ledger knows."
+    assert told[1] == "completed 6"
+    assert len(finished.stderr.splitlines()) == 1, finished.stderr
+    assert len(chunked_shop.rows("product")) == 6
+
+
+# Kills the server of the run after its first chunk.
+DYING_SERVER = """
+import os, sys, tempfile
+from pathlib import Path
+from flows import prefect_server
+from flows.progress import Progress
+
+servers = []
+start = prefect_server._start
+
+def remember(home, log):
+    servers.append(start(home, log))
+    return servers[-1]
+
+prefect_server._start = remember
+
+class Killing(Progress):
+    def loaded(self, ref, outcome):
+        servers[0][0].kill()
+
+    def note(self, sentence):
+        print(sentence)
+
+home = Path(tempfile.mkdtemp())
+with prefect_server.quiet_server(home) as url:
+    os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
+    from flows.sync_products import run_sync_flow
+    summary = run_sync_flow("products", None, False, Killing()).summary
+    print(summary.status, summary.inserted)
+"""

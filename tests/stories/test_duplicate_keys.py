@@ -1,0 +1,118 @@
+"""Rows with the same key, and rows with none: the end state does not depend on how a source is cut into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from shops import Shop
+from stories.telling import Text, counts, expected, product, sync, table
+
+NIGHT = [
+    product(1, name="1 a"),
+    product(2, name="2 a"),
+    product(1, name="1 b"),
+    product(3, name="3 a"),
+    product(2, name="2 b"),
+    product(1, name="1 c"),
+]
+
+
+def first_of_each(rows: list[Text]) -> list[Text]:
+    return list({row["sku"]: row for row in reversed(rows)}.values())
+
+
+def alone(rows: list[Text]) -> list[Text]:
+    keys = [row["sku"] for row in rows]
+    return [row for row in rows if keys.count(row["sku"]) == 1]
+
+
+def all_in_order(rows: list[Text]) -> list[Text]:
+    return rows
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 1000])
+@pytest.mark.parametrize(
+    "rule, oracle, count",
+    [
+        ("last", all_in_order, {"inserted": 3, "superseded": 3}),
+        ("first", first_of_each, {"inserted": 3, "superseded": 3}),
+        ("reject", alone, {"inserted": 1, "rejected": 5}),
+    ],
+)
+def test_which_row_of_a_key_counts_does_not_depend_on_the_size_of_chunks(
+    sqlite_shop: Shop, chunk_rows: int, rule: str, oracle: Callable[[list[Text]], list[Text]], count: dict[str, int]
+) -> None:
+    sqlite_shop.feed(chunk_rows=chunk_rows, on_duplicate=rule)
+    sqlite_shop.write_csv("products.csv", NIGHT)
+
+    assert counts(sync(sqlite_shop)) == count
+    assert table(sqlite_shop) == expected(oracle(NIGHT))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 1000])
+def test_the_newest_row_of_a_key_counts_wherever_it_stands(shop: Shop, chunk_rows: int) -> None:
+    rows = [
+        product(1, name="old", updated_at="2026-03-01T00:00:00Z"),
+        product(2, name="new", updated_at="2026-03-03T00:00:00Z"),
+        product(1, name="new", updated_at="2026-03-03T00:00:00Z"),
+        product(2, name="old", updated_at="2026-03-01T00:00:00Z"),
+    ]
+    shop.feed(chunk_rows=chunk_rows, version_column="updated_at")
+    shop.write_csv("products.csv", rows)
+
+    assert counts(sync(shop)) == {"inserted": 2, "superseded": 2}
+    assert table(shop) == expected([rows[1], rows[2]])
+
+
+def test_the_row_that_counts_is_not_replaced_by_its_loser_when_it_is_rejected(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(chunk_rows=1)
+    sqlite_shop.write_csv("products.csv", [product(1), product(1, price="cheap")])
+
+    assert counts(sync(sqlite_shop)) == {"superseded": 1, "rejected": 1}
+    assert table(sqlite_shop) == {}
+
+
+CATEGORIES = [{"name": "Lamps"}, {"name": "Chairs"}, {"name": "Rugs"}]
+
+
+def keyless(shop: Shop) -> None:
+    shop.feed(model=shop.model("Category"), match_on=["id"], chunk_rows=2)
+    shop.write_csv("products.csv", CATEGORIES)
+
+
+def names(shop: Shop) -> list[str]:
+    return sorted(row["name"] for row in shop.rows("category"))
+
+
+def test_rows_without_a_key_are_inserted_once_per_content(shop: Shop) -> None:
+    keyless(shop)
+
+    first, second = sync(shop), sync(shop)
+
+    assert counts(first) == {"inserted": 3}
+    assert counts(second) == {"skipped": 3}
+    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
+
+
+def test_a_keyless_row_that_was_rejected_is_inserted_when_its_content_comes_again(shop: Shop) -> None:
+    keyless(shop)
+    shop.insert("category", {"name": "Chairs"})
+    first = sync(shop)
+    shop.execute("DELETE FROM category WHERE name = 'Chairs'")
+
+    second = sync(shop)
+
+    assert counts(first) == {"inserted": 2, "rejected": 1}
+    assert counts(second) == {"inserted": 1, "skipped": 2}
+    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
+
+
+def test_rows_without_a_key_can_be_rejected_instead(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(model=sqlite_shop.model("Category"), match_on=["id"], missing_key="reject")
+    sqlite_shop.write_csv("products.csv", [{"id": "", "name": "Lamps"}, {"id": "7", "name": "Chairs"}])
+
+    report = sync(sqlite_shop)
+
+    assert counts(report) == {"inserted": 1, "rejected": 1}
+    assert report.reasons == [("missing_key", "id", 1)]
