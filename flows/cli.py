@@ -211,6 +211,24 @@ def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
     _run(work, False)
 
 
+@main.command()
+@click.option("--older-than", default=90.0, show_default=True, metavar="DAYS", help="Forget finished runs of that age.")
+def prune(older_than: float) -> None:
+    """Clear away what is finished.
+
+    Old runs leave the ledger, orphans the spool; nothing outstanding is ever removed.
+    """
+
+    def work() -> Answer:
+        from flows.doors import prune_all
+
+        done = prune_all(older_than)
+        told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool."
+        return Answer(None, lambda: click.echo(told))
+
+    _run(work, False)
+
+
 def _of_runs(reports: list[RunReport], told: str) -> Answer:
     left = sum(chunk.status in ("planned", "loading", "failed") for each in reports for chunk in each.chunks)
     plain = {"runs": [each.summary.as_dict() for each in reports], "outstanding": left}

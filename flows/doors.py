@@ -11,6 +11,7 @@ from flows import admission, correcting, reprocessing
 from flows.databases import Unreached, find_run, visit_databases
 from flows.loading import load_here
 from flows.prefect_server import check_server, configured_api_url, quiet_server
+from flows.pruning import Pruned, prune
 from flows.reports import RunReport, read_report
 from flows.stopping import heeding_signals
 from flows.terminal import TerminalProgress
@@ -80,6 +81,12 @@ def create_ledgers() -> list[str]:
             sink.ledger.create()
             addresses.append(sink.database.address)
     return addresses
+
+
+def prune_all(older_than_days: float) -> Pruned:
+    """Forget old runs and remove what the spool holds in vain."""
+    with TerminalProgress() as progress:
+        return prune(open_workplace(), older_than_days, progress)
 
 
 def list_runs() -> tuple[list[RunReport], list[Unreached]]:

@@ -42,6 +42,7 @@ class FieldSpec:
     maximum: int | None = None
     precision: int | None = None  # digits in all
     scale: int | None = None  # digits after the point
+    significant: int | None = None  # digits that survive wherever the point is, where decimals are kept as floats
     fraction: int = 6  # digits of a second that a time or datetime keeps
     timezone: bool = False  # the column keeps a zone: values are aware and in UTC, otherwise naive UTC
     choices: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ REASONS: dict[str, str] = {
     "quote": "A quoted field is not closed, or text follows its closing quote.",
     "field_too_large": "A field is larger than restock accepts.",
     "duplicate_key": "Another row of the source has the same key, and the feed rejects such rows.",
+    "key_conflict": "{column} is that of another row than the one its key meets.",
     # Found by the cast to what the model demands.
     "missing_key": "{column} is part of the key and is missing.",
     "null": "{column} must have a value and has none.",
@@ -38,6 +39,8 @@ REASONS: dict[str, str] = {
     "unique": "Another row already has the same values ({constraint}).",
     "foreign_key": "The row refers to one that does not exist ({constraint}).",
     "check": "The row breaks a rule of the table ({constraint}).",
+    "exclusion": "The row excludes another one ({constraint}).",
+    "trigger": "A trigger of the table does not take the row.",
     "refused": "The database does not take the row (its error code is {constraint}).",
 }
 

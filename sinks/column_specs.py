@@ -45,6 +45,7 @@ def field_spec(
         limits["minimum"], limits["maximum"] = _integer_range(own, dialect.name)
     if kind is Kind.DECIMAL:
         limits["precision"], limits["scale"] = _digits(own, dialect.name)
+        limits["significant"] = EXACT_DIGITS_OF_A_FLOAT if dialect.name == "sqlite" else None
     if kind in (Kind.DATETIME, Kind.TIME):
         limits["fraction"] = _fraction(own, dialect.name)
     if kind is Kind.DATETIME:
@@ -112,7 +113,6 @@ def _integer_range(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int, 
 def _digits(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int | None, int | None]:
     precision, scale = getattr(type_, "precision", None), getattr(type_, "scale", None)
     if dialect == "sqlite":
-        precision = min(precision or EXACT_DIGITS_OF_A_FLOAT, EXACT_DIGITS_OF_A_FLOAT)
         return precision, scale if scale is not None else SCALE_WITHOUT_A_SCALE
     if dialect in ("mysql", "mariadb"):
         return precision or 10, scale or 0

@@ -32,7 +32,8 @@ def write_isolated(session: Session, writer: Writer, target: Target, changes: Ch
 
     Returns:
         The rows that were refused. A row refused for a foreign key or a unique value is tried again after the others,
-        so that the order of the rows in a chunk does not decide.
+        so that the order of the rows in a chunk does not decide; backwards at first, then forwards and backwards in
+        turn, so that a long line of children before their parents takes one pass and not one for each.
 
     Raises:
         SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
@@ -40,7 +41,7 @@ def write_isolated(session: Session, writer: Writer, target: Target, changes: Ch
     writes: list[Write] = [(True, *each) for each in changes.inserts] + [(False, *each) for each in changes.updates]
     refused = _halve(session, writer, target, writes)
     while True:
-        again = [(write, fault) for write, fault in refused if fault.code.startswith(_CURABLE)]
+        again = [(write, fault) for write, fault in reversed(refused) if fault.code.startswith(_CURABLE)]
         still = [each for write, _ in again for each in _halve(session, writer, target, [write])]
         final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
         if len(still) == len(again) or not still:

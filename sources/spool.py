@@ -88,6 +88,11 @@ class Spool:
         if folder.exists():
             shutil.rmtree(folder)
 
+    def last_written(self, run_id: str) -> float:
+        """When something was last written for a run, in seconds since 1970 by this host's clock."""
+        folder = self._path(run_id)
+        return max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+
     def runs(self) -> list[str]:
         """The runs that have files here, sorted."""
         if not self.folder.is_dir():

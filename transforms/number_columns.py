@@ -37,20 +37,20 @@ def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Exact numbers that the column can hold exactly; Python Decimals where it has no fixed number of digits."""
     type_ = _decimal_type(spec)
-    if type_ is not None and cells.type == type_:
+    if type_ is not None and cells.type == type_ and spec.significant is None:
         return Column(cells)
     plain, faults = _plain_numbers(cells, rules)
     if type_ is None:
         suspects = list(range(len(plain)))
     else:
-        room = type_.precision - type_.scale
+        room = max(0, min(type_.precision, spec.significant or type_.precision) - type_.scale)
         fits = pc.match_substring_regex(plain, rf"^-?0*[0-9]{{0,{room}}}(?:\.[0-9]{{0,{type_.scale}}}0*)?$")
         suspects = places(pc.invert(fits))
         if not suspects:
             return Column(plain.cast(type_), faults)
     texts = plain.to_pylist()
     for place in suspects:
-        code = None if texts[place] is None else _decimal_fault(texts[place], spec.precision, spec.scale)
+        code = None if texts[place] is None else _decimal_fault(texts[place], spec)
         if code is not None:
             texts[place], faults[place] = None, code
     if type_ is not None:
@@ -181,14 +181,15 @@ def _decimal_type(spec: FieldSpec) -> pa.DataType | None:
     return (pa.decimal128 if spec.precision <= 38 else pa.decimal256)(spec.precision, spec.scale)
 
 
-def _decimal_fault(text: str, precision: int | None, scale: int | None) -> str | None:
+def _decimal_fault(text: str, spec: FieldSpec) -> str | None:
     """Why a column cannot hold a number exactly, or None if it can."""
     whole, _, fraction = text.removeprefix("-").partition(".")
     whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
-    if scale is None:
-        scale = len(fraction)
+    scale = len(fraction) if spec.scale is None else spec.scale
     rounded = "" if scale >= 0 else whole[scale:]  # a negative scale keeps whole tens, hundreds, …
     if len(fraction) > max(scale, 0) or rounded.strip("0"):
         return "scale"
     digits = (whole + fraction.ljust(scale, "0") if scale >= 0 else whole[:scale]).lstrip("0")
-    return "precision" if precision is not None and len(digits) > precision else None
+    if spec.significant is not None and len((whole + fraction).strip("0")) > spec.significant:
+        return "precision"
+    return "precision" if spec.precision is not None and len(digits) > spec.precision else None

@@ -41,7 +41,7 @@ class Thing(db.Model):
     )
     code: Mapped[uuid.UUID | None]
     extra: Mapped[dict | None] = mapped_column(sa.JSON)
-    blob: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    image: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
 
 
 class Odd(db.Model):
@@ -79,7 +79,7 @@ VALUES: dict[str, list[Any]] = {
     "letter": ["s", "l"],
     "code": [uuid.UUID("12345678-1234-5678-9234-123456789012")],
     "extra": [{"größe": [1, 2.5, None, True], "a": {"b": "👟"}}, [], "text", 0, False],
-    "blob": [bytes(range(256)), b""],
+    "image": [bytes(range(256)), b""],
 }
 
 

@@ -14,6 +14,7 @@ from shops import Shop
 from flows.prefect_server import quiet_server
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 15
 
 # What a test's transform needs to fail the second of its chunks.
 RULES = """
@@ -54,7 +55,7 @@ class Server:
             states = {run.name: (run.state_name, run.state.message) for run in found if run.state.is_final()}
             return states if len(states) == count else None
 
-        return eventually(ended)
+        return look_until(ended)
 
     def artifacts(self) -> dict[str, Any]:
         """Key -> data of the newest flow run's artifacts."""
@@ -73,18 +74,24 @@ class Server:
             text = "\n".join(entry.message for entry in self.client.read_logs(log_filter=of_run))
             return text if "Finished in state" in text else None
 
-        return eventually(finished)
+        return look_until(finished)
 
 
-def eventually(look: Callable[[], T | None], seconds: float = 15) -> T:
+def look_until(look: Callable[[], T | None]) -> T:
     """What a look gives once it gives something: Prefect's server learns of task runs and logs a little later."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         found = look()
         if found is not None:
             return found
         time.sleep(0.1)
-    raise AssertionError("The Prefect server was not told in time.")
+    raise AssertionError(f"Nothing came of it within {PATIENCE_SECONDS} s.")
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], T | None]], T]:
+    """Look again and again until a look gives something."""
+    return look_until
 
 
 @pytest.fixture

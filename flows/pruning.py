@@ -1,0 +1,55 @@
+"""Clears away what nobody needs any more: orphans in the spool and old runs in the ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from flows.databases import Visit, visit_databases
+from flows.progress import Progress
+from flows.workplace import Workplace
+from sinks.pruning import forget_old_runs
+
+SECONDS_PER_DAY = 86_400
+# A folder no ledger knows may belong to a run that is being extracted at this moment.
+ORPHAN_SECONDS = SECONDS_PER_DAY
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The runs that were forgotten, and the runs whose leavings were removed from the spool."""
+
+    forgotten: list[str]
+    orphans: list[str]
+
+
+def prune(place: Workplace, older_than_days: float, progress: Progress) -> Pruned:
+    """Forget finished runs older than so many days, and remove spool files that no outstanding chunk needs.
+
+    Folders that no ledger knows are removed a day after they were last written, and only if every database of
+    feeds.yaml answered: one that does not may know them.
+    """
+    visits, unreached = visit_databases(place)
+    for missed in unreached:
+        progress.note(f"Feed {missed.feed} is left out, and unknown spool files stay: {missed.reason}")
+    orphans = _remove_orphans(place, visits, is_all_known=not unreached)
+    forgotten = [
+        run_id
+        for visit in visits
+        if visit.history.exists()
+        for sink in visit.sinks.values()
+        for run_id in forget_old_runs(sink, older_than_days * SECONDS_PER_DAY)
+    ]
+    return Pruned(forgotten, orphans)
+
+
+def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -> list[str]:
+    owing = {run.run_id for visit in visits for run in visit.history.unfinished()}
+    finished = {run.run_id for visit in visits for run in visit.history.runs()} - owing
+    orphans = []
+    for run_id in place.spool.runs():
+        is_old = place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS
+        if run_id in finished or (is_all_known and run_id not in owing and is_old):
+            place.spool.remove_run(run_id)
+            orphans.append(run_id)
+    return orphans

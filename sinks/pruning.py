@@ -1,0 +1,59 @@
+"""Forgets what the ledger need not know any more. Nothing outstanding is ever forgotten."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sinks.flask_sink import FlaskSink
+from sinks.ledger import OUTSTANDING
+from sinks.ledger_tables import chunks, database_time, rejects, runs
+from sinks.retries import with_retries
+
+
+def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
+    """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
+
+    Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
+    mended. Where rows without a key are inserted, one run of each content stays, or they would be inserted again.
+    """
+
+    def forget() -> list[str]:
+        with sink.database.transaction() as session:
+            connection = sink.database.connection(session)
+            names = _forgettable(connection, sink, older_than_seconds)
+            for table in (rejects, chunks, runs):
+                connection.execute(sa.delete(table).where(table.c.run_id.in_(names)))
+        return names
+
+    return with_retries(forget, f"forgetting old runs of feed {sink.feed.name}")
+
+
+def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds: float) -> list[str]:
+    known = connection.execute(
+        sa.select(runs, (database_time() - runs.c.started_at).label("age"))
+        .where(runs.c.feed == sink.feed.name)
+        .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+    ).all()
+    owing = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING)))
+    rejecting = _run_ids(connection, sa.select(rejects.c.run_id).where(rejects.c.resolved_at.is_(None)))
+    inserts_keyless = sink.target.generates_key and sink.feed.missing_key == "insert"
+    seen: set[str] = set()
+    names = []
+    for run in known:
+        is_newest_of_content = run.fingerprint not in seen
+        seen.add(run.fingerprint)
+        is_overtaken = run.kind == "full" and run.generation < known[0].generation
+        if (
+            run.run_id == known[0].run_id
+            or run.age < older_than_seconds
+            or run.run_id in owing
+            or (run.run_id in rejecting and not is_overtaken)
+            or (inserts_keyless and is_newest_of_content)
+        ):
+            continue
+        names.append(run.run_id)
+    return names
+
+
+def _run_ids(connection: sa.Connection, statement: sa.Select[tuple[str]]) -> set[str]:
+    return set(connection.execute(statement.distinct()).scalars())

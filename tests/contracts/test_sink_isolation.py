@@ -1,0 +1,190 @@
+"""Rows that only the database can refuse: exactly these are rejected, and their neighbours load."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from contracts.loads import ITEM, MakeTable, Table, make_items, open_table, recorded_statements
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+from restock.errors import ChunkFailed
+
+FOREIGN_KEYS = """\
+import sqlite3
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def check_foreign_keys(connection, _record):
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+"""
+
+NODES = """\
+class Node(db.Model):
+    __tablename__ = "node"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["parent"], ["node.name"], name="fk_parent"),
+        sa.CheckConstraint("weight >= 0", name="weight_not_negative"),
+        sa.UniqueConstraint("label", name="uq_label"),
+    )
+
+    name: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    parent: Mapped[str | None] = mapped_column("parent", sa.String(20))
+    tag: Mapped[str | None] = mapped_column("label", sa.String(20))
+    weight: Mapped[int | None]
+"""
+
+LATE = """\
+class Late(db.Model):
+    __tablename__ = "late"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    parent: Mapped[int | None] = mapped_column(sa.ForeignKey("late.id", deferrable=True, initially="DEFERRED"))
+"""
+
+
+@pytest.fixture
+def nodes(make_table: MakeTable) -> Table:
+    return make_table(FOREIGN_KEYS + NODES, "Node", match_on=[])
+
+
+def make_node(number: int, **values: Any) -> dict[str, Any]:
+    return {"name": f"n{number:03}", "parent": None, "tag": f"t{number}", "weight": number, **values}
+
+
+def make_nodes(count: int, **values: Any) -> list[dict[str, Any]]:
+    return [make_node(number, **values) for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    "bad, code, on_sqlite",
+    [
+        ({"tag": "taken"}, "unique:uq_label", "unique:label"),
+        ({"parent": "nobody"}, "foreign_key:fk_parent", "foreign_key"),
+        ({"weight": -1}, "check:weight_not_negative", "check:weight_not_negative"),
+    ],
+)
+@pytest.mark.parametrize("is_present", [False, True])
+def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(
+    nodes: Table, bad: dict[str, Any], code: str, on_sqlite: str, is_present: bool
+) -> None:
+    first = [make_node(0, tag="taken")] + (make_nodes(5) if is_present else [])
+    nodes.load(first)
+    sent = [node | {"weight": 50} for node in make_nodes(5)]
+    sent[2] |= bad
+
+    counts = nodes.load(sent)
+
+    assert counts == WriteCounts(rejected=1, **{"updated" if is_present else "inserted": 4})
+    [reject] = nodes.rejects()
+    dialect = nodes.sink.database.dialect
+    assert reject.code == (on_sqlite if dialect == "sqlite" else code)
+    assert (reject.position, reject.line) == (3, 4)
+    assert reject.original == {name: None if value is None else str(value) for name, value in sent[2].items()}
+    kept = {row["name"]: row["weight"] for row in nodes.rows()}
+    assert [kept.get(node["name"]) for node in sent] == [50, 50, 3 if is_present else None, 50, 50]
+
+
+def test_a_reject_names_the_attribute_and_the_value_as_the_source_wrote_it(make_shop: MakeShop, sqlite_url: str) -> None:
+    names = {"name": "Name", "parent": "Eltern", "tag": "Marke", "weight": "Gewicht"}
+    nodes = open_table(make_shop(sqlite_url, FOREIGN_KEYS + NODES), "Node", match_on=[], columns=names)
+    nodes.load([make_node(0, tag="taken")])
+    with nodes.admitted([2]) as [ref]:
+        chunk = nodes.chunk([make_node(1), make_node(2, tag="taken")], ref)
+        chunk.raw = chunk.raw.rename(columns=names).assign(Marke=["t1", " taken "], Farbe="red")
+        nodes.load_chunk(chunk)
+
+    [reject] = nodes.rejects()
+    assert (reject.column, reject.value) == ("tag", " taken ")
+    assert reject.original == {"Name": "n002", "Eltern": None, "Marke": " taken ", "Gewicht": "2", "Farbe": "red"}
+
+
+@pytest.mark.parametrize("step, rows", [(2, 100), (10, 100), (100, 100), (1, 100), (1, 1)])
+def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable, step: int, rows: int) -> None:
+    """Whichever rows are bad, their number bounds the statements: halving, and one more try of each alone."""
+    products = make_table()
+    items = make_items(rows)
+    poisoned = items[::step]
+    for item in poisoned:
+        item["price"] = Decimal("-1.00")
+
+    with recorded_statements(products.sink.database.engine) as statements:
+        counts = products.load(items)
+
+    good = [item for item in items if item not in poisoned]
+    assert counts == WriteCounts(inserted=len(good), rejected=len(poisoned))
+    assert products.rows(*ITEM) == good
+    assert {reject.original["sku"] for reject in products.rejects()} == {item["sku"] for item in poisoned}
+    assert {reject.code for reject in products.rejects()} == {"check:price_not_negative"}
+    bad = len(poisoned)
+    inserts = [each for each in statements if each.startswith(("INSERT INTO product", "INSERT INTO `product`"))]
+    assert len(inserts) <= 2 * bad * (math.log2(rows / bad) + 2) + 4
+
+
+def test_a_child_that_comes_before_its_parent_in_a_chunk_is_loaded(nodes: Table) -> None:
+    family = [make_node(n, parent=f"n{n + 1:03}") for n in range(1, 6)] + [make_node(6), make_node(7, parent="ghost")]
+
+    counts = nodes.load(family)
+
+    assert counts == WriteCounts(inserted=6, rejected=1)
+    assert nodes.rows("name", "parent") == [{name: node[name] for name in ("name", "parent")} for node in family[:6]]
+
+
+def test_a_long_line_of_children_before_parents_takes_no_statement_for_each_pair(nodes: Table) -> None:
+    rows = 60
+    family = [make_node(n, parent=f"n{n + 1:03}") for n in range(1, rows)] + [make_node(rows), make_node(0, weight=-1)]
+
+    with nodes.recorded_writes() as writes:
+        counts = nodes.load(family)
+
+    assert counts == WriteCounts(inserted=rows, rejected=1)
+    assert len(writes) <= 6 * rows
+
+
+def test_two_rows_that_trade_a_unique_value_are_rejected_and_stay_as_they_are(nodes: Table) -> None:
+    nodes.load(make_nodes(2))
+
+    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t1")])
+
+    assert counts == WriteCounts(rejected=2)
+    assert [row["label"] for row in nodes.rows()] == ["t1", "t2"]
+
+
+def test_a_value_that_another_row_of_the_chunk_sets_free_may_be_taken(nodes: Table) -> None:
+    nodes.load(make_nodes(2))
+
+    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="new"), make_node(3, tag="t1")])
+
+    assert counts == WriteCounts(updated=2, inserted=1)
+    assert [row["label"] for row in nodes.rows()] == ["t2", "new", "t1"]
+
+
+def test_a_rejected_row_is_rejected_again_and_the_others_are_unchanged(nodes: Table) -> None:
+    records = [*make_nodes(3), make_node(4, weight=-1)]
+
+    counts = [nodes.load(records), nodes.load(records)]
+
+    assert counts == [WriteCounts(inserted=3, rejected=1), WriteCounts(unchanged=3, rejected=1)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_deferred_constraint_fails_the_chunk_as_a_whole(
+    make_shop: MakeShop, request: pytest.FixtureRequest, kind: str
+) -> None:
+    late = open_table(make_shop(request.getfixturevalue(f"{kind}_url"), FOREIGN_KEYS + LATE), "Late", match_on=[])
+    with late.admitted([2, 1]) as [first, second]:
+        with pytest.raises(ChunkFailed, match="refused the commit") as failure:
+            late.load_chunk(late.chunk([{"id": 1, "parent": None}, {"id": 2, "parent": 99}], first))
+        assert late.rows() == []
+        assert late.rejects() == []
+        assert (late.entry(first).status, late.entry(first).error) == ("failed", str(failure.value))
+
+        late.load_chunk(late.chunk([{"id": 3, "parent": None}], second))
+
+    assert late.rows("id") == [{"id": 3}]

@@ -1,0 +1,139 @@
+"""Which Prefect server is configured, and the private one: found without importing Prefect."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.prefect_server import check_server, configured_api_url, quiet_server
+from restock.errors import ConfigurationError, RestockError
+
+URL = "http://127.0.0.1:4200/api"
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_usually_no_server_is_configured() -> None:
+    assert configured_api_url() is None
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (".prefect/profiles.toml", f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{URL}"'),
+        ("prefect.toml", f'[api]\nurl = "{URL}"'),
+        ("pyproject.toml", f'[tool.prefect.api]\nurl = "{URL}"'),
+    ],
+)
+def test_a_server_is_found_where_prefect_keeps_its_settings(name: str, text: str) -> None:
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text(text)
+
+    assert configured_api_url() == URL
+
+
+def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("prefect.toml").write_text('[api]\nurl = "http://elsewhere/api"')
+    monkeypatch.setenv("PREFECT_API_URL", URL)
+
+    assert configured_api_url() == URL
+
+
+def test_the_profile_may_be_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("home").mkdir()
+    Path("home", "profiles.toml").write_text(f'active = "ephemeral"\n[profiles.work]\nPREFECT_API_URL = "{URL}"')
+    monkeypatch.setenv("PREFECT_HOME", "home")
+
+    assert configured_api_url() is None
+    monkeypatch.setenv("PREFECT_PROFILE", "work")
+    assert configured_api_url() == URL
+
+
+def test_settings_that_are_no_toml_are_named() -> None:
+    Path("prefect.toml").write_text("[api")
+
+    with pytest.raises(ConfigurationError, match=r"^prefect\.toml cannot be read as TOML"):
+        configured_api_url()
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match=r"at http://127\.0\.0\.1:9/api does not answer; start it") as silent:
+        check_server("http://ada:secret@127.0.0.1:9/api")
+
+    assert "secret" not in str(silent.value)
+
+
+def test_asking_for_the_server_does_not_import_prefect() -> None:
+    code = (
+        "import sys, flows.prefect_server as s; s.configured_api_url(); s._answers('http://127.0.0.1:9');"
+        "sys.exit('prefect' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_private_server_answers_and_its_pages_know_where(prefect_url: str) -> None:
+    check_server(prefect_url)
+
+    with urllib.request.urlopen(prefect_url.replace("/api", "/ui-settings")) as settings:
+        assert prefect_url in settings.read().decode()
+
+
+def test_the_private_server_leaves_the_settings_of_the_user_alone(
+    nothing_configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////nowhere/at/all.db")
+    Path("prefect.toml").write_text("[server.api]\nport = 1\nbase_path = '/elsewhere'")
+
+    with quiet_server(Path("private")) as url:
+        check_server(url)
+
+    assert sorted(path.name for path in nothing_configured.iterdir()) == ["prefect.toml", "private"]
+
+
+def test_a_private_server_that_cannot_start_says_where_to_look() -> None:
+    home = Path("private")
+    home.mkdir()
+    (home / "prefect.db").mkdir()
+
+    with pytest.raises(RestockError, match=r"did not start; private/server\.log says why"), quiet_server(home):
+        pass
+
+
+def test_the_private_server_ends_with_the_process_that_wanted_it(
+    eventually: Callable[..., bool], tmp_path: Path
+) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from flows.prefect_server import quiet_server\n"
+        "with quiet_server(Path(sys.argv[1])) as url: print(url, flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8")
+    assert owner.stdout is not None
+    url = owner.stdout.readline().strip()
+    check_server(url)
+
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+
+    def is_gone() -> bool | None:
+        try:
+            check_server(url)
+        except ConfigurationError:
+            return True
+        return None
+
+    assert eventually(is_gone)

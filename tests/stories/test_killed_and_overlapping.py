@@ -1,0 +1,202 @@
+"""A run is killed in the middle, or two runs want the same table: real processes of the real command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from shops import Shop, run_restock, start_restock
+from stories.telling import (
+    add_transform,
+    check_conservation,
+    counts,
+    expected,
+    product,
+    products,
+    reprocess,
+    statuses,
+    sync,
+    table,
+)
+
+PATIENCE_SECONDS = 30
+# Stops at the product named SLOW for as long as a file of that name lies beside feeds.yaml.
+WAITING = """\
+import os, pathlib, time
+FLAG = pathlib.Path(os.environ["RESTOCK_FEEDS"]).with_name("slow")
+
+def clean(frame):
+    while (frame["name"] == "SLOW").any() and FLAG.exists():
+        time.sleep(0.02)
+    return frame
+"""
+NIGHT = [*products([1, 2]), product(3, name="SLOW"), *products([4, 5, 6])]
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.02)
+
+
+@contextmanager
+def stuck_run(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that has loaded the first of three chunks and waits in the second; its process and its run."""
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "waiting", WAITING))
+    shop.write_csv("products.csv", NIGHT)
+    (shop.folder / "slow").touch()
+    with start_restock(["sync", "products"], shop) as process:
+        try:
+            wait_until(lambda: "restock_chunk" in shop.tables() and "loading" in _statuses(shop)[1:2])
+            yield process, shop.rows("restock_run")[0]["run_id"]
+        finally:
+            (shop.folder / "slow").unlink(missing_ok=True)
+            process.kill()
+
+
+def _statuses(shop: Shop) -> list[str]:
+    return [row["status"] for row in shop.execute("SELECT status FROM restock_chunk ORDER BY run_id, number")]
+
+
+def killed_run(shop: Shop) -> str:
+    """The run of a command that was killed in its second chunk."""
+    with stuck_run(shop) as (process, run_id):
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    return run_id
+
+
+def test_after_a_kill_nothing_is_half_written_and_reprocess_loads_the_rest(shop: Shop) -> None:
+    run_id = killed_run(shop)
+    check_conservation(shop)
+    assert statuses(shop, run_id) == ["loaded", "loading", "planned"]
+    assert table(shop) == expected(NIGHT[:2])
+    (shop.folder / "products.csv").unlink()
+
+    [report] = reprocess(shop)
+
+    assert report.run.run_id == run_id
+    assert report.summary.status == "completed"
+    assert counts(report) == {"inserted": 6}
+    assert table(shop) == expected(NIGHT)
+
+
+def test_after_a_kill_the_same_sync_goes_on_and_leaves_loaded_chunks_alone(sqlite_shop: Shop) -> None:
+    run_id = killed_run(sqlite_shop)
+    sqlite_shop.execute("UPDATE product SET name = 'edited' WHERE sku = 'S-001'")
+
+    report = sync(sqlite_shop)
+
+    assert report.run.run_id == run_id
+    assert counts(report) == {"inserted": 6}
+    assert table(sqlite_shop) == expected([product(1, name="edited"), *NIGHT[1:]])
+
+
+def test_after_a_kill_newer_content_wins(sqlite_shop: Shop) -> None:
+    run_id = killed_run(sqlite_shop)
+    sqlite_shop.write_csv("products.csv", products([2, 3], "!"))
+
+    sync(sqlite_shop)
+
+    assert statuses(sqlite_shop, run_id) == ["loaded", "superseded", "superseded"]
+    assert table(sqlite_shop) == expected(NIGHT[:2], products([2, 3], "!"))
+
+
+def test_a_kill_while_the_source_is_read_leaves_no_run_and_the_next_sync_begins_anew(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(chunk_rows=1000)
+    shop.write_csv("products.csv", products(range(150_000)))
+    with start_restock(["sync", "products"], shop) as process:
+        wait_until(lambda: list((shop.folder / "spool").rglob("*.parquet")))
+        process.kill()
+        process.wait()
+    assert shop.rows("restock_run") == []
+    assert table(shop) == {}
+    shop.write_csv("products.csv", products([1, 2]))
+
+    assert counts(sync(shop)) == {"inserted": 2}
+
+
+def test_a_killed_run_is_listed_as_interrupted(sqlite_shop: Shop) -> None:
+    run_id = killed_run(sqlite_shop)
+
+    listed = run_restock(["runs"], sqlite_shop, {"COLUMNS": "200"})
+
+    assert run_id in listed.stdout
+    assert "incomplete (interrupted)" in listed.stdout
+
+
+def test_a_run_in_progress_is_listed_as_running(sqlite_shop: Shop) -> None:
+    with stuck_run(sqlite_shop) as (_, run_id):
+        listed = run_restock(["runs"], sqlite_shop, {"COLUMNS": "200"})
+
+    assert run_id in listed.stdout
+    assert "running" in listed.stdout
+
+
+def test_a_second_sync_gives_up_after_its_wait_and_names_the_owner(shop: Shop) -> None:
+    with stuck_run(shop) as (process, run_id):
+        second = run_restock(["sync", "products", "--wait", "1"], shop)
+
+        assert process.poll() is None
+    assert second.returncode == 4
+    assert f"is being written by process {process.pid} on " in second.stderr
+    assert f"(run {run_id}, for " in second.stderr
+    assert "Waiting" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("command", [["reprocess"], ["abandon"]])
+def test_nothing_else_takes_a_table_away_from_a_living_run(sqlite_shop: Shop, command: list[str]) -> None:
+    with stuck_run(sqlite_shop) as (process, run_id):
+        arguments = [*command, run_id] if command == ["abandon"] else command
+        second = run_restock([*arguments, "--wait", "0"], sqlite_shop)
+
+        assert process.poll() is None
+    assert second.returncode == 4
+    assert f"process {process.pid} on " in second.stderr
+
+
+def test_a_second_sync_waits_for_the_first_and_then_finds_nothing_to_write(shop: Shop) -> None:
+    with stuck_run(shop) as (first, _), start_restock(["sync", "products", "--json"], shop) as second:
+        assert second.stderr is not None
+        said = second.stderr.readline() + second.stderr.readline()
+        (shop.folder / "slow").unlink()
+        first.communicate()
+        answer, _ = second.communicate()
+
+    assert "Waiting" in said
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert '"unchanged": 6' in answer
+    assert table(shop) == expected(NIGHT)
+    check_conservation(shop)
+
+
+def test_the_table_of_a_killed_owner_is_taken_over_at_once(shop: Shop) -> None:
+    run_id = killed_run(shop)
+
+    report = sync(shop)  # waits for nobody
+
+    assert report.run.run_id == run_id
+    assert table(shop) == expected(NIGHT)
+
+
+def test_ctrl_c_ends_with_a_sentence_and_the_run_goes_on_next_time(sqlite_shop: Shop) -> None:
+    with stuck_run(sqlite_shop) as (process, run_id):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("Interrupted.")
+    assert "Traceback" not in errors
+    check_conservation(sqlite_shop)
+
+    report = sync(sqlite_shop)
+
+    assert report.run.run_id == run_id
+    assert counts(report) == {"inserted": 6}
