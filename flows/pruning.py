@@ -44,8 +44,10 @@ def prune(place: Workplace, older_than_days: float, progress: Progress) -> Prune
 
 
 def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -> list[str]:
+    # In this order: a run that is admitted in between is in neither set.
+    known = {run.run_id for visit in visits for run in visit.history.runs()}
     owing = {run.run_id for visit in visits for run in visit.history.unfinished()}
-    finished = {run.run_id for visit in visits for run in visit.history.runs()} - owing
+    finished = known - owing
     orphans = []
     for run_id in place.spool.runs():
         is_old = place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS

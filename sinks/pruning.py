@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from sinks.flask_sink import FlaskSink
@@ -55,5 +57,5 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     return names
 
 
-def _run_ids(connection: sa.Connection, statement: sa.Select[tuple[str]]) -> set[str]:
+def _run_ids(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:
     return set(connection.execute(statement.distinct()).scalars())
