@@ -140,7 +140,7 @@ def _start(home: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
             _stop(server)
             raise
         _stop(server)
-        if time.monotonic() >= until:
+        if _is_free(port) or time.monotonic() >= until:
             break
     raise RestockError(
         f"The private Prefect server did not start; {shown(home / 'server.log')} says why, or leave --prefect out."
@@ -170,6 +170,11 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _environment(home: Path, url: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ class TerminalProgress(Progress):
 
     def waiting(self, busy: TargetBusy) -> None:
         if not self._told_waiting:
-            self.console.print(f"{busy} Waiting …", markup=False)
+            self._say(f"{busy} Waiting …")
             self._told_waiting = True
 
     def reading(self, rows: int) -> None:
@@ -103,12 +103,16 @@ class TerminalProgress(Progress):
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         if isinstance(outcome, ChunkFailed):
-            self.console.print(f"Chunk {ref.number} failed: {outcome}", markup=False)
+            self._say(f"Chunk {ref.number} failed: {outcome}")
         if self._task is not None:
             self._bar.advance(self._task, ref.rows)
 
     def note(self, sentence: str) -> None:
-        self.console.print(sentence, markup=False)
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        # A sentence is one line, also in a log file: where there is no terminal, rich would break it at column 80.
+        self.console.print(sentence, markup=False, soft_wrap=True)
 
 
 def print_report(report: RunReport) -> None:

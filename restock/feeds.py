@@ -96,6 +96,7 @@ class Feed(_Strict):
     columns: dict[str, str] | None = None
     csv: CsvRules = CsvRules()
     transform: Names = ()
+    writer: Literal["mappings", "objects"] | None = None
     mode: Literal["sync", "insert_only", "update_only"] = "sync"
     missing_key: Literal["insert", "reject"] = "insert"
     on_duplicate: OnDuplicate | None = None

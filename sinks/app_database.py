@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from restock.errors import ConfigurationError
 from restock.references import place_of, resolve
+
+log = logging.getLogger("restock")
 
 
 class CommitUnknown(Exception):
@@ -52,7 +56,7 @@ class AppDatabase:
         Raises:
             CommitUnknown: COMMIT itself raised. After any other error nothing of the block is kept.
         """
-        with self.app.app_context(), self._sessions() as session:
+        with self.app.app_context(), self.new_session() as session:
             committing = False
             try:
                 yield session
@@ -64,18 +68,26 @@ class AppDatabase:
                     raise CommitUnknown from error
                 raise
 
+    def new_session(self) -> Session:
+        """A session of the app's own factory, with its listeners; to be used inside an app context, and closed."""
+        return self._sessions()
+
     def connection(self, session: Session) -> sa.Connection:
         """The connection of the session's transaction on the model's bind: what the ledger writes through."""
         return session.connection(bind_arguments={"mapper": sa.inspect(self.model)})
 
 
 def _roll_back(session: Session) -> None:
-    """End the transaction for certain: a COMMIT that failed on SQLite leaves its connection inside the transaction."""
+    """End the transaction for certain: a COMMIT that failed on SQLite leaves its connection inside the transaction.
+
+    What ended the block is for the caller to know, so an error from the rollback is no more than logged.
+    """
     try:
         session.rollback()
-    except Exception:
+    except SQLAlchemyError as error:
+        # For one: a deadlock on MariaDB ends the transaction, and then its savepoints cannot be rolled back.
         session.invalidate()
-        raise
+        log.info("A connection was closed, since it could not be rolled back (%s).", type(error).__name__)
 
 
 def open_database(app_reference: str, model_reference: str, feed: str) -> AppDatabase:
@@ -98,7 +110,7 @@ def _open_database(app_reference: str, model_reference: str, feed: str, _process
         )
     try:
         return AppDatabase(app, model, app_reference)
-    except sa.exc.SQLAlchemyError as error:
+    except SQLAlchemyError as error:
         raise ConfigurationError(
             f"The model {model_reference} of feed {feed} does not belong to the app {app_reference}: its database has "
             f"no bind for it ({type(error).__name__}); name the app that defines the model."

@@ -25,6 +25,10 @@ class Trouble(Enum):
     FATAL = "a database that is not as the app expects it"
 
 
+class ModelRefused(Exception):
+    """The model's own code (constructor, validator, listener) raised over a row. `args` name the error's class only."""
+
+
 @dataclass(frozen=True)
 class DataFault:
     """What the database found wrong with a row: a reason code, and the column if the database named one."""
@@ -48,12 +52,12 @@ _POSTGRESQL = {
 }
 _POSTGRESQL_CLASSES = {"08": Trouble.CONNECTION, "57": Trouble.CONNECTION, "22": Trouble.DATA, "23": Trouble.DATA}
 _MYSQL = {
-    **dict.fromkeys((1213, 1205, 3572), Trouble.TRANSIENT),
+    **dict.fromkeys((1020, 1205, 1213, 3572), Trouble.TRANSIENT),
     **dict.fromkeys(
         (2002, 2003, 2006, 2013, 2014, 2055, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 4031), Trouble.CONNECTION
     ),
     **dict.fromkeys((1021, 1114, 1037, 1041), Trouble.RESOURCE),
-    **dict.fromkeys((1290, 1836), Trouble.READ_ONLY),
+    **dict.fromkeys((1290, 1792, 1836), Trouble.READ_ONLY),
     **dict.fromkeys((1048, 1062, 1118, 1264, 1292, 1366, 1406, 1451, 1452, 3819, 4025, 1364, 1265), Trouble.DATA),
 }
 _SQLITE = {
@@ -75,13 +79,25 @@ def trouble_of(error: BaseException) -> Trouble:
     if isinstance(error, StaleDataError):
         # A row that was present when it was compared has gone since: the transaction decides again.
         return Trouble.TRANSIENT
+    if isinstance(error, ModelRefused):
+        return Trouble.DATA
     if isinstance(error, PoolTimeout):
         return Trouble.CONNECTION
     if isinstance(error, DBAPIError):
-        return _driver_trouble(error)
+        return _driver_trouble(_what_ended_savepoint(error))
     cause = error.orig if isinstance(error, StatementError) else error
     # A value the driver or a column type could not even send.
     return Trouble.DATA if isinstance(cause, _VALUE_ERRORS) else Trouble.FATAL
+
+
+def _what_ended_savepoint(error: DBAPIError) -> DBAPIError:
+    """The error behind a savepoint that is gone: a deadlock on MariaDB, or a full disk on SQLite, ends the transaction.
+
+    Going back to the savepoint then fails, and that hides what has happened.
+    """
+    is_gone = _mysql_number(error.orig) == 1305 or str(error.orig).startswith("no such savepoint")
+    behind = error.orig.__context__ if is_gone and error.orig is not None else None
+    return behind if isinstance(behind, DBAPIError) else error
 
 
 def _driver_trouble(error: DBAPIError) -> Trouble:
@@ -109,6 +125,8 @@ def _mysql_number(cause: BaseException | None) -> int | None:
 
 def data_fault(error: BaseException) -> DataFault:
     """Name what the database refused: which constraint, or which kind of value; never the value itself."""
+    if isinstance(error, ModelRefused):
+        return DataFault(f"model:{error.args[0]}")
     cause = getattr(error, "orig", None) or error
     text = str(cause.args[-1]) if getattr(cause, "args", None) else ""
     if hasattr(cause, "diag"):
@@ -129,7 +147,9 @@ def _postgresql_fault(cause: BaseException) -> DataFault:
     kind = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23P01": "exclusion"}.get(state)
     if kind is not None:
         return DataFault(f"{kind}:{constraint}", column)
-    code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(state, f"refused:{state}")
+    code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(
+        state, f"refused:{state}" if state else "refused"
+    )
     return DataFault(code, column)
 
 

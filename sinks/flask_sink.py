@@ -15,6 +15,7 @@ from restock.errors import ChunkFailed, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.records import Record, to_records
 from restock.references import place_of
+from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
@@ -22,14 +23,14 @@ from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, write_isolated
 from sinks.lease import usual_lease_seconds
 from sinks.ledger import AlreadyLoaded, Ledger
-from sinks.mappings_writer import MappingsWriter
-from sinks.presence import Changes, compare
+from sinks.presence import Changes, Key, compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, describe, with_retries
 from sinks.target import Target, read_target
+from sinks.writers import choose_writer
 
-# Writes changes in a session's transaction and returns those that the database took.
-Write = Callable[[Session, Changes], Changes]
+# Writes changes in a session's transaction; returns those that the database took, and the keys of inserted rows.
+Write = Callable[[Session, Changes], tuple[Changes, list[Key]]]
 
 
 class Book(Protocol):
@@ -64,47 +65,47 @@ class FlaskSink:
             AlreadyLoaded: somebody else has loaded the chunk.
         """
         rows = list(zip(chunk.frame.index.tolist(), to_records(chunk.frame), strict=True))
-        doing = f"loading {chunk.ref}"
-
-        def settled() -> WriteCounts | None:
-            return self.book.counts_if_loaded(chunk.ref)
-
+        keys = WrittenKeys()
         try:
-            return with_retries(lambda: self._commit(chunk, rows, self._write_whole), doing, settled)
+            counts = self._until_through(chunk.ref, lambda: self._commit(chunk, rows, self._write_whole, keys))
         except DataTrouble:
             # Nothing of that transaction is left; a new one finds the guilty rows and loads the others.
-            return self._load_isolated(chunk, rows, doing, settled)
+            counts = self._load_isolated(chunk, rows, keys)
+        keys.announce(self.database, self.feed, chunk.ref)
+        return counts
 
-    def _commit(self, chunk: Chunk, rows: list[tuple[int, Record]], write: Write) -> WriteCounts:
+    def _commit(self, chunk: Chunk, rows: list[tuple[int, Record]], write: Write, keys: WrittenKeys) -> WriteCounts:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
             changes = compare(connection, self.target, self.feed.mode, rows, loaded_before(connection, chunk.ref))
             self.book.fence(connection, chunk.ref)
-            written = write(session, changes)
+            written, inserted = write(session, changes)
+            keys.note(self.target, written, inserted)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
             check_limits(connection, self.feed, chunk.ref, counts)
             self.book.loaded(connection, chunk.ref, counts, rejects)
         return counts
 
-    def _load_isolated(
-        self, chunk: Chunk, rows: list[tuple[int, Record]], doing: str, settled: Callable[[], WriteCounts | None]
-    ) -> WriteCounts:
+    def _load_isolated(self, chunk: Chunk, rows: list[tuple[int, Record]], keys: WrittenKeys) -> WriteCounts:
         try:
-            return with_retries(lambda: self._commit(chunk, rows, self._write_isolated), doing, settled)
+            return self._until_through(chunk.ref, lambda: self._commit(chunk, rows, self._write_isolated, keys))
         except DataTrouble as error:
             raise ChunkFailed(
                 f"The database refused the commit of {chunk.ref} as a whole ({describe(error.__cause__ or error)}), "
                 "perhaps for a deferred constraint; mend its rows or the constraint, then reprocess it."
             ) from error
 
-    def _write_whole(self, session: Session, changes: Changes) -> Changes:
-        self.writer.write(session, self.target, changes)
-        return changes
+    def _until_through(self, ref: ChunkRef, commit: Callable[[], WriteCounts]) -> WriteCounts:
+        return with_retries(commit, f"loading {ref}", settled=lambda: self.book.counts_if_loaded(ref))
 
-    def _write_isolated(self, session: Session, changes: Changes) -> Changes:
-        return changes.without(write_isolated(session, self.writer, self.target, changes))
+    def _write_whole(self, session: Session, changes: Changes) -> tuple[Changes, list[Key]]:
+        return changes, self.writer.write(session, self.target, changes)
+
+    def _write_isolated(self, session: Session, changes: Changes) -> tuple[Changes, list[Key]]:
+        refused, keys = write_isolated(session, self.writer, self.target, changes)
+        return changes.without(refused), keys
 
     def correcting(self, rows: list[int]) -> FlaskSink:
         """The same sink for the mended rows of one chunk, which no limit counts a second time."""
@@ -162,4 +163,4 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     database = open_database(feed.app, feed.model, feed.name)
     target = read_target(database, feed)
     ledger = Ledger(database, target.name, lease_seconds or usual_lease_seconds(database))
-    return FlaskSink(feed, database, target, ledger, MappingsWriter(), book=ledger)
+    return FlaskSink(feed, database, target, ledger, choose_writer(database, target, feed), book=ledger)

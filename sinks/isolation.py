@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from restock.records import Record
-from sinks.db_errors import DataFault, Trouble, data_fault, trouble_of
-from sinks.presence import Changes, RowFault
+from sinks.db_errors import DataFault, ModelRefused, Trouble, data_fault, trouble_of
+from sinks.presence import Changes, Key, RowFault
 from sinks.target import Target
 
 # A row, and whether it is to be inserted (else updated).
@@ -22,41 +22,51 @@ _CURABLE = ("foreign_key", "unique")
 
 
 class Writer(Protocol):
-    """Writes changes in the session's transaction; raises what the database raises."""
+    """Writes changes in the session's transaction; raises what the database raises.
 
-    def write(self, session: Session, target: Target, changes: Changes) -> None: ...
+    Returns the primary keys of the rows it inserted, generated ones included, if anybody listens for them.
+    """
+
+    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]: ...
 
 
-def write_isolated(session: Session, writer: Writer, target: Target, changes: Changes) -> list[RowFault]:
+def write_isolated(
+    session: Session, writer: Writer, target: Target, changes: Changes
+) -> tuple[list[RowFault], list[Key]]:
     """Write all changes but those the database refuses, by halving under savepoints.
 
     Returns:
-        The rows that were refused. A row refused for a foreign key or a unique value is tried again after the others,
-        so that the order of the rows in a chunk does not decide; backwards at first, then forwards and backwards in
-        turn, so that a long line of children before their parents takes one pass and not one for each.
+        The rows that were refused, and the keys of those that were inserted. A row refused for a foreign key or a
+        unique value is tried again after the others, so that the order of the rows in a chunk does not decide;
+        backwards at first, then forwards and backwards in turn, so that a long line of children before their parents
+        takes one pass and not one for each.
 
     Raises:
         SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
     """
     writes: list[Write] = [(True, *each) for each in changes.inserts] + [(False, *each) for each in changes.updates]
-    refused = _halve(session, writer, target, writes)
+    keys: list[Key] = []
+    refused = _halve(session, writer, target, writes, keys)
     while True:
         again = [(write, fault) for write, fault in reversed(refused) if fault.code.startswith(_CURABLE)]
-        still = [each for write, _ in again for each in _halve(session, writer, target, [write])]
+        still = [each for write, _ in again for each in _halve(session, writer, target, [write], keys)]
         final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
         if len(still) == len(again) or not still:
-            return [RowFault(write[1], fault) for write, fault in final + still]
+            return [RowFault(write[1], fault) for write, fault in final + still], keys
         refused = final + still
 
 
-def _halve(session: Session, writer: Writer, target: Target, writes: Sequence[Write]) -> list[tuple[Write, DataFault]]:
+def _halve(
+    session: Session, writer: Writer, target: Target, writes: Sequence[Write], keys: list[Key]
+) -> list[tuple[Write, DataFault]]:
     if not writes:
         return []
     savepoint = session.begin_nested()
     try:
-        writer.write(session, target, _as_changes(writes))
+        inserted = writer.write(session, target, _as_changes(writes))
         savepoint.commit()
-    except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+        keys += inserted
+    except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
         if trouble_of(error) is not Trouble.DATA:
             raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
         savepoint.rollback()
@@ -66,8 +76,8 @@ def _halve(session: Session, writer: Writer, target: Target, writes: Sequence[Wr
     else:
         return []
     middle = len(writes) // 2
-    first = _halve(session, writer, target, writes[:middle])
-    return first + _halve(session, writer, target, writes[middle:])
+    first = _halve(session, writer, target, writes[:middle], keys)
+    return first + _halve(session, writer, target, writes[middle:], keys)
 
 
 def _as_changes(writes: Sequence[Write]) -> Changes:

@@ -8,27 +8,46 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from restock.records import Record
-from sinks.presence import Changes
+from sinks.announcing import is_anybody_listening
+from sinks.presence import Changes, Key
 from sinks.target import Target
 
 
 class MappingsWriter:
     """`bulk_insert_mappings` for absent rows, `bulk_update_mappings` for present ones."""
 
-    def write(self, session: Session, target: Target, changes: Changes) -> None:
+    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
         """Write inserts and updates in the session's transaction, in the order of their keys.
 
         The same order in every transaction keeps two writers from waiting for each other.
+
+        Returns:
+            The primary keys of the inserted rows, if anybody listens for them, else nothing.
         """
+        keys: list[Key] = []
         by_columns: dict[tuple[str, ...], list[Record]] = defaultdict(list)
         for _, record in changes.inserts:
             by_columns[tuple(record)].append(record)
         for columns, records in by_columns.items():
             ordered = _in_order(records, [name for name in target.key if name in columns])
-            # Without render_nulls a None would become the column's default, and cut the statement in pieces.
-            session.bulk_insert_mappings(target.mapper, _with_nulls(ordered, target), render_nulls=True)
+            keys += _insert(session, target, _with_nulls(ordered, target))
         updates = _in_order([record for _, record in changes.updates], list(target.primary_key))
         session.bulk_update_mappings(target.mapper, _with_nulls(updates, target))
+        return keys
+
+
+def _insert(session: Session, target: Target, records: list[Record]) -> list[Key]:
+    # Without render_nulls a None would become the column's default, and cut the statement in pieces.
+    if not is_anybody_listening():
+        session.bulk_insert_mappings(target.mapper, records, render_nulls=True)
+        return []
+    if all(name in records[0] for name in target.primary_key):
+        session.bulk_insert_mappings(target.mapper, records, render_nulls=True)
+        return [tuple(record[name] for name in target.primary_key) for record in records]
+    # `return_defaults` of the bulk method would send a statement for every row (measured on SQLite).
+    statement = sa.insert(target.mapper).returning(*(target.columns[name] for name in target.primary_key))
+    inserted = session.execute(statement, records, execution_options={"render_nulls": True})
+    return [tuple(key) for key in inserted]
 
 
 def _with_nulls(records: list[Record], target: Target) -> list[Record]:

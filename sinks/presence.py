@@ -167,7 +167,7 @@ def _present_rows(
     wanted = dict.fromkeys((*target.primary_key, *target.key, *attributes))
     columns = {name: _readable(target, name) for name in wanted}
     stored: dict[Key, Record] = {}
-    for some in _slices(keys, KEYS_PER_STATEMENT // len(target.key)):
+    for some in slices(keys, KEYS_PER_STATEMENT // len(target.key)):
         statement = sa.select(*(column.label(f"c{place}") for place, column in enumerate(columns.values())))
         for values in connection.execute(statement.where(_has_key(target, some))):
             row = {name: _as_sent(target, name, value) for name, value in zip(columns, values, strict=True)}
@@ -213,7 +213,7 @@ def _equal_for_the_database(
     loose = {_loosely(key) for key in stored}
     doubtful = [key for key in keys if _loosely(key) in loose]
     found: dict[Key, Record] = {}
-    for some in _slices(doubtful, SELECTS_PER_UNION):
+    for some in slices(doubtful, SELECTS_PER_UNION):
         selects = [
             sa.select(sa.literal(place).label("place"), *(_readable(target, name) for name in target.key)).where(
                 *(target.columns[name] == value for name, value in zip(target.key, key, strict=True))
@@ -240,6 +240,7 @@ def _loosely(key: Key) -> Key:
     )
 
 
-def _slices(keys: list[Key], size: int) -> Iterator[list[Key]]:
+def slices(keys: list[Key], size: int) -> Iterator[list[Key]]:
+    """The keys in lists of at most `size`."""
     for start in range(0, len(keys), size):
         yield keys[start : start + size]

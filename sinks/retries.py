@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import Trouble, trouble_of
+from sinks.db_errors import ModelRefused, Trouble, trouble_of
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.1
@@ -55,7 +55,7 @@ def with_retries(
                     return done
         except RestockError:
             raise
-        except (SQLAlchemyError, OverflowError, UnicodeEncodeError) as error:
+        except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
         if trouble is Trouble.DATA:

@@ -22,8 +22,8 @@ class Target:
     """One mapped model as the destination of one feed.
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
-    without: NOT NULL, and neither the model nor the database has a default for them. `stored_forms` say what becomes of a
-    value in the columns that do not give back what they were sent.
+    without: NOT NULL, and neither the model nor the database has a default for them. `stored_forms` say what becomes
+    of a value in the columns that do not give back what they were sent.
     """
 
     name: str

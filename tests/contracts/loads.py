@@ -14,12 +14,16 @@ import sqlalchemy as sa
 from factories import make_chunk, make_feed, make_products, make_text_frame
 from fix_shop import MakeShop
 from shops import Shop
+from sqlalchemy.orm import Session
 
 from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History, RejectEntry
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger import Admission
+from sinks.mappings_writer import MappingsWriter
+from sinks.presence import Changes
+from sinks.target import Target
 
 __all__ = ["MakeTable", "Table", "make_table"]
 
@@ -110,8 +114,10 @@ class Table:
     @contextmanager
     def recorded_writes(self) -> Iterator[list[str]]:
         """Collect the statements that write the table while the block lasts."""
-        with recorded_statements(self.sink.database.engine) as statements, recorded_writes(statements, self.name) as own:
+        own: list[str] = []
+        with recorded_statements(self.sink.database.engine) as statements:
             yield own
+        own += [each for each in statements if _words(each) in _writes_of(self.name)]
 
 
 @contextmanager
@@ -129,12 +135,8 @@ def recorded_statements(engine: sa.Engine) -> Iterator[list[str]]:
         sa.event.remove(engine, "before_cursor_execute", record)
 
 
-@contextmanager
-def recorded_writes(statements: list[str], table: str) -> Iterator[list[str]]:
-    """Those of the collected statements that write a table: filled when the block ends."""
-    own: list[str] = []
-    yield own
-    own += [each for each in statements if each.replace('"', "").replace("`", "").split()[:3] in _writes_of(table)]
+def _words(statement: str) -> list[str]:
+    return statement.replace('"', "").replace("`", "").split()[:3]
 
 
 def _writes_of(table: str) -> list[list[str]]:
@@ -144,6 +146,20 @@ def _writes_of(table: str) -> list[list[str]]:
 def make_items(count: int, first: int = 1) -> list[Record]:
     """Products without a moment: just what the table gives back, on every kind of database."""
     return [{name: record[name] for name in ITEM} for record in make_products(count, first)]
+
+
+def interposed(table: Table, before: Callable[[Session], None]) -> Table:
+    """The same table, whose writer does something more in each transaction before it writes as usual."""
+    return table.with_writer(_Interposed(before))
+
+
+@dataclass(frozen=True)
+class _Interposed:
+    before: Callable[[Session], None]
+
+    def write(self, session: Session, target: Target, changes: Changes) -> None:
+        self.before(session)
+        MappingsWriter().write(session, target, changes)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(
     assert [kept.get(node["name"]) for node in sent] == [50, 50, 3 if is_present else None, 50, 50]
 
 
-def test_a_reject_names_the_attribute_and_the_value_as_the_source_wrote_it(make_shop: MakeShop, sqlite_url: str) -> None:
+def test_a_reject_names_the_attribute_and_the_cell_as_it_was_written(make_shop: MakeShop, sqlite_url: str) -> None:
     names = {"name": "Name", "parent": "Eltern", "tag": "Marke", "weight": "Gewicht"}
     nodes = open_table(make_shop(sqlite_url, FOREIGN_KEYS + NODES), "Node", match_on=[], columns=names)
     nodes.load([make_node(0, tag="taken")])

@@ -95,7 +95,9 @@ def records_of(things: Table) -> list[dict[str, Any]]:
         moments = [moment.replace(tzinfo=None) for moment in moments]
     cells = [(name, value) for name, values in {**VALUES, "moment": moments}.items() for value in values]
     nothing = dict.fromkeys([*VALUES, "moment"])
-    return [{"id": 0, **nothing}] + [{"id": place, **nothing, name: value} for place, (name, value) in enumerate(cells, 1)]
+    return [{"id": 0, **nothing}] + [
+        {"id": place, **nothing, name: value} for place, (name, value) in enumerate(cells, 1)
+    ]
 
 
 def test_every_value_arrives_as_it_was_sent(things: Table) -> None:

@@ -60,7 +60,7 @@ def test_prefect_yaml_deploys_as_it_is_and_a_worker_brings_the_feed_in(
     prefect(environment, "--no-prompt", "deploy", "--all")
 
     with worker(environment, tmp_path / "worker.log"):
-        run = run_deployment("sync-products/ad-hoc", {"feed": "buy-com"}, timeout=60, poll_interval=0.5)
+        run = run_deployment("sync-products/ad-hoc", parameters={"feed": "buy-com"}, timeout=60, poll_interval=0.5)
 
     assert run.state.name == "Completed", (run.state.message, (tmp_path / "worker.log").read_text())
     with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as shop:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,9 +224,13 @@ def test_the_command_prints_nothing_of_prefect(prefect_url: str, chunked_shop: S
     assert '"chunks_failed": 1' in finished.stdout
 
 
-def test_a_load_goes_on_when_its_prefect_server_dies(chunked_shop: Shop) -> None:
+def test_a_load_goes_on_when_its_prefect_server_dies(prefect_home: Path, chunked_shop: Shop) -> None:
     finished = subprocess.run(
-        [sys.executable, "-c", DYING_SERVER], capture_output=True, encoding="utf-8", timeout=120, check=False
+        [sys.executable, "-c", DYING_SERVER, str(prefect_home)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
     )
 
     assert finished.returncode == 0, finished.stderr
@@ -238,7 +243,7 @@ def test_a_load_goes_on_when_its_prefect_server_dies(chunked_shop: Shop) -> None
 
 # Kills the server of the run after its first chunk.
 DYING_SERVER = """
-import os, sys, tempfile
+import os, sys
 from pathlib import Path
 from flows import prefect_server
 from flows.progress import Progress
@@ -259,7 +264,7 @@ class Killing(Progress):
     def note(self, sentence):
         print(sentence)
 
-home = Path(tempfile.mkdtemp())
+home = Path(sys.argv[1])
 with prefect_server.quiet_server(home) as url:
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
     from flows.sync_products import run_sync_flow

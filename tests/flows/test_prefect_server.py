@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,18 +92,6 @@ def test_the_private_server_answers_and_its_pages_know_where(prefect_url: str) -
         assert prefect_url in settings.read().decode()
 
 
-def test_the_private_server_leaves_the_settings_of_the_user_alone(
-    nothing_configured: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////nowhere/at/all.db")
-    Path("prefect.toml").write_text("[server.api]\nport = 1\nbase_path = '/elsewhere'")
-
-    with quiet_server(Path("private")) as url:
-        check_server(url)
-
-    assert sorted(path.name for path in nothing_configured.iterdir()) == ["prefect.toml", "private"]
-
-
 def test_a_private_server_that_cannot_start_says_where_to_look() -> None:
     home = Path("private")
     home.mkdir()
@@ -114,20 +101,30 @@ def test_a_private_server_that_cannot_start_says_where_to_look() -> None:
         pass
 
 
-def test_the_private_server_ends_with_the_process_that_wanted_it(
-    eventually: Callable[..., bool], tmp_path: Path
-) -> None:
+@pytest.fixture
+def orphan(prefect_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    """A process that wants a private server, among settings of the user that lead elsewhere, and prints its address."""
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:///elsewhere.db")
+    (tmp_path / "prefect.toml").write_text("[server.api]\nbase_path = '/elsewhere'")
     code = (
         "import sys, time; from pathlib import Path; from flows.prefect_server import quiet_server\n"
         "with quiet_server(Path(sys.argv[1])) as url: print(url, flush=True); time.sleep(60)"
     )
-    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8")
-    assert owner.stdout is not None
-    url = owner.stdout.readline().strip()
-    check_server(url)
+    words = [sys.executable, "-c", code, str(prefect_home)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        yield process
+        process.kill()
 
-    owner.send_signal(signal.SIGKILL)
-    owner.communicate()
+
+def test_the_private_server_leaves_the_user_alone_and_ends_with_the_process_that_wanted_it(
+    orphan: subprocess.Popen[str], eventually: Callable[..., bool], tmp_path: Path
+) -> None:
+    assert orphan.stdout is not None
+    url = orphan.stdout.readline().strip()
+    check_server(url)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["prefect.toml", "private"]
+
+    orphan.kill()
 
     def is_gone() -> bool | None:
         try:

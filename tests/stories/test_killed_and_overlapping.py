@@ -163,19 +163,19 @@ def test_nothing_else_takes_a_table_away_from_a_living_run(sqlite_shop: Shop, co
     assert f"process {process.pid} on " in second.stderr
 
 
-def test_a_second_sync_waits_for_the_first_and_then_finds_nothing_to_write(shop: Shop) -> None:
-    with stuck_run(shop) as (first, _), start_restock(["sync", "products", "--json"], shop) as second:
+def test_a_second_sync_waits_for_the_first_and_then_finds_nothing_to_write(sqlite_shop: Shop) -> None:
+    with stuck_run(sqlite_shop) as (first, _), start_restock(["sync", "products", "--json"], sqlite_shop) as second:
         assert second.stderr is not None
         said = second.stderr.readline() + second.stderr.readline()
-        (shop.folder / "slow").unlink()
+        (sqlite_shop.folder / "slow").unlink()
         first.communicate()
         answer, _ = second.communicate()
 
     assert "Waiting" in said
     assert (first.returncode, second.returncode) == (0, 0)
     assert '"unchanged": 6' in answer
-    assert table(shop) == expected(NIGHT)
-    check_conservation(shop)
+    assert table(sqlite_shop) == expected(NIGHT)
+    check_conservation(sqlite_shop)
 
 
 def test_the_table_of_a_killed_owner_is_taken_over_at_once(shop: Shop) -> None:
@@ -187,16 +187,34 @@ def test_the_table_of_a_killed_owner_is_taken_over_at_once(shop: Shop) -> None:
     assert table(shop) == expected(NIGHT)
 
 
-def test_ctrl_c_ends_with_a_sentence_and_the_run_goes_on_next_time(sqlite_shop: Shop) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_ends_after_its_chunk_and_goes_on_next_time(
+    sqlite_shop: Shop, asked: signal.Signals
+) -> None:
     with stuck_run(sqlite_shop) as (process, run_id):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
+        time.sleep(0.1)  # for the signal to arrive before the chunk goes on
+        (sqlite_shop.folder / "slow").unlink()
         _, errors = process.communicate()
     assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("Interrupted.")
+    assert "asked to stop" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     check_conservation(sqlite_shop)
+    assert statuses(sqlite_shop, run_id) == ["loaded", "loaded", "planned"]
 
     report = sync(sqlite_shop)
 
     assert report.run.run_id == run_id
     assert counts(report) == {"inserted": 6}
+
+
+def test_who_asks_twice_is_obeyed_at_once_and_the_run_goes_on_next_time(sqlite_shop: Shop) -> None:
+    with stuck_run(sqlite_shop) as (process, run_id):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)  # or both would arrive as one
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert statuses(sqlite_shop, run_id) == ["loaded", "loading", "planned"]
+
+    assert counts(sync(sqlite_shop)) == {"inserted": 6}

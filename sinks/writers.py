@@ -1,0 +1,54 @@
+"""Which writer a feed gets: decided here, over few facts, and logged when the model decides."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+from sqlalchemy.orm import Mapper
+
+from restock.feeds import Feed
+from sinks.app_database import AppDatabase
+from sinks.isolation import Writer
+from sinks.mappings_writer import MappingsWriter
+from sinks.objects_writer import ObjectsWriter
+from sinks.target import Target
+
+log = logging.getLogger("restock")
+
+_ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
+_SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
+
+
+def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
+    """The writer the feed names; else the objects writer where bulk methods would skip what the model listens to."""
+    if feed.writer is not None:
+        return ObjectsWriter() if feed.writer == "objects" else MappingsWriter()
+    skipped = _what_bulk_methods_skip(database, target.mapper)
+    if not skipped:
+        return MappingsWriter()
+    _say_why(feed.name, feed.model, ", ".join(skipped))
+    return ObjectsWriter()
+
+
+@cache  # once for each feed and process, not for each chunk
+def _say_why(feed: str, model: str, skipped: str) -> None:
+    log.warning(
+        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip; `writer: mappings` in "
+        "feeds.yaml writes in bulk without.",
+        feed,
+        model,
+        skipped,
+    )
+
+
+def _what_bulk_methods_skip(database: AppDatabase, mapper: Mapper[Any]) -> list[str]:
+    found = [name for name in _ROW_EVENTS if getattr(mapper.dispatch, name)]
+    found += [f"@validates({', '.join(sorted(mapper.validators))})"] if mapper.validators else []
+    listened_to = [prop.key for prop in mapper.column_attrs if len(list(prop.class_attribute.dispatch.set))]
+    found += [f"a listener on {name}" for name in listened_to if name not in mapper.validators]
+    found += ["a version counter"] if mapper.version_id_col is not None else []
+    with database.app.app_context(), database.new_session() as session:
+        found += [name for name in _SESSION_EVENTS if getattr(session.dispatch, name)]
+    return found

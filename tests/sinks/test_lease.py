@@ -1,0 +1,195 @@
+"""One owner of a table at a time: taken, kept, lost, given back, and taken over from the dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+import pytest
+import sqlalchemy as sa
+from contracts.loads import MakeTable, Table, open_table
+from fix_shop import MakeShop
+
+from restock.errors import ConfigurationError, LeaseLost, TargetBusy
+from sinks.lease import Lease, Owner, keeping, renew, take_lease
+from sinks.ledger_tables import database_time, metadata
+
+OPEN_SINK = """\
+import sys
+from restock.feeds import Feed
+from sinks.flask_sink import open_sink
+from sinks.lease import take_lease
+
+sys.path.append({folder!r})
+sink = open_sink(Feed(name="products", source="p.csv", app={app!r}, model={model!r}, match_on=["sku"]))
+"""
+CREATE = "sink.ledger.create()\n"
+TAKE_LEASE = CREATE + "take_lease(sink.database, sink.target.name, 600)\nprint('taken', flush=True)\n"
+WAIT = "print('ready', flush=True)\nsys.stdin.readline()\n"
+STAY = "sys.stdin.read()\n"
+
+
+@pytest.fixture
+def products(make_table: MakeTable) -> Table:
+    return make_table()
+
+
+def start_process(products: Table, doing: str) -> subprocess.Popen[str]:
+    """Another process that has opened the same table and does something with its sink."""
+    shop = products.shop
+    code = OPEN_SINK.format(folder=str(shop.folder), app=shop.app, model=shop.model()) + doing
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def held(products: Table) -> Mapping[str, object]:
+    [row] = products.shop.rows("restock_lease")
+    return row
+
+
+def test_a_dead_process_of_this_host_is_taken_over_at_once(products: Table) -> None:
+    with start_process(products, TAKE_LEASE) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output, process.returncode) == ("taken\n", 0), errors
+
+    lease = products.take_lease()
+
+    assert lease.token == 2
+
+
+def test_a_living_process_is_left_alone_and_named(products: Table) -> None:
+    with start_process(products, TAKE_LEASE + STAY) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "taken\n"
+        with pytest.raises(TargetBusy, match=rf"product is being written by process {process.pid} on "):
+            products.take_lease()
+        process.communicate("", timeout=60)
+
+    assert products.take_lease().token == 2
+
+
+def test_the_own_process_does_not_take_a_lease_from_itself(products: Table) -> None:
+    with products.admitted([1]) as [ref]:
+        with pytest.raises(TargetBusy, match=rf"process {os.getpid()} on .* \(run {ref.run_id}, for \d+ s\)"):
+            products.take_lease()
+
+    assert held(products)["owner"] is None
+
+
+def test_a_lease_that_was_given_back_is_free_at_once_under_a_new_token(products: Table) -> None:
+    first = products.take_lease()
+    with keeping(products.sink.database, first):
+        pass
+
+    assert products.take_lease().token == first.token + 1
+
+
+def test_a_lease_ends_by_the_clock_of_the_database(products: Table) -> None:
+    """The owner is on another host, so nobody here can tell whether it lives."""
+    products.take_lease()
+    far_away = str(Owner("elsewhere", 1, "1"))
+    products.shop.execute("UPDATE restock_lease SET owner = :owner, expires_at = expires_at + 60", owner=far_away)
+    with pytest.raises(TargetBusy, match="by process 1 on elsewhere"):
+        products.take_lease()
+
+    with products.shop.engine.begin() as connection:
+        past = sa.update(metadata.tables["restock_lease"]).values(expires_at=database_time() - 1)
+        connection.execute(past)
+
+    assert products.take_lease().token == 3
+
+
+def test_the_clock_of_the_database_tells_seconds_and_their_fractions(products: Table) -> None:
+    with products.shop.engine.connect() as connection:
+        first = connection.execute(sa.select(database_time())).scalar_one()
+    time.sleep(0.2)
+    with products.shop.engine.connect() as connection:
+        second = connection.execute(sa.select(database_time())).scalar_one()
+
+    assert first == pytest.approx(time.time(), abs=30)
+    assert 0.1 < second - first < 10
+
+
+def test_renewing_prolongs_the_lease_and_names_the_run(products: Table) -> None:
+    lease = products.take_lease()
+    before = held(products)
+    longer = Lease(lease.target, lease.token, lease.seconds + 500)
+
+    with products.sink.database.transaction() as session:
+        renew(products.sink.database.connection(session), longer, "run-x")
+
+    after = held(products)
+    assert after["run_id"] == "run-x"
+    assert float(str(after["expires_at"])) - float(str(before["expires_at"])) >= 500
+
+
+def test_a_lost_lease_cannot_be_renewed_and_is_not_given_back(products: Table) -> None:
+    lease = products.take_lease()
+    with keeping(products.sink.database, lease):
+        products.shop.execute("UPDATE restock_lease SET token = token + 1, owner = 'h|1|s'")
+        with products.sink.database.transaction() as session, pytest.raises(LeaseLost):
+            renew(products.sink.database.connection(session), lease)
+
+    assert held(products)["owner"] == "h|1|s"
+
+
+def test_a_lease_is_renewed_in_the_background_while_it_is_kept(products: Table) -> None:
+    products.sink.ledger.create()
+    lease = take_lease(products.sink.database, "product", 1.0)
+    with keeping(products.sink.database, lease):
+        time.sleep(1.6)
+
+        with pytest.raises(TargetBusy):
+            products.take_lease()
+
+
+def test_two_first_runs_at_once_create_the_ledger_once(products: Table) -> None:
+    """Both look before either has created anything, on databases that cannot roll a CREATE TABLE back as well."""
+    shop = products.shop
+    processes = [start_process(products, WAIT + CREATE) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    outcomes = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        with process:
+            outcomes.append((process.communicate(timeout=60)[1], process.returncode))
+
+    assert outcomes == [("", 0)] * 3
+    assert set(metadata.tables) <= set(shop.tables())
+
+
+def test_a_user_who_may_not_create_tables_is_told_what_to_do(make_shop: MakeShop, postgresql_url: str) -> None:
+    owner = open_table(make_shop(postgresql_url))
+    role = f"reader_{os.getpid()}"
+    owner.shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden'")
+    try:
+        owner.shop.execute(f"GRANT SELECT, INSERT, UPDATE ON product TO {role}")
+        url = sa.make_url(postgresql_url).set(username=role, password="hidden")
+        package = owner.shop.folder / owner.shop.package / "__init__.py"
+        package.write_text(package.read_text().replace(repr(postgresql_url), repr(url.render_as_string(False))))
+        with start_process(owner, CREATE) as process:
+            _, errors = process.communicate(timeout=60)
+    finally:
+        owner.shop.execute(f"DROP OWNED BY {role}")
+        owner.shop.execute(f"DROP ROLE {role}")
+
+    sentence = errors.strip().splitlines()[-1]
+    assert sentence.startswith(f"{ConfigurationError.__module__}.{ConfigurationError.__name__}: The ledger tables (")
+    assert (
+        "(InsufficientPrivilege 42501); let a database user who may create tables run `restock init` once." in sentence
+    )
+    assert "hidden" not in sentence
