@@ -38,12 +38,13 @@ class FoundRun:
 
 def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
     """Open each database of feeds.yaml once, and name those that cannot be reached."""
-    visits: dict[tuple[str, str], Visit] = {}
+    visits: dict[str, Visit] = {}
     unreached: list[Unreached] = []
     for feed in place.feeds.values():
         try:
             sink = open_sink(feed, place.settings.lease_seconds)
-            key = (sink.database.address, feed.app)
+            # Not the address for people: two databases may differ in the options only, such as a socket's folder.
+            key = sink.database.engine.url.render_as_string()
             if key not in visits:
                 history = History(sink.database)
                 history.exists()  # a database that does not answer is found here

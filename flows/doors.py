@@ -74,13 +74,14 @@ def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
 def create_ledgers() -> list[str]:
     """Create the ledger in every database of feeds.yaml; return where."""
     place = open_workplace()
-    addresses: list[str] = []
+    ready: dict[str, str] = {}
     for feed in place.feeds.values():
         sink = open_sink(feed, place.settings.lease_seconds)
-        if sink.database.address not in addresses:
+        url = sink.database.engine.url.render_as_string()
+        if url not in ready:
             sink.ledger.create()
-            addresses.append(sink.database.address)
-    return addresses
+            ready[url] = sink.database.address
+    return list(ready.values())
 
 
 def prune_all(older_than_days: float) -> Pruned:

@@ -72,7 +72,7 @@ def carry_out(work: Work) -> State[None]:
             return Failed(name="Held" if isinstance(error, RunHeld) else "Failed", message=explained(error))
         caller.reports = reports
         for report in reports:
-            pass
+            show_summary(report, showcase)
     return _end_state(reports)
 
 

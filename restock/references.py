@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
@@ -38,6 +39,30 @@ def resolve(reference: str, wanted: str) -> Any:
     return target
 
 
+def resolve_call(reference: str, wanted: str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Import what a reference names, with the arguments it gives, as in `shop:create_app("production", debug=False)`.
+
+    Returns:
+        The object, and the positional and named arguments: plain values only.
+
+    Raises:
+        ConfigurationError: as `resolve`, or the arguments are not plain values.
+    """
+    name, opening, _ = reference.partition("(")
+    if not opening:
+        return resolve(reference, wanted), (), {}
+    try:
+        call = ast.parse(reference.partition(":")[2], mode="eval").body
+        assert isinstance(call, ast.Call)
+        positional = tuple(ast.literal_eval(each) for each in call.args)
+        keywords = {each.arg: ast.literal_eval(each.value) for each in call.keywords if each.arg is not None}
+    except (SyntaxError, ValueError, AssertionError) as error:
+        raise ConfigurationError(
+            f'{_start(wanted)} is given as {reference!r}; its arguments must be plain values such as "production" or 1.'
+        ) from error
+    return resolve(name, wanted), positional, keywords
+
+
 def _import(module_name: str, reference: str, wanted: str) -> Any:
     try:
         return importlib.import_module(module_name)
@@ -56,7 +81,7 @@ def _import(module_name: str, reference: str, wanted: str) -> Any:
     except Exception as error:
         # Whatever the user's module raises while it is imported, the reader needs its place, not our stack.
         raise ConfigurationError(
-            f"{_start(wanted)} {reference} failed while it was imported ({type(error).__name__} in {place_of(error)}); "
+            f"{_start(wanted)} {reference} failed while it was imported ({named(error)} in {place_of(error)}); "
             f"run `python -c 'import {module_name}'` to see the whole error."
         ) from error
 
@@ -71,6 +96,13 @@ def _hidden_behind_us(module_name: str) -> str | None:
     if room not in OUR_ROOMS:
         return None
     return f"the name {room!r} belongs to restock and hides a package of yours with that name, so rename yours"
+
+
+def named(error: BaseException) -> str:
+    """An error by its class, and a missing key by its name: that is how a missing environment variable shows."""
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        return f"KeyError {error.args[0]!r}"
+    return type(error).__name__
 
 
 def place_of(error: BaseException) -> str:

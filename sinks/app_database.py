@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from restock.errors import ConfigurationError
-from restock.references import place_of, resolve
+from restock.references import named, place_of, resolve, resolve_call
 
 log = logging.getLogger("restock")
 
@@ -119,7 +119,7 @@ def _open_database(app_reference: str, model_reference: str, feed: str, _process
 
 @cache
 def _open_app(reference: str, _process: int) -> Flask:
-    found = resolve(reference, "the app")
+    found, arguments, named_arguments = resolve_call(reference, "the app")
     app = found
     if not isinstance(found, Flask):
         if not callable(found):
@@ -127,11 +127,11 @@ def _open_app(reference: str, _process: int) -> Flask:
                 f"The app {reference} is neither a Flask app nor a function that makes one; name one of these."
             )
         try:
-            app = found()
+            app = found(*arguments, **named_arguments)
         except Exception as error:
             # Whatever the user's factory raises, the reader needs its place, not our stack.
             raise ConfigurationError(
-                f"The app {reference} failed while it was made ({type(error).__name__} in {place_of(error)}); "
+                f"The app {reference} failed while it was made ({named(error)} in {place_of(error)}); "
                 "make it start on its own first."
             ) from error
     if not isinstance(app, Flask):

@@ -73,16 +73,21 @@ class Ledger:
 
         if not with_retries(missing, f"looking for the ledger in {self.database.address}"):
             return
-        try:
-            with self.database.engine.begin() as connection:
-                metadata.create_all(connection)
-        except SQLAlchemyError as error:
-            # Another first run may have created them in the same moment.
-            if with_retries(missing, "looking for the ledger"):
-                raise ConfigurationError(
-                    f"The ledger tables ({', '.join(metadata.tables)}) cannot be created in {self.database.address} "
-                    f"({describe(error)}); let a database user who may create tables run `restock init` once."
-                ) from error
+        for others_left in reversed(range(len(metadata.tables))):
+            try:
+                with self.database.engine.begin() as connection:
+                    metadata.create_all(connection)
+                return
+            except SQLAlchemyError as error:
+                # Another first run may be creating them in this moment: one by one, on MariaDB, so one may meet each.
+                if not with_retries(missing, "looking for the ledger"):
+                    return
+                if not others_left:
+                    raise ConfigurationError(
+                        f"The ledger tables ({', '.join(metadata.tables)}) cannot be created in "
+                        f"{self.database.address} ({describe(error)}); let a database user who may create tables run "
+                        "`restock init` once."
+                    ) from error
 
     def admit(self, lease: Lease, run: Admission, planned: Sequence[PlannedChunk], supersedes: bool) -> list[str]:
         """Enter a run with all its chunks. With `supersedes`, outstanding chunks of the feed's older runs end here.

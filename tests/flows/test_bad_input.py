@@ -221,7 +221,10 @@ SOURCES: dict[str, tuple[Break, str]] = {
     "gzip called CSV": (source(gzip.compress(HEADER)), "products.csv is compressed with gzip; give it the ending .gz"),
     "cut gzip": (source(gzip.compress(HEADER * 9)[:-9], "a.csv.gz"), "a.csv.gz is cut short: its gzip data has no end"),
     "no gzip": (source(HEADER, "a.csv.gz"), "a.csv.gz is not sound gzip data"),
-    "no file of a glob": (feed_keys(source="*.tsv"), "No file matches the source '*.tsv'; put one there, or correct the pattern."),
+    "no file of a glob": (
+        feed_keys(source="*.tsv"),
+        "No file matches the source '*.tsv'; put one there, or correct the pattern.",
+    ),
     "lacks a column": (source(b"sku,nam\na,b\n", columns={"sku": "sku", "name": "name"}), "lacks the column 'name'"),
     "unknown column": (source(b"sku,name,colour\na,b,c\n"), "has the column 'colour', which the model does not know"),
     "other delimiter": (source(b"sku;name\na;b\n", columns={"sku": "sku"}), "so `csv: delimiter` may be wrong"),
@@ -259,7 +262,10 @@ def test_a_wrong_file_of_several_refuses_them_all(stocked: Shop, capfd: pytest.C
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        ("sku,name\na,b\n", "x.csv has no column _restock_run; mend a file that `restock rejects RUN --csv FILE` wrote"),
+        (
+            "sku,name\na,b\n",
+            "x.csv has no column _restock_run; mend a file that `restock rejects RUN --csv FILE` wrote",
+        ),
         ("", "x.csv has no column _restock_run"),
         (None, "x.csv cannot be read: No such file or directory"),
     ],
@@ -292,8 +298,12 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
     url = f"{driver}://clerk:s3cret@127.0.0.1:{closed_port}/shop"
     package = stocked.folder / stocked.package
     app = (package / "__init__.py").read_text(encoding="utf-8")
-    (package / "far.py").write_text(app.replace(repr(stocked.engine.url.render_as_string()), repr(url)).replace(
-        "from .models import", f"from {stocked.package}.models import"), encoding="utf-8")
+    (package / "far.py").write_text(
+        app.replace(repr(stocked.engine.url.render_as_string()), repr(url)).replace(
+            "from .models import", f"from {stocked.package}.models import"
+        ),
+        encoding="utf-8",
+    )
     stocked.feed(app=f"{stocked.package}.far:create_app")
     before = everything(stocked)
 

@@ -1,0 +1,110 @@
+"""The load that is put under fault: present and absent rows, a key that comes twice, two kinds of poisoned rows."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import sqlalchemy as sa
+from faults import oracle
+from shops import Shop
+
+CHUNK_ROWS = 6
+ROWS = 24
+REFUSED_BY_THE_DATABASE = 9
+REFUSED_BY_THE_CONTRACT = 20
+REPEATED = (5, 24)
+
+_RECORD_WRITES = {
+    "sqlite": [
+        "CREATE TRIGGER product_{deed} AFTER {deed} ON product "
+        "BEGIN INSERT INTO product_write (sku) VALUES (NEW.sku); END"
+    ],
+    "mysql": [
+        "CREATE TRIGGER product_{deed} AFTER {deed} ON product FOR EACH ROW "
+        "INSERT INTO product_write (sku) VALUES (NEW.sku)"
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION record_write() RETURNS trigger AS "
+        "'BEGIN INSERT INTO product_write (sku) VALUES (NEW.sku); RETURN NEW; END' LANGUAGE plpgsql",
+        "CREATE TRIGGER product_{deed} AFTER {deed} ON product FOR EACH ROW EXECUTE FUNCTION record_write()",
+    ],
+}
+
+
+@dataclass
+class Load:
+    """One content that is brought into one shop, as often as a test likes."""
+
+    shop: Shop
+    before: dict[str, oracle.Product] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.shop.folder / "products.csv"
+
+    @property
+    def spool(self) -> Path:
+        return self.shop.folder / "spool"
+
+    def source(self, refused: frozenset[int] = frozenset()) -> oracle.Source:
+        return oracle.Source.read(self.file, refused)
+
+    def untruths(self, refused: frozenset[int] = frozenset()) -> list[str]:
+        """What is wrong in the middle of things."""
+        return oracle.untruths(self.shop.engine, self.source(refused), self.before)
+
+    def violations(self, refused: frozenset[int] = frozenset()) -> list[str]:
+        """What is wrong when all is said and done."""
+        return oracle.violations(self.shop.engine, self.source(refused), self.before, self.spool)
+
+    def write(self, rows: int = ROWS, chunk_rows: int = CHUNK_ROWS, poison: frozenset[int] | None = None) -> None:
+        """Write the source and feeds.yaml."""
+        refused = frozenset((REFUSED_BY_THE_DATABASE,)) if poison is None else poison
+        self.shop.feed(chunk_rows=chunk_rows)
+        self.shop.write_csv("products.csv", [_product(number, refused, poison is None) for number in range(1, rows + 1)])
+
+    def reset(self) -> None:
+        """Put the table back to what it was before the load, and forget every run."""
+        engine = self.shop.engine
+        ledger = [name for name in sa.inspect(engine).get_table_names() if name.startswith("restock_")]
+        with engine.begin() as connection:
+            for name in [*ledger, "product"]:
+                connection.execute(sa.text(f"DELETE FROM {name}"))
+            for sku, (name, price, stock) in self.before.items():
+                connection.execute(
+                    sa.text("INSERT INTO product (sku, name, price, stock) VALUES (:sku, :name, :price, :stock)"),
+                    {"sku": sku, "name": name, "price": str(price), "stock": stock},
+                )
+            connection.execute(sa.text("DELETE FROM product_write"))
+        shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _product(number: int, refused: frozenset[int], is_usual: bool) -> dict[str, str]:
+    last = REPEATED[1] if is_usual and number == REPEATED[0] else number
+    row = {"sku": f"S-{last:05}", "name": f"Product {number}", "price": f"{number}.25", "stock": str(number % 50)}
+    if number in refused:
+        row["price"] = "-1"
+    if is_usual and number == REFUSED_BY_THE_CONTRACT:
+        row["price"] = "a lot"
+    return row
+
+
+def make_load(shop: Shop) -> Load:
+    """The usual load: four chunks; every third product is there already, with other values."""
+    load = Load(shop)
+    load.write()
+    load.before = {f"S-{number:05}": (f"old {number}", Decimal("0.50"), 0) for number in range(1, ROWS + 1, 3)}
+    record_writes(shop)
+    load.reset()
+    return load
+
+
+def record_writes(shop: Shop) -> None:
+    """Let the database itself keep a record of every write to the product table, committed with the write."""
+    shop.execute("CREATE TABLE product_write (sku VARCHAR(40) NOT NULL)")
+    for deed in ("INSERT", "UPDATE"):
+        for statement in _RECORD_WRITES[shop.engine.dialect.name]:
+            shop.execute(statement.format(deed=deed))
