@@ -3,6 +3,7 @@
 # make setup-dev  install what developing restock needs as well
 # make demo       bring the example feed into the example shop
 # make test       run the tests; ARGS="-k spool -x" goes to pytest
+# make bench      measure restock against the tutorial's loops; writes docs/benchmarks.md
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again
 #
@@ -13,7 +14,7 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo test lint fix clean
+.PHONY: all setup setup-dev demo test bench lint fix clean
 
 all: lint test
 
@@ -25,6 +26,9 @@ demo: setup
 
 test: setup-dev
 	@$(RUN) -m pytest $(ARGS)
+
+bench: setup-dev
+	@$(RUN) -m benchmarks.ladder --write $(ARGS)
 
 lint: setup-dev
 	@$(RUN) -m ruff check .

@@ -53,6 +53,7 @@ def sync(
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
         history = History(sink.database)
+        _close_cut_short(place, sink, history)
         goes_on = _resumable(feed, files, history)
         older = [run for run in history.unfinished(feed.name) if run.run_id != goes_on]
         _load_older_first(sink, lease, older, loader, progress)
@@ -85,6 +86,15 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, lease):
         yield lease
+
+
+def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:
+    """Close the feed's runs whose process ended between their last chunk and their last word."""
+    unfinished = {run.run_id for run in history.unfinished(sink.feed.name)}
+    for run in history.runs(sink.feed.name):
+        if run.status == "incomplete" and run.run_id not in unfinished:
+            sink.ledger.settle(run.run_id)
+            place.spool.remove_run(run.run_id)
 
 
 def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:
@@ -173,9 +183,6 @@ def _admit(
     supersedes = feed.kind == "full" and feed.version_column is None
     for overtaken in sink.ledger.admit(lease, admission, extraction.chunks, supersedes):
         place.spool.remove_run(overtaken)
-    for run in history.runs(feed.name):
-        if run.status == "superseded":
-            place.spool.remove_run(run.run_id)
     return run_id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +21,9 @@ from prefect.states import Completed, Failed
 from flows.artifacts import ShownProgress, open_showcase, show_summary
 from flows.progress import Progress
 from flows.reports import RunReport
+from flows.stopping import check_stop, heeding_signals
 from flows.task_windows import explained
-from restock.errors import RestockError, RunHeld, TargetBusy
+from restock.errors import RestockError, RunHeld, RunIncomplete, RunInterrupted, TargetBusy
 
 NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
 DRAIN_SECONDS = 5.0
@@ -60,20 +61,28 @@ def carry_out(work: Work) -> State[None]:
 
     Errors become states: raised, Prefect would log them with their chain, which may quote rows.
     """
-    caller = _caller.get() or Caller(LoggedProgress())
+    at_terminal = _caller.get()
+    caller = at_terminal or Caller(LoggedProgress())
     with open_showcase(runtime.flow_run.id) as showcase:
         try:
-            reports = work(ShownProgress(caller.progress, showcase), caller.wait)
-        except TargetBusy as busy:
-            caller.error = busy
-            return Completed(name="Skipped", message=str(busy))
+            check_stop()
+            # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
+            with heeding_signals() if at_terminal else nullcontext():
+                reports = work(ShownProgress(caller.progress, showcase), caller.wait)
         except Exception as error:
             caller.error = error
-            return Failed(name="Held" if isinstance(error, RunHeld) else "Failed", message=explained(error))
+            return _stopped_state(error)
         caller.reports = reports
         for report in reports:
             show_summary(report, showcase)
     return _end_state(reports)
+
+
+def _stopped_state(error: Exception) -> State[None]:
+    if isinstance(error, TargetBusy):
+        return Completed(name="Skipped", message=str(error))
+    names: dict[type[Exception], str] = {RunHeld: "Held", RunIncomplete: "Incomplete", RunInterrupted: "Interrupted"}
+    return Failed(name=names.get(type(error), "Failed"), message=explained(error))
 
 
 def _end_state(reports: list[RunReport]) -> State[None]:

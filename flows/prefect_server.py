@@ -183,7 +183,6 @@ def _environment(home: Path, url: str) -> dict[str, str]:
     return ours | {
         "PYTHONPATH": os.pathsep.join(filter(None, [root, ours.get("PYTHONPATH")])),
         "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": url,
         "PREFECT_UI_API_URL": url,  # or its pages ask on port 4200
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

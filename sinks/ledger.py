@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from restock.chunks import ChunkRef, PlannedChunk, Reject, WriteCounts
-from restock.errors import ChunkFailed, ConfigurationError
+from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease, renew
-from sinks.ledger_tables import COUNTERS, chunks, database_time, metadata, rejects, runs
-from sinks.retries import describe, with_retries
+from sinks.ledger_creation import create_tables
+from sinks.ledger_tables import COUNTERS, chunks, database_time, rejects, runs
+from sinks.retries import with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
 DEADLY_ATTEMPTS = 3
@@ -65,29 +65,7 @@ class Ledger:
         Raises:
             ConfigurationError: the database user may not create them.
         """
-
-        def missing() -> bool:
-            with self.database.engine.connect() as connection:
-                there = set(sa.inspect(connection).get_table_names())
-            return not set(metadata.tables) <= there
-
-        if not with_retries(missing, f"looking for the ledger in {self.database.address}"):
-            return
-        for others_left in reversed(range(len(metadata.tables))):
-            try:
-                with self.database.engine.begin() as connection:
-                    metadata.create_all(connection)
-                return
-            except SQLAlchemyError as error:
-                # Another first run may be creating them in this moment: one by one, on MariaDB, so one may meet each.
-                if not with_retries(missing, "looking for the ledger"):
-                    return
-                if not others_left:
-                    raise ConfigurationError(
-                        f"The ledger tables ({', '.join(metadata.tables)}) cannot be created in "
-                        f"{self.database.address} ({describe(error)}); let a database user who may create tables run "
-                        "`restock init` once."
-                    ) from error
+        create_tables(self.database)
 
     def admit(self, lease: Lease, run: Admission, planned: Sequence[PlannedChunk], supersedes: bool) -> list[str]:
         """Enter a run with all its chunks. With `supersedes`, outstanding chunks of the feed's older runs end here.
@@ -107,7 +85,8 @@ class Ledger:
                         **values, target=self.target, status="running", read_rows=read, started_at=database_time()
                     )
                 )
-                connection.execute(sa.insert(chunks), [_chunk_values(run.run_id, chunk) for chunk in planned])
+                if planned:
+                    connection.execute(sa.insert(chunks), [_chunk_values(run.run_id, chunk) for chunk in planned])
                 return _supersede_older(connection, run) if supersedes else []
 
         def entered() -> list[str] | None:
@@ -142,8 +121,10 @@ class Ledger:
                 connection = self.database.connection(session)
                 renew(connection, self.lease_of(ref), ref.run_id)
                 entry = connection.execute(sa.select(chunks).where(is_chunk(ref))).one()
-                deadly = entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
-                if entry.status in OUTSTANDING and not deadly:
+                if _is_deadly(entry):
+                    values: dict[str, object] = {"status": "failed", "error": _deadly(ref, entry.attempts)}
+                    connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
+                elif entry.status in OUTSTANDING:
                     attempts = 1 if entry.status == "failed" else entry.attempts + 1
                     values = {"status": "loading", "attempts": attempts, "error": None}
                     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
@@ -154,11 +135,8 @@ class Ledger:
             raise AlreadyLoaded(counts_of(entry))
         if entry.status not in OUTSTANDING:
             raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
-        if entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS:
-            raise ChunkFailed(
-                f"The {ref} has ended its process {entry.attempts} times; look for what kills it (memory, a crash in a "
-                "parser), then reprocess it."
-            )
+        if _is_deadly(entry):
+            raise ChunkFailed(_deadly(ref, entry.attempts))
 
     def fence(self, connection: sa.Connection, ref: ChunkRef) -> None:
         """Make sure, in the transaction that is going to write rows, that this execution may, and still has to.
@@ -257,6 +235,17 @@ class Ledger:
 def as_ref(entry: sa.Row[tuple[object, ...]], lease: Lease) -> ChunkRef:
     """The address of a chunk, handed out under a lease."""
     return ChunkRef(entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count, lease.token)
+
+
+def _is_deadly(entry: sa.Row[tuple[object, ...]]) -> bool:
+    return entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
+
+
+def _deadly(ref: ChunkRef, attempts: int) -> str:
+    return (
+        f"The {ref} has ended its process {attempts} times; look for what kills it (memory, a crash in a parser), then "
+        "reprocess it."
+    )
 
 
 def _chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:

@@ -50,8 +50,9 @@ def _made(target: Target, record: Record) -> Any:
     instance = target.model(**_values(target, record))
     for name, value in record.items():
         column = target.columns[name]
-        if value is None and (column.default is not None or column.server_default is not None):
-            # An object's None would become the default. None means NULL, whichever writer writes it.
+        has_default = column.default is not None or column.server_default is not None
+        if value is None and (has_default or isinstance(column.type, sa.JSON)):
+            # An object's None would become the default or, in JSON, the value `null`. None means NULL, whoever writes.
             set_committed_value(instance, name, sa.null())
     return instance
 
@@ -59,7 +60,8 @@ def _made(target: Target, record: Record) -> Any:
 def _change(instance: Any, values: Record, target: Target) -> None:
     for name, value in values.items():
         if name not in target.primary_key and getattr(instance, name) != value:
-            setattr(instance, name, value)
+            is_json = isinstance(target.columns[name].type, sa.JSON)
+            setattr(instance, name, sa.null() if value is None and is_json else value)
 
 
 def _values(target: Target, record: Record) -> Record:
@@ -69,7 +71,10 @@ def _values(target: Target, record: Record) -> Record:
 
 def _member(column: sa.Column[Any], value: Any) -> Any:
     members = getattr(column.type, "enum_class", None)
-    return value if members is None or value is None else members[value]
+    if members is None or value is None:
+        return value
+    # What is stored are names, or whatever the model's values_callable makes of the members, in their order.
+    return dict(zip(getattr(column.type, "enums", ()), members, strict=True))[value]
 
 
 def _key(target: Target, record: Record) -> Key:

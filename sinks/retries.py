@@ -78,8 +78,6 @@ def describe(error: BaseException) -> str:
     """An error by its class and code, without its text: the text of a driver error may hold row values."""
     cause = getattr(error, "orig", None) or error
     name = type(cause).__name__
-    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    arguments = getattr(cause, "args", ())
-    if code is None and arguments and isinstance(arguments[0], int):
-        code = str(arguments[0])
+    number = next((each for each in getattr(cause, "args", ()) if isinstance(each, int)), None)  # MySQL and MariaDB
+    code = getattr(cause, "sqlite_errorname", None) or number or getattr(cause, "sqlstate", None)
     return f"{name} {code}" if code else name

@@ -1,7 +1,27 @@
-"""The tables that the contract of the sink is tried on."""
+"""The tables on which the contract of the sink is tried: by each writer, on each kind of database."""
 
 from __future__ import annotations
 
-from contracts.loads import make_table
+from typing import Any
 
-__all__ = ["make_table"]
+import pytest
+from contracts.loads import MakeTable, Table, open_table
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
+
+# The mappings writer everywhere; the objects writer, which leaves the dialects to SQLAlchemy, where it is quickest.
+WAYS = ["sqlite", "postgresql", "mariadb", "sqlite-objects"]
+
+
+@pytest.fixture(params=WAYS)
+def make_table(request: pytest.FixtureRequest, make_shop: MakeShop, make_database: MakeDatabase) -> MakeTable:
+    """Make the table of a model in each of the ways: `make_table(models=None, model="Product", **feed)`.
+
+    `models` is the source of the models module; the other keys are those of the feed.
+    """
+    kind, _, writer = request.param.partition("-")
+
+    def make(models: str | None = None, model: str = "Product", **keys: Any) -> Table:
+        return open_table(make_shop(make_database(kind), models), model, **{"writer": writer or "mappings", **keys})
+
+    return make

@@ -9,23 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-import pytest
 import sqlalchemy as sa
 from factories import make_chunk, make_feed, make_products, make_text_frame
-from fix_shop import MakeShop
 from shops import Shop
 from sqlalchemy.orm import Session
 
 from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History, RejectEntry
+from sinks.isolation import Writer
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger import Admission
 from sinks.mappings_writer import MappingsWriter
-from sinks.presence import Changes
+from sinks.presence import Changes, Key
 from sinks.target import Target
-
-__all__ = ["MakeTable", "Table", "make_table"]
 
 Record = dict[str, Any]
 MakeTable = Callable[..., "Table"]
@@ -42,6 +39,11 @@ class Table:
     shop: Shop
     sink: FlaskSink
     name: str
+
+    @property
+    def writes_in_bulk(self) -> bool:
+        """Whether one statement writes many rows."""
+        return isinstance(self.sink.writer, MappingsWriter)
 
     def load(self, records: Sequence[Record], fingerprint: str = "", **chunk_values: Any) -> WriteCounts:
         """Load records as the only chunk of a new run; the n-th record stands on line n + 1 of its source."""
@@ -107,10 +109,6 @@ class Table:
         [entry] = [each for each in History(self.sink.database).chunks(ref.run_id) if each.number == ref.number]
         return entry
 
-    def with_writer(self, writer: Any) -> Table:
-        """The same table, written by another writer."""
-        return replace(self, sink=replace(self.sink, writer=writer))
-
     @contextmanager
     def recorded_writes(self) -> Iterator[list[str]]:
         """Collect the statements that write the table while the block lasts."""
@@ -150,29 +148,17 @@ def make_items(count: int, first: int = 1) -> list[Record]:
 
 def interposed(table: Table, before: Callable[[Session], None]) -> Table:
     """The same table, whose writer does something more in each transaction before it writes as usual."""
-    return table.with_writer(_Interposed(before))
+    return replace(table, sink=replace(table.sink, writer=_Interposed(before, table.sink.writer)))
 
 
 @dataclass(frozen=True)
 class _Interposed:
     before: Callable[[Session], None]
+    writer: Writer
 
-    def write(self, session: Session, target: Target, changes: Changes) -> None:
+    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
         self.before(session)
-        MappingsWriter().write(session, target, changes)
-
-
-@pytest.fixture
-def make_table(make_shop: MakeShop, database_url: str) -> MakeTable:
-    """Make the table of a model, once on each kind of database: `make_table(models=None, model="Product", **feed)`.
-
-    `models` is the source of the models module; the other keys are those of the feed.
-    """
-
-    def make(models: str | None = None, model: str = "Product", **keys: Any) -> Table:
-        return open_table(make_shop(database_url, models), model, **keys)
-
-    return make
+        return self.writer.write(session, target, changes)
 
 
 def open_table(shop: Shop, model: str = "Product", **keys: Any) -> Table:

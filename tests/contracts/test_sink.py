@@ -166,12 +166,12 @@ def test_a_record_that_claims_another_rows_primary_key_is_rejected(products: Tab
     assert products.rows("id", *ITEM) == [one, two | {"name": "y"}]
 
 
-def test_a_held_up_row_is_written_once_with_a_thousand_others(products: Table) -> None:
+def test_a_thousand_rows_take_one_statement_for_inserts_and_one_for_updates(products: Table) -> None:
     products.load(make_items(1000))
 
     with products.recorded_writes() as writes:
         counts = products.load([item | {"stock": 77} for item in make_items(1200)])
 
     assert counts == WriteCounts(inserted=200, updated=1000)
-    assert len(writes) <= 3
+    assert len(writes) == (2 if products.writes_in_bulk else 201)
     assert {row["stock"] for row in products.rows()} == {77}

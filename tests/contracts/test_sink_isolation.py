@@ -123,8 +123,11 @@ def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable
     assert {reject.original["sku"] for reject in products.rejects()} == {item["sku"] for item in poisoned}
     assert {reject.code for reject in products.rejects()} == {"check:price_not_negative"}
     bad = len(poisoned)
-    inserts = [each for each in statements if each.startswith(("INSERT INTO product", "INSERT INTO `product`"))]
-    assert len(inserts) <= 2 * bad * (math.log2(rows / bad) + 2) + 4
+    attempts = [each for each in statements if each.startswith("SAVEPOINT")]
+    inserts = [each for each in statements if each.startswith("INSERT INTO product")]
+    bound = 2 * bad * (math.log2(rows / bad) + 2) + 4
+    assert len(attempts) <= bound
+    assert len(inserts) <= (bound if products.writes_in_bulk else bound * rows)
 
 
 def test_a_child_that_comes_before_its_parent_in_a_chunk_is_loaded(nodes: Table) -> None:

@@ -212,7 +212,7 @@ def test_nulls_between_values_do_not_cut_the_insert_in_pieces(make_table: MakeTa
     with stocked.recorded_writes() as writes:
         stocked.load([{"sku": f"{n:03}", "stock": n if n % 2 else None, "shelf": None} for n in range(100)])
 
-    assert len(writes) == 1
+    assert len(writes) == (1 if stocked.writes_in_bulk else 100)
 
 
 def test_an_update_applies_what_the_model_says_of_updates(make_table: MakeTable) -> None:

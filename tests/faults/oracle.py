@@ -111,9 +111,15 @@ def violations(
         found += _written_twice(engine, source)
     found += [f"{held['owner']} still holds the lease" for held in _leases(engine) if held["owner"] is not None]
     found += _open_transactions(engine)
-    if spool.is_dir():
-        found += [f"{path.name} is still in the spool" for path in spool.rglob("*") if path.is_file()]
+    # What an extraction that was killed leaves belongs to no run: `restock prune` removes it, and nothing else may.
+    runs = {run["run_id"] for run in _select(engine, "SELECT run_id FROM restock_run")}
+    found += [f"{name} is still in the spool" for name in spooled(spool) if name.partition("/")[0] in runs]
     return found
+
+
+def spooled(spool: Path) -> list[str]:
+    """The files in the spool."""
+    return sorted(str(path.relative_to(spool)) for path in spool.rglob("*") if path.is_file())
 
 
 def reject_positions(engine: sa.Engine) -> set[int]:

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from queue import SimpleQueue
 
 import pytest
-from faults import children
+from faults import children, oracle
 from faults.failpoints import PLACES, Failpoint, count_arrivals
 from faults.loads import Load, make_load
-from shops import Shop
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
+
+AT_A_TIME = 3
+TWO_DAYS = 2 * 86_400
+# Ends the process at the chunk that holds the product named DEADLY; written for the shop of one test.
+DEADLY = """\
+import os, signal
+
+def clean(frame):
+    if (frame["name"] == "Product 8").any():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return frame
+"""
 
 
-@pytest.fixture
-def load(shop: Shop) -> Load:
-    return make_load(shop)
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def loads(request: pytest.FixtureRequest, make_database: MakeDatabase, make_shop: MakeShop) -> list[Load]:
+    """Several shops of one kind, so that several kills can be tried at a time."""
+    return [make_load(make_shop(make_database(request.param))) for _ in range(AT_A_TIME)]
 
 
 def killed_and_resumed(load: Load, failpoint: Failpoint) -> list[str]:
@@ -32,17 +49,71 @@ def killed_and_resumed(load: Load, failpoint: Failpoint) -> list[str]:
 def arrivals(load: Load) -> dict[str, int]:
     """How often an undisturbed load comes to each place."""
     file = load.shop.folder / "arrivals.json"
+    children.run(["init"], load.shop)
     status, said = children.run(["sync", "products"], load.shop, prepare=partial(count_arrivals, file))
     assert status == 0, said
     assert load.violations() == []
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(load: Load) -> None:
-    times = arrivals(load)
+def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(loads: list[Load]) -> None:
+    times = arrivals(loads[0])
+    failpoints = [
+        Failpoint(place, arrival)
+        for place, last in times.items()
+        for arrival in sorted({1, (last + 1) // 2, last})
+    ]
+    idle: SimpleQueue[Load] = SimpleQueue()
+    for load in loads:
+        idle.put(load)
+
+    def try_one(failpoint: Failpoint) -> list[str]:
+        load = idle.get()
+        try:
+            return killed_and_resumed(load, failpoint)
+        finally:
+            idle.put(load)
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        found = [each for some in pool.map(try_one, failpoints) for each in some]
+
     assert times.keys() == PLACES.keys()
-    found = []
-    for place, last in times.items():
-        for arrival in sorted({1, (last + 1) // 2, last}):
-            found += killed_and_resumed(load, Failpoint(place, arrival))
-    assert found == []
+    assert not found, "\n".join(found)
+
+
+def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Load) -> None:
+    load = sqlite_load
+    children.run(["sync", "products"], load.shop, Failpoint("chunk spooled", 3))
+    children.run(["sync", "products"], load.shop)
+    [orphan] = load.spool.iterdir()
+    for path in [*orphan.iterdir(), orphan]:
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - TWO_DAYS))
+
+    status, said = children.run(["prune"], load.shop)
+
+    assert status == 0
+    assert "1 leavings are gone" in said
+    assert oracle.spooled(load.spool) == []
+    assert load.violations() == []
+
+
+def test_a_chunk_that_ends_its_process_three_times_fails_and_the_others_load(load: Load) -> None:
+    reference = f"{load.shop.package}.deadly:clean"
+    (load.shop.folder / load.shop.package / "deadly.py").write_text(DEADLY, encoding="utf-8")
+    load.shop.feed(chunk_rows=6, transform=reference)
+    ends = [children.run(["sync", "products"], load.shop)[0] for _ in range(3)]
+    assert ends == [-signal.SIGKILL] * 3
+    assert oracle.statuses(load.shop.engine) == ["loaded", "loading", "planned", "planned"]
+
+    status, said = children.run(["sync", "products"], load.shop)
+
+    assert status == 1
+    assert "has ended its process 3 times" in said
+    assert load.untruths() == []
+    assert oracle.statuses(load.shop.engine) == ["loaded", "failed", "loaded", "loaded"]
+    [chunk] = load.shop.execute("SELECT error FROM restock_chunk WHERE status = 'failed'")
+    assert "has ended its process 3 times" in chunk["error"]
+
+    load.shop.feed(chunk_rows=6)
+    assert children.run(["reprocess"], load.shop)[0] == 0
+    assert load.violations() == []

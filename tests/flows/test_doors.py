@@ -7,14 +7,25 @@ import re
 
 import pytest
 from fix_databases import MakeDatabase
+from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.doorway import run_here
 from stories.telling import BROKEN, MENDED, add_transform, everything, export, mend, product, products, sync
 
-SUMMARY = (
-    "run_id feed source generation status read inserted updated unchanged superseded stale rejected skipped abandoned "
-    "outstanding chunks_planned chunks_loaded chunks_failed seconds rows_per_second"
-).split()
+SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
+SUMMARY += [
+    "inserted",
+    "updated",
+    "unchanged",
+    "superseded",
+    "stale",
+    "rejected",
+    "skipped",
+    "abandoned",
+    "outstanding",
+]
+SUMMARY += ["chunks_planned", "chunks_loaded", "chunks_failed", "seconds", "rows_per_second"]
+NO_RUN = "There is no run x in any ledger; `restock runs` lists those there are."
 Capture = pytest.CaptureFixture[str]
 
 
@@ -96,12 +107,11 @@ def test_a_held_sync_ends_with_3_and_says_how_to_go_on(home: Shop, capfd: Captur
     [
         (["sync", "x"], 2, "ConfigurationError", "There is no feed 'x' in feeds.yaml; it has: products."),
         (["sync", "products"], 1, "SourceError", "There is no file products.csv; put it there, or correct the source."),
-        (["show", "x"], 2, "ConfigurationError", "There is no run x in any ledger; `restock runs` lists those there are."),
-        (["reprocess", "--run", "x"], 2, "ConfigurationError", "There is no run x in any ledger; `restock runs` lists "
-         "those there are."),
+        (["show", "x"], 2, "ConfigurationError", NO_RUN),
+        (["reprocess", "--run", "x"], 2, "ConfigurationError", NO_RUN),
         (["reprocess", "--rejects", "x"], 1, "SourceError", "x cannot be read: No such file or directory."),
     ],
-)  # fmt: skip
+)
 def test_an_error_is_one_object_with_kind_and_message(
     home: Shop, capfd: Capture, args: list[str], status: int, kind: str, message: str
 ) -> None:
@@ -235,7 +245,9 @@ def test_show_gives_the_chunks_and_the_reasons_of_a_run(home: Shop, capfd: Captu
     assert said.answer["rejects"] == [{"code": "not_a_number", "column": "price", "rows": 1}]
 
 
-def test_show_for_people_names_the_failed_chunk_and_why(home: Shop, capfd: Capture, monkeypatch) -> None:
+def test_show_for_people_names_the_failed_chunk_and_why(
+    home: Shop, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     run_id = failed_night(home)
 
@@ -298,7 +310,7 @@ def test_init_creates_the_ledger_and_may_be_repeated(home: Shop, capfd: Capture)
 
 
 def test_init_creates_a_ledger_in_each_database_of_the_feeds(
-    home: Shop, make_shop, make_database: MakeDatabase, capfd: Capture
+    home: Shop, make_shop: MakeShop, make_database: MakeDatabase, capfd: Capture
 ) -> None:
     other = make_shop(make_database("sqlite"))
     feed = {"match_on": ["sku"]}

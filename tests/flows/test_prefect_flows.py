@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -213,23 +214,55 @@ def test_the_command_prints_nothing_of_prefect(prefect_url: str, chunked_shop: S
     finished = subprocess.run(
         [sys.executable, "-W", "always", "-m", "flows.cli", "sync", "products", "--json"],
         cwd=chunked_shop.folder,
-        env=os.environ | {"PREFECT_API_URL": prefect_url, "PYTHONPATH": str(chunked_shop.folder)},
+        env=os.environ | {"PREFECT_API_URL": prefect_url},
         capture_output=True,
         encoding="utf-8",
     )
 
     assert finished.returncode == 1
-    noise = [line for line in finished.stderr.splitlines() if "refect" in line or "Traceback" in line]
-    assert not noise
+    opening, chunk, verdict = finished.stderr.splitlines()
+    assert opening.startswith("Opening feed products")
+    assert chunk.startswith("Chunk 2 failed: ")
+    assert "is incomplete: 1 of 3 chunks failed (2)" in verdict
     assert '"chunks_failed": 1' in finished.stdout
 
 
+def test_the_command_stops_between_two_chunks_when_it_is_told_to(prefect_url: str, chunked_shop: Shop) -> None:
+    (chunked_shop.folder / "terminating.py").write_text(TERMINATING, encoding="utf-8")
+    chunked_shop.feed(chunk_rows=2, transform="terminating:terminate")
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "sync", "products", "--json"],
+        cwd=chunked_shop.folder,
+        env=os.environ | {"PREFECT_API_URL": prefect_url},
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    assert json.loads(finished.stdout)["error"]["kind"] == "RunInterrupted"
+    assert [row["sku"] for row in chunked_shop.rows("product")] == ["S-00001", "S-00002"]
+
+
+# Ends the process of the first chunk, while that chunk is being loaded.
+TERMINATING = """
+import os, signal
+
+def terminate(frame):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return frame
+"""
+
+
 def test_a_load_goes_on_when_its_prefect_server_dies(prefect_home: Path, chunked_shop: Shop) -> None:
+    chunked_shop.feed(chunk_rows=1)  # so that more is left to tell the server than Prefect could try in time
+
     finished = subprocess.run(
         [sys.executable, "-c", DYING_SERVER, str(prefect_home)],
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=90,
         check=False,
     )
 

@@ -104,8 +104,10 @@ def test_a_private_server_that_cannot_start_says_where_to_look() -> None:
 @pytest.fixture
 def orphan(prefect_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
     """A process that wants a private server, among settings of the user that lead elsewhere, and prints its address."""
-    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:///elsewhere.db")
-    (tmp_path / "prefect.toml").write_text("[server.api]\nbase_path = '/elsewhere'")
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////no/such/folder.db")
+    (tmp_path / "prefect.toml").write_text(
+        '[server.database]\nconnection_url = "sqlite+aiosqlite:////no/such/folder.db"'
+    )
     code = (
         "import sys, time; from pathlib import Path; from flows.prefect_server import quiet_server\n"
         "with quiet_server(Path(sys.argv[1])) as url: print(url, flush=True); time.sleep(60)"

@@ -58,7 +58,20 @@ def make_report(reasons: list[tuple[str, str | None, int]], error: str | None = 
 
 
 def test_the_counts_of_the_summary_add_up_to_the_rows_read() -> None:
-    page = summary_page(make_report([], inserted=60, unchanged=14, rejected=1, outstanding=25))
+    page = summary_page(
+        make_report(
+            [],
+            inserted=55,
+            updated=1,
+            unchanged=2,
+            superseded=3,
+            stale=4,
+            rejected=5,
+            skipped=6,
+            abandoned=7,
+            outstanding=17,
+        )
+    )
 
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
     *counts, (last, total) = rows

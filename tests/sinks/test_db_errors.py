@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import closing
 from typing import Any
 
@@ -31,7 +30,6 @@ class Part(db.Model):
         sa.ForeignKeyConstraint(["parent"], ["part.sku"], name="fk_parent"),
         sa.CheckConstraint("label <> 'SECRET-check'", name="label_is_fine"),
         sa.UniqueConstraint("label", name="uq_label"),
-        sa.UniqueConstraint("label", "small", name="uq_both"),
     )
 
     sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
@@ -293,7 +291,6 @@ def test_a_lost_connection_is_tried_five_times_and_then_stops_the_run(tried: lis
 
 def test_passing_trouble_that_passes_is_not_heard_of(tried: list[str], make_shop: MakeShop, sqlite_url: str) -> None:
     shop = make_shop(f"{sqlite_url}?timeout=0.01", PARTS)
-    released = threading.Event()
 
     def work() -> str:
         tried.append("once more")
@@ -302,10 +299,10 @@ def test_passing_trouble_that_passes_is_not_heard_of(tried: list[str], make_shop
 
     with shop.engine.connect() as holder:
         holder.execute(sa.text("UPDATE part SET small = 2"))
-        sa.event.listen(shop.engine, "handle_error", lambda _: (holder.rollback(), released.set()))
+        sa.event.listen(shop.engine, "handle_error", lambda _: holder.rollback())
         outcome = with_retries(work, "loading")
 
-    assert (outcome, len(tried), released.is_set()) == ("done", 2, True)
+    assert (outcome, len(tried)) == ("done", 2)
 
 
 def test_what_cannot_get_better_is_tried_once(tried: list[str], parts: Shop) -> None:

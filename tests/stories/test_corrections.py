@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def test_a_row_that_stands_twice_in_a_correction_is_refused(sqlite_shop: Shop) -
     path.write_text("".join([*lines, lines[1].replace("cheap", "4.20")]), encoding="utf-8")
     before = everything(sqlite_shop)
 
-    with pytest.raises(SourceError, match="line 4.*twice"):
+    with pytest.raises(SourceError, match=r"line 4.*twice"):
         correct(sqlite_shop, path)
 
     assert everything(sqlite_shop) == before
@@ -242,7 +243,9 @@ def test_a_row_that_stands_twice_in_a_correction_is_refused(sqlite_shop: Shop) -
         (lambda text: text.replace("2026", "1999"), "There is no run 1999"),
     ],
 )
-def test_a_file_that_is_no_correction_changes_nothing(sqlite_shop: Shop, break_it, complaint: str) -> None:
+def test_a_file_that_is_no_correction_changes_nothing(
+    sqlite_shop: Shop, break_it: Callable[[str], str], complaint: str
+) -> None:
     path = export(sqlite_shop, night_with_rejects(sqlite_shop))
     year = path.read_text(encoding="utf-8").split("\n")[1].split(",")[4][:4]
     path.write_text(break_it(path.read_text(encoding="utf-8")).replace("2026", year), encoding="utf-8")

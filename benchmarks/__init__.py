@@ -1,0 +1,1 @@
+"""The speed claims, re-runnable: `make bench`."""

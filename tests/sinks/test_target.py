@@ -1,0 +1,170 @@
+"""What the sink reads out of a model, and the sentence it has for a feed and a model that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from contracts.loads import MakeTable, open_table
+from fix_shop import MakeShop
+
+from restock.contract import Kind
+from restock.errors import ConfigurationError
+
+MODELS = """\
+class Animal(db.Model):
+    __tablename__ = "animal"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+
+
+class Dog(Animal):
+    __tablename__ = "dog"
+
+    id: Mapped[int] = mapped_column(sa.ForeignKey("animal.id"), primary_key=True)
+    bark: Mapped[str | None] = mapped_column(sa.String(20))
+    __mapper_args__ = {"polymorphic_identity": "dog"}
+
+
+class Cat(Animal):
+    purr: Mapped[str | None] = mapped_column(sa.String(20))
+    __mapper_args__ = {"polymorphic_identity": "cat"}
+
+
+class Words(sa.types.UserDefinedType):
+    cache_ok = True
+
+    def get_col_spec(self, **_):
+        return "TEXT"
+
+
+class Offer(db.Model):
+    __tablename__ = "offer"
+    __table_args__ = (
+        sa.UniqueConstraint("shop", "number"),
+        sa.Index("ix_ean", "ean", unique=True),
+        sa.Index("ix_live", "live", unique=True, sqlite_where=sa.text("live > 0")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop: Mapped[str] = mapped_column(sa.String(20))
+    number: Mapped[int]
+    ean: Mapped[str | None] = mapped_column(sa.String(13))
+    live: Mapped[int | None]
+    half: Mapped[int] = mapped_column(sa.SmallInteger, default=1)
+    state: Mapped[str] = mapped_column(sa.String(5), server_default="new")
+    gross: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(10, 2))
+    open: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric)
+    ratio: Mapped[float | None]
+    at: Mapped[dt.datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    local: Mapped[dt.datetime | None]
+    blob: Mapped[bytes | None] = mapped_column(sa.LargeBinary(16))
+    size: Mapped[str | None] = mapped_column(sa.Enum("s", "l", native_enum=False, name="size"))
+    double: Mapped[int] = mapped_column(sa.Computed("number * 2"))
+    words: Mapped[str | None] = mapped_column(Words)
+
+
+class Upper(sa.types.TypeDecorator):
+    impl = sa.String(7)
+    cache_ok = True
+
+
+class Decorated(db.Model):
+    __tablename__ = "decorated"
+
+    code: Mapped[str] = mapped_column(Upper, primary_key=True)
+    small: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.SmallInteger(), "postgresql"))
+"""
+
+
+@pytest.mark.parametrize(
+    "model, keys, sentence",
+    [
+        (
+            "Offer",
+            {"match_on": ["number"]},
+            "match_on number is not unique in the model .*match on the primary key or on a column with a unique",
+        ),
+        ("Offer", {"match_on": ["live"]}, "match_on live is not unique"),
+        ("Offer", {"match_on": ["shop", "ean"]}, "match_on shop, ean is not unique"),
+        ("Offer", {"match_on": ["eam"]}, "match_on names 'eam', which is not a column of .*; did you mean 'ean'"),
+        ("Offer", {"match_on": ["ean"], "columns": {"ean": "EAN", "gros": "Preis"}}, "did you mean 'gross'"),
+        (
+            "Offer",
+            {"match_on": ["ean"], "columns": {"ean": "E", "zzz": "Z"}},
+            "'zzz'.*; it has: id, shop",
+        ),
+        ("Offer", {"match_on": ["ean"], "columns": {"ean": "E", "double": "D"}}, "columns names 'double'"),
+        ("Offer", {"match_on": ["ean"], "columns": {"gross": "Preis"}}, "match_on names 'ean', but columns does not"),
+        ("Offer", {"match_on": ["ean"], "version_column": "att"}, "version_column names 'att'.*; did you mean 'at'"),
+        ("Dog", {"match_on": []}, "is mapped to 2 tables; restock loads models of one table"),
+        ("db", {"match_on": []}, "is not a mapped SQLAlchemy class"),
+        ("Nothing", {"match_on": []}, "Nothing"),
+    ],
+)
+def test_a_feed_that_does_not_fit_its_model_is_refused_with_a_sentence(
+    make_shop: MakeShop, sqlite_url: str, model: str, keys: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        open_table(make_shop(sqlite_url, MODELS), model, **keys)
+
+
+@pytest.mark.parametrize("key", [[], ["id"], ["ean"], ["shop", "number"], ["number", "shop"]])
+def test_a_key_may_be_whatever_the_model_keeps_unique(make_shop: MakeShop, sqlite_url: str, key: list[str]) -> None:
+    target = open_table(make_shop(sqlite_url, MODELS), "Offer", match_on=key).sink.target
+
+    assert target.key == (tuple(key) or ("id",))
+    assert target.generates_key == (key in ([], ["id"]))
+
+
+def test_required_is_what_neither_the_model_nor_the_database_fills(make_shop: MakeShop, sqlite_url: str) -> None:
+    shop = make_shop(sqlite_url, MODELS)
+
+    assert open_table(shop, "Offer", match_on=["ean"]).sink.target.required == ("shop", "number")
+    assert open_table(shop, "Decorated", match_on=[]).sink.target.required == ("code", "small")
+
+
+def test_a_model_that_shares_its_table_is_loaded_as_itself(make_table: MakeTable) -> None:
+    cats = make_table(MODELS, "Cat", match_on=[])
+
+    cats.load([{"id": 1, "kind": "cat", "purr": "loud"}])
+
+    assert cats.rows("id", "purr") == [{"id": 1, "purr": "loud"}]
+
+
+def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: MakeTable) -> None:
+    sink = make_table(MODELS, "Offer", match_on=["ean"]).sink
+    fields = sink.target.contract.fields
+    dialect = sink.database.dialect
+
+    assert {name: spec.kind for name, spec in fields.items()} == {
+        **dict.fromkeys(["id", "number", "live", "half"], Kind.INTEGER),
+        **dict.fromkeys(["shop", "ean", "state"], Kind.TEXT),
+        **dict.fromkeys(["gross", "open"], Kind.DECIMAL),
+        **dict.fromkeys(["at", "local"], Kind.DATETIME),
+        "ratio": Kind.FLOAT,
+        "blob": Kind.BINARY,
+        "size": Kind.ENUM,
+        "words": Kind.OTHER,
+    }
+    bits = {"sqlite": (64, 64), "postgresql": (32, 16), "mysql": (32, 16)}[dialect]
+    limits = [(spec.minimum, spec.maximum) for spec in (fields["number"], fields["half"])]
+    assert limits == [(-(2 ** (size - 1)), 2 ** (size - 1) - 1) for size in bits]
+    digits = {"sqlite": [(10, 2), (None, 10)], "postgresql": [(10, 2), (None, None)], "mysql": [(10, 2), (10, 0)]}
+    assert [(spec.precision, spec.scale) for spec in (fields["gross"], fields["open"])] == digits[dialect]
+    assert fields["gross"].significant == (15 if dialect == "sqlite" else None)
+    assert [fields[name].timezone for name in ("at", "local")] == [dialect == "postgresql", False]
+    assert fields["at"].fraction == (0 if dialect == "mysql" else 6)
+    assert (fields["shop"].length, fields["blob"].length, fields["size"].choices) == (20, 16, ("s", "l"))
+    assert (fields["ean"].is_key, fields["ean"].nullable, fields["shop"].nullable) == (True, False, False)
+    assert {spec.allows_nul for spec in fields.values()} == {dialect != "postgresql"}
+
+
+def test_a_decorated_type_and_a_variant_have_the_limits_of_what_is_behind_them(make_table: MakeTable) -> None:
+    sink = make_table(MODELS, "Decorated", match_on=[]).sink
+    code, small = sink.target.contract.fields.values()
+
+    assert (code.kind, code.length) == (Kind.TEXT, 7)
+    assert small.maximum == (2**15 - 1 if sink.database.dialect == "postgresql" else 2**63 - 1)
