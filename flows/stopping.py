@@ -27,7 +27,8 @@ def heeding_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _asked_to_stop.clear()
+    if not any(signal.getsignal(number) is _ask for number in (signal.SIGINT, signal.SIGTERM)):
+        _asked_to_stop.clear()  # listened to further out, a request that has been heard must not be forgotten
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, _ask),
         signal.SIGTERM: signal.signal(signal.SIGTERM, _ask),

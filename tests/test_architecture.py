@@ -33,7 +33,8 @@ LIBRARY_ROOMS: dict[str, set[str]] = {
     "click": {"flows"},
     "rich": {"flows"},
     "fsspec": {"sources"},
-    **dict.fromkeys(["flask", "flask_sqlalchemy", "sqlalchemy", "psycopg", "pymysql", "blinker"], DATABASE_ROOMS),
+    **dict.fromkeys(["flask", "flask_sqlalchemy", "sqlalchemy", "psycopg", "pymysql"], DATABASE_ROOMS),
+    "blinker": {"restock"},
 }
 
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home|Users)/[A-Za-z.]")

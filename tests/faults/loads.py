@@ -60,6 +60,10 @@ class Load:
         """What is wrong when all is said and done."""
         return oracle.violations(self.shop.engine, self.source(refused), self.before, self.spool)
 
+    def refused_falsely(self) -> frozenset[int]:
+        """The rejected rows that the file knows to be sound: none, unless a test made the database refuse one."""
+        return frozenset(oracle.reject_positions(self.shop.engine) - self.source().poisoned)
+
     def write(self, rows: int = ROWS, chunk_rows: int = CHUNK_ROWS, poison: frozenset[int] | None = None) -> None:
         """Write the source and feeds.yaml."""
         refused = frozenset((REFUSED_BY_THE_DATABASE,)) if poison is None else poison
