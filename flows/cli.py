@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from restock.errors import RestockError
+from flows.answers import Answer, Commands, run
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
 
 WAIT_SECONDS = 90.0
-UNEXPECTED = 1
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 wait = click.option(
@@ -26,16 +21,7 @@ wait = click.option(
 )
 
 
-class Answer:
-    """What a command hands back: an object for `--json`, a way to print it for people, and what is still to be said."""
-
-    def __init__(self, plain: Any, show: Callable[[], None], reports: list[RunReport] | None = None) -> None:
-        self.plain = plain
-        self.show = show
-        self.reports = reports or []
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="restock")
 def main() -> None:
     """Keep the product tables of a Flask-SQLAlchemy app in step with product feeds.
@@ -64,7 +50,7 @@ def sync(feed: str, file: str | None, prefect: bool, wait: float, force: bool, a
         report = sync_feed(feed, file, force, wait, prefect)
         return Answer(report.summary.as_dict(), lambda: _print_report(report), [report])
 
-    _run(work, as_json, f"Opening feed {feed} …")
+    run(work, as_json, f"Opening feed {feed} …")
 
 
 @main.command()
@@ -94,7 +80,7 @@ def reprocess(
         reports = reprocess_chunks(run_id, set(chunks) or None, wait, prefect)
         return _of_runs(reports, "" if reports else "There is nothing to load again: no chunk is outstanding.")
 
-    _run(work, as_json, "Looking for what is to be loaded again …")
+    run(work, as_json, "Looking for what is to be loaded again …")
 
 
 @main.command()
@@ -110,7 +96,7 @@ def init() -> None:
         ready = create_ledgers()
         return Answer(ready, lambda: click.echo("\n".join(f"The ledger is ready in {name}." for name in ready)))
 
-    _run(work, False)
+    run(work, False)
 
 
 @main.command()
@@ -135,7 +121,7 @@ def runs(as_json: bool) -> None:
 
         return Answer(plain, show)
 
-    _run(work, as_json)
+    run(work, as_json)
 
 
 @main.command()
@@ -166,7 +152,7 @@ def show(run_id: str, as_json: bool) -> None:
 
         return Answer(plain, show)
 
-    _run(work, as_json)
+    run(work, as_json)
 
 
 @main.command()
@@ -189,7 +175,7 @@ def rejects(run_id: str, path: Path | None) -> None:
         told = f"{count} rejects written to {path}; mend them there, then `restock reprocess --rejects {path}`."
         return Answer(None, lambda: click.echo(told))
 
-    _run(work, False)
+    run(work, False)
 
 
 @main.command()
@@ -208,7 +194,7 @@ def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
         report = give_up(run_id, set(chunks) or None, wait)
         return Answer(None, lambda: _print_report(report))
 
-    _run(work, False)
+    run(work, False)
 
 
 @main.command()
@@ -226,7 +212,7 @@ def prune(older_than: float) -> None:
         told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool."
         return Answer(None, lambda: click.echo(told))
 
-    _run(work, False)
+    run(work, False)
 
 
 def _of_runs(reports: list[RunReport], told: str) -> Answer:
@@ -246,52 +232,6 @@ def _print_report(report: RunReport) -> None:
     from flows.terminal import print_report
 
     print_report(report)
-
-
-def _run(work: Callable[[], Answer], as_json: bool, begin: str | None = None) -> None:
-    """Do a command's work and end the process: its answer on standard output, everything else on standard error."""
-    if begin is not None:
-        click.echo(begin, err=True)
-    from flows.terminal import print_json, stdout_for_the_answer_only
-
-    status = 0
-    with stdout_for_the_answer_only() if as_json else nullcontext(sys.stdout) as answer_file:
-        try:
-            answer = work()
-            if as_json:
-                print_json(answer.plain, answer_file)
-            else:
-                answer.show()
-            for report in answer.reports:
-                try:
-                    report.verdict()
-                except RestockError as verdict:
-                    click.echo(str(verdict), err=True)
-                    status = max(status, verdict.exit_status)
-        except (RestockError, KeyboardInterrupt, Exception) as error:
-            kind, message, status = _explained(error)
-            if as_json:
-                print_json({"error": {"kind": kind, "message": message}}, answer_file)
-            else:
-                click.echo(message, err=True)
-    sys.exit(status)
-
-
-def _explained(error: BaseException) -> tuple[str, str, int]:
-    if os.environ.get("RESTOCK_DEBUG"):
-        raise error
-    if isinstance(error, RestockError):
-        return error.kind, str(error), error.exit_status
-    if isinstance(error, KeyboardInterrupt):
-        told = "Interrupted. What is committed is kept; start the same command again to go on."
-        return "Interrupted", told, UNEXPECTED
-    from restock.references import place_of
-
-    told = (
-        f"An unexpected {type(error).__name__} in {place_of(error)} ended the command; what is committed is kept. Set "
-        "RESTOCK_DEBUG=1 to see where it comes from, and please report it."
-    )
-    return "Unexpected", told, UNEXPECTED
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ class PlannedChunk:
 class Reject:
     """One row that may not be loaded, with its reason and everything needed to mend it.
 
-    `original` holds the row's cells under the source's own column names, or the text of the row under `_raw` where it
-    could not be split.
+    `original` holds the row's cells under the source's own column names; where it could not be split, these are None
+    and its text stands under `_raw`.
     """
 
     row: int

@@ -64,8 +64,7 @@ def _halve(
     savepoint = session.begin_nested()
     try:
         inserted = writer.write(session, target, _as_changes(writes))
-        savepoint.commit()
-        keys += inserted
+        session.flush()
     except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
         if trouble_of(error) is not Trouble.DATA:
             raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
@@ -74,6 +73,8 @@ def _halve(
             fault = data_fault(error)
             return [(writes[0], replace(fault, column=target.attribute_of(fault.column)))]
     else:
+        savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
+        keys += inserted
         return []
     middle = len(writes) // 2
     first = _halve(session, writer, target, writes[:middle], keys)

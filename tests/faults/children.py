@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -18,8 +20,10 @@ from shops import Shop
 PATIENCE_SECONDS = 60
 PRELOADED = ["flows.cli", "flows.doors", "psycopg", "pymysql", "pyarrow.parquet", "faults.failpoints"]
 
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(PRELOADED)
+forking = multiprocessing.get_context("forkserver")
+forking.set_forkserver_preload(PRELOADED)
+# To start a process, multiprocessing asks all others for their status, and a status can be read only once.
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,13 @@ class Child:
 
     def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; the exit status, negative for a signal."""
-        self.process.join(seconds)
-        if self.process.exitcode is None:
+        if not connection.wait([self.process.sentinel], seconds):
             self.process.kill()
-            self.process.join()
             raise AssertionError(f"it did not end in {seconds} s: {self.said()}")
-        return self.process.exitcode
+        with _one_at_a_time:
+            status = self.process.exitcode
+        assert status is not None
+        return status
 
     def wait_until_stopped(self) -> None:
         """Wait until it has been stopped by a signal."""
@@ -67,8 +72,9 @@ def start(
     output = shop.folder / f"output-{uuid.uuid4().hex[:8]}.txt"
     places = {"RESTOCK_FEEDS": str(shop.folder / "feeds.yaml"), "RESTOCK_SPOOL": str(shop.folder / "spool")}
     environment = {**os.environ, **places, **(env or {})}
-    process = _forking.Process(target=_command, args=(list(args), shop.folder, environment, failpoint, output, prepare))
-    process.start()
+    process = forking.Process(target=_command, args=(list(args), shop.folder, environment, failpoint, output, prepare))
+    with _one_at_a_time:
+        process.start()
     return Child(process, output)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -34,12 +38,23 @@ _RECORD_WRITES = {
 }
 
 
+# What the table holds before the load: every third product, with other values.
+BEFORE: dict[str, oracle.Product] = {
+    f"S-{number:05}": (f"old {number}", Decimal("0.50"), 0) for number in range(1, ROWS + 1, 3)
+}
+
+
 @dataclass
 class Load:
     """One content that is brought into one shop, as often as a test likes."""
 
     shop: Shop
-    before: dict[str, oracle.Product] = field(default_factory=dict)
+    before: dict[str, oracle.Product] = field(default_factory=lambda: dict(BEFORE))
+
+    @property
+    def address(self) -> tuple[Path, str, str]:
+        """What another process needs to open the same load."""
+        return self.shop.folder, self.shop.package, self.shop.engine.url.render_as_string(hide_password=False)
 
     @property
     def file(self) -> Path:
@@ -97,13 +112,26 @@ def _product(number: int, refused: frozenset[int], is_usual: bool) -> dict[str, 
 
 
 def make_load(shop: Shop) -> Load:
-    """The usual load: four chunks; every third product is there already, with other values."""
+    """The usual load: four chunks, with two poisoned rows and a key that comes twice."""
     load = Load(shop)
     load.write()
-    load.before = {f"S-{number:05}": (f"old {number}", Decimal("0.50"), 0) for number in range(1, ROWS + 1, 3)}
     record_writes(shop)
     load.reset()
     return load
+
+
+@contextmanager
+def opened(address: tuple[Path, str, str]) -> Iterator[Load]:
+    """A load that another process has made, for this process alone: its environment points there."""
+    folder, package, url = address
+    os.environ |= {"RESTOCK_FEEDS": str(folder / "feeds.yaml"), "RESTOCK_SPOOL": str(folder / "spool")}
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    engine = sa.create_engine(url)
+    try:
+        yield Load(Shop(folder, package, engine))
+    finally:
+        engine.dispose()
 
 
 def record_writes(shop: Shop) -> None:

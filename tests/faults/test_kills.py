@@ -9,14 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
 
-import pytest
 from faults import children, oracle
 from faults.failpoints import PLACES, Failpoint, count_arrivals
 from faults.loads import Load, make_load
-from fix_databases import MakeDatabase
-from fix_shop import MakeShop
 
-AT_A_TIME = 3
 TWO_DAYS = 2 * 86_400
 # Ends the process at the chunk that holds the product named DEADLY; written for the shop of one test.
 DEADLY = """\
@@ -27,12 +23,6 @@ def clean(frame):
         os.kill(os.getpid(), signal.SIGKILL)
     return frame
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def loads(request: pytest.FixtureRequest, make_database: MakeDatabase, make_shop: MakeShop) -> list[Load]:
-    """Several shops of one kind, so that several kills can be tried at a time."""
-    return [make_load(make_shop(make_database(request.param))) for _ in range(AT_A_TIME)]
 
 
 def killed_and_resumed(load: Load, failpoint: Failpoint) -> list[str]:
@@ -74,7 +64,7 @@ def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(loa
         finally:
             idle.put(load)
 
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(len(loads)) as pool:
         found = [each for some in pool.map(try_one, failpoints) for each in some]
 
     assert times.keys() == PLACES.keys()

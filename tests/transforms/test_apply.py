@@ -65,7 +65,9 @@ def test_each_row_becomes_one_thing():
     assert chunk.frame.index.tolist() == [101]
     assert chunk.rejects == [
         Reject(102, 7, "not_a_number", "price", "cheap", {"Item": "2", "Title": "two", "Price": "cheap", "Note": "m"}),
-        Reject(103, 8, "too_few_fields", None, None, {RAW: "3;three"}),
+        Reject(
+            103, 8, "too_few_fields", None, None, {**dict.fromkeys(["Item", "Title", "Price", "Note"]), RAW: "3;three"}
+        ),
         Reject(105, None, "duplicate_key", None, None, {"Item": "5", "Title": "five", "Price": None, "Note": None}),
     ]
     assert (chunk.superseded, chunk.skipped) == (2, 0)
