@@ -147,9 +147,11 @@ def test_an_absent_column_is_left_alone(products: Table) -> None:
 def test_a_new_row_without_a_required_column_is_rejected_and_a_present_one_is_updated(products: Table) -> None:
     products.load(make_items(1))
 
-    counts = products.load([{"sku": "S-00001", "stock": 7}, {"sku": "S-00002", "stock": 8}])
+    with products.recorded_writes() as writes:
+        counts = products.load([{"sku": "S-00001", "stock": 7}, {"sku": "S-00002", "stock": 8}])
 
     assert counts == WriteCounts(updated=1, rejected=1)
+    assert len(writes) == 1  # the database is not even asked
     [reject] = products.rejects()
     assert (reject.position, reject.line, reject.code, reject.column) == (2, 3, "null", "name")
     assert reject.original == {"sku": "S-00002", "stock": "8"}
