@@ -103,6 +103,7 @@ def _upset_some(address: tuple[Path, str, str], faults: list[Fault]) -> list[str
     try_again_at_once()
     with opened(address) as load:
         engine = engine_of(load.shop)
+        sync_once(load)  # so that the ledger is there, whatever the first fault hits
         found = [each for fault in faults for each in upset_and_recovered(load, engine, fault)]
         engine.dispose()
     return found
