@@ -75,10 +75,12 @@ def test_every_feeds_file_in_the_documents_is_valid(path: Path, tmp_path: Path) 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_in_the_documents_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    for name in re.findall(r"(?:^|`)restock (?!\[)([a-z]+)", text, re.MULTILINE):
+    spoken = re.findall(r"`(restock|make) ([a-z-]+)", text)
+    spoken += [tuple(line.split()[:2]) for block in blocks(path, "console") for line in block.splitlines()]
+    for name in [words[1] for words in spoken if words[0] == "restock"]:
         assert name in main.commands, f"{path.name} mentions `restock {name}`"
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for name in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
+    for name in [words[1] for words in spoken if words[0] == "make"]:
         assert re.search(rf"^{name}:|[ ]{name}[ :]", targets, re.MULTILINE), f"{path.name} mentions `make {name}`"
 
 
