@@ -25,7 +25,7 @@ demo: setup
 	@$(RUN) -m example_app.demo
 
 test: setup-dev
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: setup-dev
 	@$(RUN) -m benchmarks.ladder --write $(ARGS)

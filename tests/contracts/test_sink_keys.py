@@ -43,6 +43,14 @@ class Season(db.Model):
     name: Mapped[str | None] = mapped_column(sa.String(20))
 """
 
+TICKET = """\
+class Ticket(db.Model):
+    __tablename__ = "ticket"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True, server_default=sa.text("(hex(randomblob(8)))"))
+    word: Mapped[str] = mapped_column(sa.String(20))
+"""
+
 
 def test_a_composite_primary_key_is_matched_as_a_whole(make_table: MakeTable) -> None:
     prices = make_table(KEYS, "Price", match_on=[])
@@ -107,6 +115,15 @@ def test_records_without_a_key_are_inserted_where_the_model_makes_it(make_table:
     seen = {row["word"]: row["id"] for row in tokens.seen_by_app("id", "word")}
     assert seen["b"] == own
     assert isinstance(seen["a"], uuid.UUID)
+
+
+def test_records_without_a_key_are_inserted_where_the_table_has_a_default_for_it(
+    make_shop: MakeShop, sqlite_url: str
+) -> None:
+    tickets = open_table(make_shop(sqlite_url, TICKET), "Ticket", match_on=[])
+
+    assert tickets.load([{"id": None, "word": "a"}, {"id": "own", "word": "b"}]) == WriteCounts(inserted=2)
+    assert {row["word"]: len(row["id"]) for row in tickets.rows()} == {"a": 16, "b": 3}
 
 
 def test_records_without_a_key_are_not_inserted_twice_from_the_same_content(make_table: MakeTable) -> None:

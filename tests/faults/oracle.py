@@ -198,7 +198,7 @@ def _open_transactions(engine: sa.Engine) -> list[str]:
             return []
         if time.monotonic() > until:
             return [f"{left} transactions are open in the database"]
-        time.sleep(0.05)
+        time.sleep(0.25)  # MariaDB answers from a copy that grows old only when nobody reads it
 
 
 def _chunks(engine: sa.Engine) -> list[dict[str, Any]]:

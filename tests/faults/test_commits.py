@@ -1,0 +1,126 @@
+"""COMMIT gets lost on its way, its answer gets lost, or the database refuses it (T05, T06)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import sqlalchemy as sa
+from faults import oracle, upsets
+from faults.line import Line
+from faults.loads import Load, make_load
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
+from shops import Shop
+
+from restock.errors import RestockError
+
+# A category that must be there when the transaction ends, and not before.
+DEFERRED = """\
+@sa.event.listens_for(sa.Engine, "connect")
+def check_foreign_keys(connection, record):
+    if "sqlite" in type(connection).__module__:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+class Category(db.Model):
+    __tablename__ = "category"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Product(db.Model):
+    __tablename__ = "product"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sku: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(255))
+    category_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("category.id", deferrable=True, initially="DEFERRED")
+    )
+"""
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def load_on_a_line(
+    request: pytest.FixtureRequest, make_database: MakeDatabase, make_shop: MakeShop
+) -> Iterator[tuple[Load, Line]]:
+    """A load whose product reaches the database by a line; the oracle goes there directly."""
+    server = sa.make_url(make_database(request.param))
+    line = Line(server)
+    made = make_shop(line.url)
+    engine = sa.create_engine(server)
+    yield make_load(Shop(made.folder, made.package, engine)), line
+    engine.dispose()
+    made.engine.dispose()
+    line.close()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upsets.retries, "FIRST_PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+def test_a_commit_that_gets_lost_is_neither_repeated_nor_forgotten(
+    load_on_a_line: tuple[Load, Line], lost: str
+) -> None:
+    load, line = load_on_a_line
+    upsets.sync_once(load)
+    found = []
+    for number in range(1, 100):
+        load.reset()
+        line.lose_commit(number, lost)
+        with suppress(RestockError):
+            upsets.sync_once(load)
+        if not line.lost:
+            break
+        found += load.untruths()
+        upsets.load_until_done(load)
+        found += [f"COMMIT {number}, {lost} lost: {each}" for each in load.violations()]
+    line.lose_nothing()
+
+    assert number > 10
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_chunk_whose_commit_is_refused_harms_none_of_those_after_it(
+    make_database: MakeDatabase, make_shop: MakeShop, kind: str
+) -> None:
+    shop = make_shop(make_database(kind), DEFERRED)
+    shop.feed(chunk_rows=2)
+    rows = [{"sku": f"S-{n}", "name": f"Product {n}", "category_id": 999 if n == 3 else ""} for n in range(1, 9)]
+    shop.write_csv("products.csv", rows)
+
+    upsets.sync_once(Load(shop))
+
+    assert oracle.statuses(shop.engine) == ["loaded", "failed", "loaded", "loaded"]
+    assert [row["sku"] for row in shop.rows("product")] == [f"S-{n}" for n in (1, 2, 5, 6, 7, 8)]
+    with upsets.engine_of(shop).connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert not (raw.in_transaction if kind == "sqlite" else raw.info.transaction_status)
+
+
+def test_a_commit_that_meets_a_reader_of_a_sqlite_file_is_tried_again(sqlite_load: Load) -> None:
+    load, engine = sqlite_load, upsets.engine_of(sqlite_load.shop)
+    upsets.sync_once(load)
+    load.reset()
+    reader = load.shop.engine.raw_connection()
+    cursor = reader.cursor()
+    cursor.execute("BEGIN")
+    cursor.execute("SELECT count(*) FROM product")  # holds the file against every COMMIT
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 20")
+
+    with pytest.raises(RestockError):
+        upsets.sync_once(load)
+    with engine.connect() as connection:
+        assert not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
+    cursor.execute("ROLLBACK")
+    reader.close()
+
+    assert load.untruths() == []
+    upsets.load_until_done(load)
+    assert load.violations() == []
