@@ -14,7 +14,7 @@ from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.errors import RunIncomplete, TargetBusy
+from restock.errors import ConfigurationError, LeaseLost, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History, RunEntry
@@ -181,8 +181,13 @@ def _admit(
     )
     # Older content may no longer be written over newer, unless a version column guards each row.
     supersedes = feed.kind == "full" and feed.version_column is None
-    for overtaken in sink.ledger.admit(lease, admission, extraction.chunks, supersedes):
-        place.spool.remove_run(overtaken)
+    try:
+        overtaken = sink.ledger.admit(lease, admission, extraction.chunks, supersedes)
+    except (ConfigurationError, LeaseLost):
+        place.spool.remove_run(run_id)  # surely not admitted; after other trouble it may be, and then it needs its spool
+        raise
+    for older in overtaken:
+        place.spool.remove_run(older)
     return run_id
 
 

@@ -130,6 +130,9 @@ class FlaskSink:
             raise
         except ChunkFailed as error:
             self.ledger.failed(ref, str(error))
+            done = with_retries(lambda: self.ledger.counts_if_loaded(ref), f"asking for {ref}")
+            if done is not None:  # by another worker, who also took away what this one went on to look for
+                raise AlreadyLoaded(done) from error
             raise
         except (RestockError, KeyboardInterrupt):
             # If even this cannot be written, the chunk stays `loading`, which is outstanding as well.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -87,7 +88,7 @@ class History:
             raise ConfigurationError(f"There is no run {run_id} in the ledger; `restock runs` lists those there are.")
         return run
 
-    def _read_runs(self, statement: sa.Select[tuple[object, ...]]) -> list[RunEntry]:
+    def _read_runs(self, statement: sa.Select[Any]) -> list[RunEntry]:
         def read() -> list[RunEntry]:
             with self.database.engine.connect() as connection:
                 entries = connection.execute(statement).all()
@@ -177,7 +178,7 @@ def _living_runs(connection: sa.Connection) -> set[str]:
     }
 
 
-def _as_run(entry: sa.Row[tuple[object, ...]], alive: set[str]) -> RunEntry:
+def _as_run(entry: sa.Row[Any], alive: set[str]) -> RunEntry:
     # A run that nobody is running any more was cut short; only its own process could have written that.
     cut_short = entry.status == "running" and entry.run_id not in alive
     return RunEntry(
@@ -198,13 +199,13 @@ def _as_run(entry: sa.Row[tuple[object, ...]], alive: set[str]) -> RunEntry:
     )
 
 
-def _as_chunk(entry: sa.Row[tuple[object, ...]]) -> ChunkEntry:
+def _as_chunk(entry: sa.Row[Any]) -> ChunkEntry:
     counts = WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
     loaded_at = _as_time(entry.loaded_at)
     return ChunkEntry(entry.number, entry.status, entry.attempts, entry.row_count, counts, entry.error, loaded_at)
 
 
-def _as_reject(entry: sa.Row[tuple[object, ...]]) -> RejectEntry:
+def _as_reject(entry: sa.Row[Any]) -> RejectEntry:
     return RejectEntry(
         run_id=entry.run_id,
         chunk=entry.chunk,

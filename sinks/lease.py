@@ -102,12 +102,20 @@ def take_lease(database: AppDatabase, target: str, seconds: float) -> Lease:
         TargetBusy: another execution owns it; the sentence says who, and for how long.
     """
 
+    taken: list[Lease] = []
+
     def take() -> Lease:
         with database.transaction() as session:
-            connection = database.connection(session)
-            return _take(connection, target, seconds)
+            taken.append(_take(database.connection(session), target, seconds))
+        return taken[-1]
 
-    return with_retries(take, f"taking the lease of {target}")
+    def settled() -> Lease | None:
+        mine = sa.and_(leases.c.target == target, leases.c.token == taken[-1].token)
+        with database.engine.connect() as connection:
+            owner = connection.execute(sa.select(leases.c.owner).where(mine)).scalar()
+        return taken[-1] if owner == str(Owner.this_process()) else None
+
+    return with_retries(take, f"taking the lease of {target}", settled)
 
 
 def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -116,7 +117,7 @@ class Ledger:
             ChunkFailed: the chunk was superseded or abandoned, or has ended its process too often.
         """
 
-        def begin() -> sa.Row[tuple[str, int]]:
+        def begin() -> sa.Row[Any]:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, self.lease_of(ref), ref.run_id)
@@ -232,12 +233,12 @@ class Ledger:
         return with_retries(give_up, f"abandoning chunks of run {run_id}")
 
 
-def as_ref(entry: sa.Row[tuple[object, ...]], lease: Lease) -> ChunkRef:
+def as_ref(entry: sa.Row[Any], lease: Lease) -> ChunkRef:
     """The address of a chunk, handed out under a lease."""
     return ChunkRef(entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count, lease.token)
 
 
-def _is_deadly(entry: sa.Row[tuple[object, ...]]) -> bool:
+def _is_deadly(entry: sa.Row[Any]) -> bool:
     return entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
 
 
@@ -276,7 +277,7 @@ def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:
     return sa.and_(chunks.c.run_id == ref.run_id, chunks.c.number == ref.number)
 
 
-def counts_of(entry: sa.Row[tuple[object, ...]]) -> WriteCounts:
+def counts_of(entry: sa.Row[Any]) -> WriteCounts:
     """What became of a chunk's rows, as the ledger holds it."""
     return WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
 

@@ -152,9 +152,9 @@ def test_a_keyless_row_that_was_rejected_is_tried_again_with_the_same_content(ma
 
 @pytest.mark.parametrize("missing_key", ["insert", "reject"])
 def test_the_contract_lets_a_generated_key_be_missing_only_where_the_feed_does(
-    make_table: MakeTable, missing_key: str
+    make_shop: MakeShop, sqlite_url: str, missing_key: str
 ) -> None:
-    products = make_table(match_on=[], missing_key=missing_key)
+    products = open_table(make_shop(sqlite_url), match_on=[], missing_key=missing_key)
 
     assert products.sink.target.contract.fields["id"].nullable == (missing_key == "insert")
 

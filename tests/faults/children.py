@@ -20,6 +20,9 @@ from shops import Shop
 PATIENCE_SECONDS = 60
 PRELOADED = ["flows.cli", "flows.doors", "psycopg", "pymysql", "pyarrow.parquet", "faults.failpoints"]
 
+# Called in a child before the command: a function of a module, or a partial of one.
+Preparation = Callable[[], None]
+
 forking = multiprocessing.get_context("forkserver")
 forking.set_forkserver_preload(PRELOADED)
 # To start a process, multiprocessing asks all others for their status, and a status can be read only once.
@@ -62,13 +65,9 @@ def start(
     shop: Shop,
     failpoint: Failpoint | None = None,
     env: Mapping[str, str] | None = None,
-    prepare: Callable[[], None] | None = None,
+    prepare: Preparation | None = None,
 ) -> Child:
-    """Start a command in the shop's folder.
-
-    Args:
-        prepare: called in the child before the command; a function of a module, or a partial of one.
-    """
+    """Start a command in the shop's folder."""
     output = shop.folder / f"output-{uuid.uuid4().hex[:8]}.txt"
     places = {"RESTOCK_FEEDS": str(shop.folder / "feeds.yaml"), "RESTOCK_SPOOL": str(shop.folder / "spool")}
     environment = {**os.environ, **places, **(env or {})}
@@ -83,7 +82,7 @@ def run(
     shop: Shop,
     failpoint: Failpoint | None = None,
     env: Mapping[str, str] | None = None,
-    prepare: Callable[[], None] | None = None,
+    prepare: Preparation | None = None,
 ) -> tuple[int, str]:
     """Run a command to its end: its exit status, and what it said."""
     child = start(args, shop, failpoint, env, prepare)
@@ -97,7 +96,7 @@ def _command(
     environment: dict[str, str],
     failpoint: Failpoint | None,
     output: Path,
-    prepare: Callable[[], None] | None,
+    prepare: Preparation | None,
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)

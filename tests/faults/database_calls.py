@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+EVER_AFTER = 1_000_000
+
 Kind = Literal["conflict", "disconnect", "deadlock", "data", "full"]
 When = Literal["before", "after"]
 
@@ -34,15 +36,15 @@ CALLS = ("do_execute", "do_executemany", "do_execute_no_params", "do_commit")
 
 @dataclass
 class Fault:
-    """One error at the n-th call, or at every call from there on."""
+    """An error at the n-th call, and at so many calls altogether."""
 
     call: int
     kind: Kind
     when: When = "before"
-    lasts: bool = False
+    times: int = 1
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.when} call {self.call}{' and ever after' if self.lasts else ''}"
+        return f"{self.kind} {self.when} call {self.call}{f', {self.times} times' if self.times > 1 else ''}"
 
 
 @dataclass
@@ -70,8 +72,7 @@ def upsetting(engine: sa.Engine, fault: Fault | None) -> Iterator[Calls]:
 def _upset(call: Callable[..., Any], name: str, dialect: str, fault: Fault | None, calls: Calls) -> Callable[..., Any]:
     def upset(*arguments: Any) -> Any:
         calls.made += 1
-        is_due = fault is not None and (calls.made == fault.call or (fault.lasts and calls.made > fault.call))
-        if fault is None or not is_due:
+        if fault is None or not fault.call <= calls.made < fault.call + fault.times:
             return call(*arguments)
         if fault.when == "after":
             call(*arguments)

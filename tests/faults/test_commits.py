@@ -14,7 +14,9 @@ from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop
 
-from restock.errors import RestockError
+from flows.progress import Progress
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, RestockError, SinkUnavailable
 
 # A category that must be there when the transaction ends, and not before.
 DEFERRED = """\
@@ -103,24 +105,38 @@ def test_a_chunk_whose_commit_is_refused_harms_none_of_those_after_it(
         assert not (raw.in_transaction if kind == "sqlite" else raw.info.transaction_status)
 
 
-def test_a_commit_that_meets_a_reader_of_a_sqlite_file_is_tried_again(sqlite_load: Load) -> None:
+class ReaderAfterFirstChunk(Progress):
+    """Reads a SQLite file from the first chunk on, which holds it against every COMMIT."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.connection = engine.raw_connection()
+        self.cursor = self.connection.cursor()
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        self.cursor.execute("BEGIN")
+        self.cursor.execute("SELECT count(*) FROM product").fetchall()
+        self.cursor.execute("SELECT * FROM product")
+        self.cursor.fetchone()
+
+    def leave(self) -> None:
+        self.cursor.close()
+        self.connection.close()
+
+
+def test_a_commit_that_a_reader_of_the_sqlite_file_prevents_leaves_no_open_transaction(sqlite_load: Load) -> None:
     load, engine = sqlite_load, upsets.engine_of(sqlite_load.shop)
-    upsets.sync_once(load)
-    load.reset()
-    reader = load.shop.engine.raw_connection()
-    cursor = reader.cursor()
-    cursor.execute("BEGIN")
-    cursor.execute("SELECT count(*) FROM product")  # holds the file against every COMMIT
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 20")
+    reader = ReaderAfterFirstChunk(load.shop.engine)
 
-    with pytest.raises(RestockError):
-        upsets.sync_once(load)
+    with pytest.raises(SinkUnavailable, match="SQLITE_BUSY"):
+        upsets.sync_once(load, reader)
+
     with engine.connect() as connection:
-        assert not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
-    cursor.execute("ROLLBACK")
-    reader.close()
-
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        assert not raw.in_transaction
+    reader.leave()
     assert load.untruths() == []
     upsets.load_until_done(load)
     assert load.violations() == []

@@ -6,19 +6,19 @@ from itertools import cycle
 
 import pytest
 from faults import upsets
-from faults.database_calls import KINDS, Fault
+from faults.database_calls import EVER_AFTER, KINDS, Fault
 from faults.loads import Load
 
 # Coprime to the number of kinds, so that each kind meets both.
 WHEN = ("before", "after")
 
 
-@pytest.mark.parametrize("lasts", [False, True], ids=["once", "ever after"])
-def test_whichever_call_fails_the_load_comes_to_the_same_end(loads: list[Load], lasts: bool) -> None:
+@pytest.mark.parametrize("times", [1, EVER_AFTER], ids=["once", "ever after"])
+def test_whichever_call_fails_the_load_comes_to_the_same_end(loads: list[Load], times: int) -> None:
     calls = upsets.calls_of(loads[0])
     kinds, whens = cycle(KINDS[loads[0].shop.engine.dialect.name]), cycle(WHEN)
-    step = 4 if lasts else 1
-    faults = [Fault(call, next(kinds), next(whens), lasts) for call in range(1, calls + 1, step)]
+    step = 1 if times == 1 else 4
+    faults = [Fault(call, next(kinds), next(whens), times) for call in range(1, calls + 1, step)]
 
     found = upsets.upset_in_parallel(loads, faults)
 

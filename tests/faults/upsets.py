@@ -32,10 +32,10 @@ def try_again_at_once() -> None:
     retries.FIRST_PAUSE_SECONDS = retries.LONGEST_PAUSE_SECONDS = 0.0
 
 
-def sync_once(load: Load) -> None:
+def sync_once(load: Load, progress: Progress | None = None) -> None:
     """`restock sync` in this process."""
     place = open_workplace()
-    admission.sync(place, place.feed("products"), load_here, Progress())
+    admission.sync(place, place.feed(load.shop.feed_name), load_here, progress or Progress())
 
 
 def load_until_done(load: Load) -> None:

@@ -1,0 +1,162 @@
+"""Two processes want the same table or the same chunk; one of them may have slept for too long (T16, T17)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from faults import children, oracle, upsets
+from faults.failpoints import Failpoint
+from faults.loads import Load
+
+from flows import admission
+from flows.loading import Outcome, load_chunk
+from flows.progress import Progress
+from flows.workplace import open_workplace
+from restock.chunks import ChunkRef, WriteCounts
+from restock.feeds import Feed
+
+SHORT_LEASE = {"RESTOCK_LEASE_SECONDS": "1"}
+TAKEN_OVER = "Another run has taken over the table"
+# Sleeps at the chunk that holds the eighth product, for as long as a file of that name lies beside feeds.yaml.
+SLEEPY = """\
+import os, pathlib, time
+FLAG = pathlib.Path(os.environ["RESTOCK_FEEDS"]).with_name("asleep")
+
+def clean(frame):
+    while (frame["name"] == "Product 8").any() and FLAG.exists():
+        time.sleep(0.02)
+    return frame
+"""
+
+
+def woken_zombie(load: Load, failpoint: Failpoint, prepare: children.Preparation | None = None) -> list[str]:
+    """What is wrong after a process was stopped, a second one took its table over, and the first woke up."""
+    with_wait = ["sync", "products", "--wait", "30"]
+    zombie = children.start(with_wait, load.shop, failpoint, SHORT_LEASE, prepare)
+    zombie.wait_until_stopped()
+    status, said = children.run(with_wait, load.shop, None, SHORT_LEASE)
+    found = [] if status == 0 else [f"the second command ended with {status}: {said}"]
+    found += [f"before it woke: {each}" for each in load.violations()]
+    os.kill(zombie.pid, signal.SIGCONT)
+    if zombie.wait() != 1 or TAKEN_OVER not in zombie.said():
+        found.append(f"the one that slept did not notice: {zombie.said()}")
+    return found + load.violations()
+
+
+@pytest.mark.parametrize("place", ["chunk read", "chunk transformed"])
+def test_who_wakes_after_its_lease_was_taken_keeps_nothing(load: Load, place: str) -> None:
+    found = woken_zombie(load, Failpoint(place, 2 if place == "chunk transformed" else 3, "stop"))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("place", ["transaction fenced", "before a commit"])
+def test_who_falls_asleep_inside_its_transaction_holds_the_others_up_and_harms_nothing(load: Load, place: str) -> None:
+    if load.shop.engine.dialect.name == "sqlite":
+        pytest.skip("On SQLite the sleeper holds the only write lock, and nobody else can begin.")
+    with_wait = ["sync", "products", "--wait", "30"]
+    zombie = children.start(with_wait, load.shop, Failpoint(place, 2, "stop"), SHORT_LEASE)
+    zombie.wait_until_stopped()
+    second = children.start(with_wait, load.shop, None, SHORT_LEASE)
+    time.sleep(1.5)  # longer than the lease
+    os.kill(zombie.pid, signal.SIGCONT)
+
+    ends = {zombie.wait(), second.wait()}
+
+    assert ends <= {0, 1}
+    upsets.load_until_done(load)
+    assert load.violations() == []
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.15])
+def test_two_commands_for_one_feed_load_each_chunk_once(load: Load, gap: float) -> None:
+    first = children.start(["sync", "products"], load.shop)
+    time.sleep(gap)
+    second = children.start(["sync", "products"], load.shop)
+
+    assert (first.wait(), second.wait()) == (0, 0), first.said() + second.said()
+    assert load.violations() == []
+
+
+def test_two_workers_with_the_same_chunk_write_it_once(load: Load) -> None:
+    outcomes: list[tuple[Outcome, Outcome]] = []
+
+    def each_twice(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+        with ThreadPoolExecutor(2) as pool:
+            for ref in refs:
+                one, other = pool.map(load_chunk, [ref, ref], [feed, feed])
+                outcomes.append((one, other))
+                yield ref, one
+
+    place = open_workplace()
+    admission.sync(place, place.feed("products"), each_twice, Progress())
+
+    assert load.violations() == []
+    assert len(outcomes) == 4
+    for one, other in outcomes:
+        assert isinstance(one, WriteCounts)
+        assert one == other
+
+
+@pytest.fixture
+def sleepy(load: Load) -> Path:
+    """The file that makes the second chunk sleep while it is there."""
+    (load.shop.folder / load.shop.package / "sleepy.py").write_text(SLEEPY, encoding="utf-8")
+    load.shop.feed(chunk_rows=6, transform=f"{load.shop.package}.sleepy:clean")
+    flag = load.shop.folder / "asleep"
+    flag.touch()
+    return flag
+
+
+def lose_patience_soon() -> None:
+    """Give a chunk one second to end in place of fifteen."""
+    from flows import stopping
+
+    stopping.PATIENCE_SECONDS = 1
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_chunk_that_does_not_end_in_time_is_rolled_back_and_goes_on_next_time(
+    load: Load, sleepy: Path, asked: signal.Signals
+) -> None:
+    child = children.start(["sync", "products"], load.shop, prepare=lose_patience_soon)
+    children.wait_until(lambda: "loading" in oracle.statuses(load.shop.engine)[1:])
+    os.kill(child.pid, asked)
+
+    assert child.wait(20) == 1
+    assert "Interrupted. What is committed is kept" in child.said()
+    assert oracle.statuses(load.shop.engine) == ["loaded", "planned", "planned", "planned"]
+    assert load.untruths() == []
+
+    sleepy.unlink()
+    assert children.run(["sync", "products"], load.shop)[0] == 0
+    assert load.violations() == []
+
+
+def test_who_waits_for_a_lock_in_the_database_can_be_stopped_too(load: Load) -> None:
+    if load.shop.engine.dialect.name == "sqlite":
+        pytest.skip("On SQLite nobody waits for a row, only for five seconds for the file.")
+    with load.shop.engine.connect() as outsider:
+        outsider.execute(sa.text("UPDATE product SET name = name WHERE sku = 'S-00004'"))
+        child = children.start(["sync", "products"], load.shop, prepare=lose_patience_soon)
+        children.wait_until(lambda: "loading" in oracle.statuses(load.shop.engine))
+        time.sleep(0.5)
+        os.kill(child.pid, signal.SIGTERM)
+
+        if load.shop.engine.dialect.name == "mysql":
+            # Its server does not notice that nobody waits any more, and holds the lease until the lock wait times out.
+            time.sleep(1.5)
+            os.kill(child.pid, signal.SIGTERM)
+        ended = child.wait(20)
+        outsider.rollback()
+    assert ended == (1 if load.shop.engine.dialect.name == "postgresql" else -signal.SIGTERM)
+    assert "Traceback" not in child.said()
+    assert load.untruths() == []
+    assert children.run(["sync", "products"], load.shop)[0] == 0
+    assert load.violations() == []
