@@ -4,6 +4,7 @@
 # make demo       bring the example feed into the example shop
 # make test       run the tests; ARGS="-k spool -x" goes to pytest
 # make bench      measure restock against the tutorial's loops; writes docs/benchmarks.md
+# make torture    the long proof under random faults; SEED=7 SECONDS=1800 repeats one
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again
 #
@@ -29,6 +30,9 @@ test: setup-dev
 
 bench: setup-dev
 	@$(RUN) -m benchmarks.ladder --write $(ARGS)
+
+torture: setup-dev
+	@PYTHONPATH=.:tests $(RUN) -m torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: setup-dev
 	@$(RUN) -m ruff check .

@@ -50,6 +50,7 @@ def sync(
     sink = open_sink(feed, place.settings.lease_seconds)
     check_transforms(feed)
     files = find_source(feed, place.settings, file)
+    sink.check_table()
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
         history = History(sink.database)
@@ -184,7 +185,9 @@ def _admit(
     try:
         overtaken = sink.ledger.admit(lease, admission, extraction.chunks, supersedes)
     except (ConfigurationError, LeaseLost):
-        place.spool.remove_run(run_id)  # surely not admitted; after other trouble it may be, and then it needs its spool
+        place.spool.remove_run(
+            run_id
+        )  # surely not admitted; after other trouble it may be, and then it needs its spool
         raise
     for older in overtaken:
         place.spool.remove_run(older)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def _verdict(report: RunReport) -> int:
 
 def _explained(error: BaseException) -> tuple[str, str, int]:
     if os.environ.get("RESTOCK_DEBUG"):
-        raise error
+        traceback.print_exception(error)
     if isinstance(error, RestockError):
         return error.kind, str(error), error.exit_status
     if isinstance(error, KeyboardInterrupt):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -110,7 +110,7 @@ def runs(as_json: bool) -> None:
 
         reports, unreached = list_runs()
         plain = {
-            "runs": [{**each.summary.as_dict(), "started_at": each.run.started_at} for each in reports],
+            "runs": [{**_counts(each), "started_at": each.run.started_at} for each in reports],
             "unreached": [asdict(each) for each in unreached],
         }
 
@@ -139,7 +139,7 @@ def show(run_id: str, as_json: bool) -> None:
 
         report = report_of(run_id)
         plain = {
-            **report.summary.as_dict(),
+            **_counts(report),
             "reason": report.run.reason,
             "ignored_columns": report.run.ignored_columns,
             "chunks": [asdict(chunk) for chunk in report.chunks],
@@ -213,6 +213,12 @@ def prune(older_than: float) -> None:
         return Answer(None, lambda: click.echo(told))
 
     run(work, False)
+
+
+def _counts(report: RunReport) -> dict[str, Any]:
+    """A run's summary without the time of an execution, which only the execution itself knows."""
+    counts = report.summary.as_dict()
+    return {name: counts[name] for name in counts if name not in ("seconds", "rows_per_second")}
 
 
 def _of_runs(reports: list[RunReport], told: str) -> Answer:

@@ -15,6 +15,7 @@ from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.errors import ConfigurationError, SourceError
+from restock.feeds import Feed
 from restock.paths import shown
 from restock.reasons import sentence
 from sinks.flask_sink import FlaskSink
@@ -31,7 +32,16 @@ class Corrected:
     reports: list[RunReport]
     taken: int
     rejected_again: int
+    unmended: int  # still as they were written
     resolved_before: int
+
+
+@dataclass(frozen=True)
+class _Mended:
+    """A row that a person has changed: its reject, and its cells as they are now."""
+
+    reject: RejectEntry
+    cells: dict[str, str | None]
 
 
 def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
@@ -54,34 +64,47 @@ def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
 def load_correction(place: Workplace, path: Path, progress: Progress, wait: float = 0.0) -> Corrected:
     """Load a mended rejects file. It keeps the generation of its run and supersedes nothing.
 
-    Rows whose reject is resolved already are left alone, so loading a file twice changes nothing.
+    Rows that nobody changed, and rows whose reject is resolved already, are left alone: loading a file twice changes
+    nothing.
 
     Raises:
-        SourceError: the file is not a rejects file.
-        ConfigurationError: its run is unknown, or newer content has overtaken it.
+        SourceError: the file is not a rejects file, or its columns are no longer those that were written.
+        ConfigurationError: its run is unknown, or a newer run has overtaken it.
     """
     rows = _read(place, path)
-    reports, taken, again, before = [], 0, 0, 0
-    for run_id, of_run in groupby(sorted(rows, key=lambda row: (row.run_id, row.chunk)), key=lambda row: row.run_id):
+    reports, taken, again = [], 0, 0
+    before = unmended = 0
+    for run_id in sorted({row.run_id for row in rows}):
         found = find_run(place, run_id)
         sink = _sink_for(found)
+        known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
+        of_run = [row for row in rows if row.run_id == run_id]
+        _check_rows(of_run, known, path)
+        still_open = [row for row in of_run if not known[row.chunk, row.row].is_resolved]
+        before += len(of_run) - len(still_open)
+        changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original)]
+        unmended += len(still_open) - len(changed)
+        mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
         with own_target(sink, progress, wait) as lease:
-            for number, of_chunk in groupby(of_run, key=lambda row: row.chunk):
-                mended = {row.row: row for row in of_chunk}
-                rejects = {
-                    each.position: each
-                    for each in found.history.rejects(run_id, with_resolved=True)
-                    if each.chunk == number and each.position in mended
-                }
-                _check_known(mended, rejects, run_id, number)
-                still_open = [each for each in rejects.values() if not each.is_resolved]
-                before += len(rejects) - len(still_open)
-                if still_open:
-                    rejected = _load_rows(sink, lease, found, still_open, mended)
-                    taken, again = taken + len(still_open) - rejected, again + rejected
+            for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
+                some = list(of_chunk)
+                rejected = _load_rows(sink, lease, some)
+                taken, again = taken + len(some) - rejected, again + rejected
             sink.ledger.settle(run_id)
         reports.append(read_report(found.history, found.history.run(run_id)))
-    return Corrected(reports, taken, again, before)
+    return Corrected(reports, taken, again, unmended, before)
+
+
+def _address(mended: _Mended) -> tuple[int, int]:
+    return mended.reject.chunk, mended.reject.position
+
+
+def _mended(row: RejectedRow, reject: RejectEntry, feed: Feed, path: Path) -> _Mended:
+    """A changed row with its cells: those that were filled in, or those of its text if that was corrected."""
+    columns = [name for name in reject.original if name != RAW]
+    return _Mended(
+        reject, row.cells_of_text(columns, feed, path) if row.is_text_changed(reject.original) else row.cells
+    )
 
 
 def _read(place: Workplace, path: Path) -> list[RejectedRow]:
@@ -99,27 +122,24 @@ def _sink_for(found: FoundRun) -> FlaskSink:
     """The sink for a correction of this run; one that only adds rows if a newer delta may have changed others."""
     feed, run = found.sink.feed, found.run
     newest = found.history.runs(feed.name)[0]
-    if newest.generation == run.generation or feed.version_column is not None:
+    if newest.run_id == run.run_id or feed.version_column is not None:
         return found.sink
     if feed.kind == "full" or feed.mode == "update_only":
         raise ConfigurationError(
-            f"Run {run.run_id} was overtaken by run {newest.run_id}, which brought newer content of feed {feed.name}; "
-            f"nothing was loaded, mend the rejects of {newest.run_id}."
+            f"Run {run.run_id} was overtaken by run {newest.run_id}, a newer one of feed {feed.name}; nothing was "
+            f"loaded, mend the rejects of {newest.run_id}."
         )
     return found.sink.only_adding()
 
 
-def _load_rows(
-    sink: FlaskSink, lease: Lease, found: FoundRun, rejects: list[RejectEntry], mended: dict[int, RejectedRow]
-) -> int:
+def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> int:
     """Load the mended rows of one chunk in one transaction; return how many were rejected again."""
-    run_id, number = found.run.run_id, rejects[0].chunk
-    positions = sorted(each.position for each in rejects)
-    ref = ChunkRef(run_id, number, "", positions[0], len(positions), lease.token)
-    lines = {each.position: each.line for each in rejects}
-    raw = pd.DataFrame([mended[position].cells for position in positions], dtype="str")
+    rejects = [each.reject for each in mended]
+    positions = [each.position for each in rejects]
+    ref = ChunkRef(rejects[0].run_id, rejects[0].chunk, "", positions[0], len(positions), lease.token)
+    raw = pd.DataFrame([each.cells for each in mended], dtype="str")
     raw[ROW] = positions
-    raw[LINE] = pd.array([lines[position] for position in positions], dtype="Int64")
+    raw[LINE] = pd.array([each.line for each in rejects], dtype="Int64")
     raw[FAULT] = pd.Series([None] * len(positions), dtype="str")
     raw[RAW] = pd.Series([None] * len(positions), dtype="str")
     raw[SUPERSEDED] = False
@@ -127,10 +147,18 @@ def _load_rows(
     return sink.correcting(positions).load(chunk).rejected
 
 
-def _check_known(mended: dict[int, RejectedRow], rejects: dict[int, RejectEntry], run_id: str, number: int) -> None:
-    unknown = sorted(set(mended) - set(rejects))
-    if unknown:
-        raise ConfigurationError(
-            f"Row {unknown[0]} of chunk {number} of run {run_id} is no reject; keep the columns that begin with _ as "
-            "they were written."
-        )
+def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntry], path: Path) -> None:
+    for row in rows:
+        reject = known.get((row.chunk, row.row))
+        if reject is None:
+            raise ConfigurationError(
+                f"Row {row.row} of chunk {row.chunk} of run {row.run_id} is no reject; keep the columns that begin "
+                "with _ as they were written."
+            )
+        columns = set(reject.original) - {RAW}
+        differing = sorted(columns ^ set(row.cells))
+        if columns and differing:
+            raise SourceError(
+                f"{shown(path)} no longer has the columns that were written ({differing[0]!r} is "
+                f"{'missing' if differing[0] in columns else 'new'}); keep them all, nothing was loaded."
+            )

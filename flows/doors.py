@@ -65,10 +65,11 @@ def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
     """Load a correction; what it came to as a sentence."""
     with heeding_signals(), TerminalProgress() as progress:
         done = correcting.load_correction(open_workplace(), path, progress, wait)
-    parts = [f"{done.taken} rows are mended"]
-    parts += [f"{done.rejected_again} were rejected again"] if done.rejected_again else []
-    parts += [f"{done.resolved_before} were mended before"] if done.resolved_before else []
-    return done.reports, ", ".join(parts) + "."
+    parts = [f"mended {done.taken}"]
+    parts += [f"rejected again {done.rejected_again}"] if done.rejected_again else []
+    parts += [f"still as they were written {done.unmended}"] if done.unmended else []
+    parts += [f"mended before {done.resolved_before}"] if done.resolved_before else []
+    return done.reports, f"Rows of the file: {', '.join(parts)}."
 
 
 def create_ledgers() -> list[str]:

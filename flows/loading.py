@@ -84,7 +84,7 @@ def load_run(
     rows = 0
     try:
         for ref, outcome in loader(sink.feed, refs):
-            rows += ref.rows
+            rows += ref.rows if isinstance(outcome, WriteCounts) else 0
             progress.loaded(ref, outcome)
     except RunHeld as limit:
         held = str(limit)

@@ -157,7 +157,10 @@ def print_runs(reports: Iterable[RunReport]) -> None:
         numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
         status = f"{summary.status} ({report.run.reason})" if report.run.reason == "interrupted" else summary.status
         table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
-    Console(highlight=False).print(table)
+    # A number cut short reads as another number: lines longer than the terminal wrap there.
+    console = Console(highlight=False)
+    width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+    Console(highlight=False, width=width).print(table)
 
 
 def print_chunks(report: RunReport) -> None:

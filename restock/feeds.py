@@ -242,6 +242,8 @@ def _first_fault(error: ValidationError, where: str, model: type[BaseModel]) -> 
 
 def _given(fault: Any) -> str:
     given = fault.get("input")
+    if repr(given) in fault["msg"]:
+        return ""
     return f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) else ""
 
 

@@ -6,11 +6,14 @@ import ast
 import importlib
 import importlib.util
 import sys
+import sysconfig
+import traceback
 from typing import Any
 
 from restock.errors import ConfigurationError
 from restock.paths import shown
 
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 OUR_ROOMS = ("restock", "sources", "transforms", "sinks", "flows")
 
 
@@ -78,7 +81,7 @@ def _import(module_name: str, reference: str, wanted: str) -> Any:
             f"{_start(wanted)} {reference} cannot be imported: it needs the module {missing!r}, "
             "which is not installed here."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever the user's module raises while it is imported, the reader needs its place, not our stack.
         raise ConfigurationError(
             f"{_start(wanted)} {reference} failed while it was imported ({named(error)} in {place_of(error)}); "
@@ -100,6 +103,8 @@ def _hidden_behind_us(module_name: str) -> str | None:
 
 def named(error: BaseException) -> str:
     """An error by its class, and a missing key by its name: that is how a missing environment variable shows."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"the module {error.name!r} is not installed"
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         return f"KeyError {error.args[0]!r}"
     return type(error).__name__
@@ -109,12 +114,17 @@ def place_of(error: BaseException) -> str:
     """File and line where an error was raised, or where a file could not be parsed."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{shown(error.filename)}, line {error.lineno}"
-    trace = error.__traceback__
-    if trace is None:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
         return "an unknown place"
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{shown(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
+    own = [frame for frame in frames if not _is_of_a_library(frame.filename)]
+    frame = (own or frames)[-1]
+    return f"{shown(frame.filename)}, line {frame.lineno}"
+
+
+def _is_of_a_library(file: str) -> bool:
+    """Whether a file is Python's own or an installed package's: rarely what the reader can mend."""
+    return file.startswith("<") or any(part in file for part in ("site-packages", "dist-packages", _STANDARD_LIBRARY))
 
 
 def add_to_import_path(folder: str) -> None:

@@ -46,8 +46,8 @@ class WrittenKeys:
                         feed=feed.name,
                         run_id=ref.run_id,
                         model=database.model,
-                        inserted=self.inserted,
-                        updated=self.updated,
+                        inserted=list(self.inserted),
+                        updated=list(self.updated),
                     )
                 except Exception as error:
                     # The rows are committed: what a listener makes of them can no longer change that.

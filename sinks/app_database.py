@@ -14,8 +14,10 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from restock.errors import ConfigurationError
+from restock.errors import ConfigurationError, SinkUnavailable
+from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
+from sinks.db_errors import PASSING, describe, trouble_of
 
 log = logging.getLogger("restock")
 
@@ -46,6 +48,8 @@ class AppDatabase:
     def address(self) -> str:
         """Where the database is, without user name, password or options."""
         url = self.engine.url
+        if self.dialect == "sqlite":
+            return f"the SQLite file {shown(url.database)}" if url.database else "a SQLite database in memory"
         host = f"{url.host}:{url.port}" if url.host and url.port else url.host or ""
         return f"{url.get_backend_name()}://{host}/{url.database or ''}"
 
@@ -128,7 +132,12 @@ def _open_app(reference: str, _process: int) -> Flask:
             )
         try:
             app = found(*arguments, **named_arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SQLAlchemyError) and trouble_of(error) in PASSING:
+                raise SinkUnavailable(
+                    f"The app {reference} could not use its database while it was made ({describe(error)}); start "
+                    "again when the database is back."
+                ) from error
             # Whatever the user's factory raises, the reader needs its place, not our stack.
             raise ConfigurationError(
                 f"The app {reference} failed while it was made ({named(error)} in {place_of(error)}); "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import sqlalchemy as sa
@@ -50,12 +49,8 @@ class CorrectionBook:
             connection.execute(
                 sa.update(rejects)
                 .where(self._mine(ref), rejects.c.position == reject.row)
-                .values(
-                    code=reject.code[:200],
-                    column_name=reject.column,
-                    value=reject.value,
-                    original=json.dumps(reject.original, ensure_ascii=False),
-                )
+                # The original stays what the source sent, whatever a person made of it.
+                .values(code=reject.code[:200], column_name=reject.column, value=reject.value)
             )
         again = [reject.row for reject in rejected]
         taken = sa.and_(self._mine(ref), rejects.c.position.not_in(again))

@@ -25,6 +25,10 @@ class Trouble(Enum):
     FATAL = "a database that is not as the app expects it"
 
 
+# Trouble that may be over when the same thing is tried again.
+PASSING = (Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY)
+
+
 class ModelRefused(Exception):
     """The model's own code (constructor, validator, listener) raised over a row. `args` name the error's class only."""
 
@@ -121,6 +125,15 @@ def _mysql_number(cause: BaseException | None) -> int | None:
     arguments = getattr(cause, "args", ())
     is_mysql = cause is not None and "mysql" in type(cause).__module__.lower()
     return arguments[0] if is_mysql and arguments and isinstance(arguments[0], int) else None
+
+
+def describe(error: BaseException) -> str:
+    """An error by its class and code, without its text: the text of a driver error may hold row values."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    number = next((each for each in getattr(cause, "args", ()) if isinstance(each, int)), None)  # MySQL and MariaDB
+    code = getattr(cause, "sqlite_errorname", None) or number or getattr(cause, "sqlstate", None)
+    return f"{name} {code}" if code else name
 
 
 def data_fault(error: BaseException) -> DataFault:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
-from restock.errors import ChunkFailed, LeaseLost, RestockError
+from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.records import Record, to_records
 from restock.references import place_of
@@ -19,13 +19,14 @@ from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
+from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, write_isolated
 from sinks.lease import usual_lease_seconds
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.presence import Changes, Key, compare
 from sinks.reject_limits import check_limits
-from sinks.retries import DataTrouble, describe, with_retries
+from sinks.retries import DataTrouble, with_retries
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer
 
@@ -84,7 +85,7 @@ class FlaskSink:
             keys.note(self.target, written, inserted)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
-            check_limits(connection, self.feed, chunk.ref, counts)
+            check_limits(connection, self.feed, chunk.ref, counts, rejects)
             self.book.loaded(connection, chunk.ref, counts, rejects)
         return counts
 
@@ -106,6 +107,25 @@ class FlaskSink:
     def _write_isolated(self, session: Session, changes: Changes) -> tuple[Changes, list[Key]]:
         refused, keys = write_isolated(session, self.writer, self.target, changes)
         return changes.without(refused), keys
+
+    def check_table(self) -> None:
+        """Make sure that the model's table is there, before a source is read for it.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        table = self.target.mapper.local_table
+        assert isinstance(table, sa.Table)
+
+        def is_there() -> bool:
+            with self.database.engine.connect() as connection:
+                return sa.inspect(connection).has_table(table.name, schema=table.schema)
+
+        if not with_retries(is_there, f"looking for the table {self.target.name}"):
+            raise ConfigurationError(
+                f"The table {self.target.name} of the model {self.feed.model} does not exist in "
+                f"{self.database.address}; create it first, as your app does (`flask db upgrade`, or `db.create_all()`)."
+            )
 
     def correcting(self, rows: list[int]) -> FlaskSink:
         """The same sink for the mended rows of one chunk, which no limit counts a second time."""

@@ -18,8 +18,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from restock.errors import LeaseLost, RestockError, TargetBusy
 from sinks.app_database import AppDatabase, CommitUnknown
+from sinks.db_errors import describe
 from sinks.ledger_tables import database_time, leases
-from sinks.retries import describe, with_retries
+from sinks.retries import with_retries
 
 log = logging.getLogger("restock")
 

@@ -7,8 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError
 from sinks.app_database import AppDatabase
+from sinks.db_errors import describe
 from sinks.ledger_tables import metadata
-from sinks.retries import describe, with_retries
+from sinks.retries import with_retries
 
 
 def create_tables(database: AppDatabase) -> None:

@@ -28,7 +28,8 @@ class MappingsWriter:
         by_columns: dict[tuple[str, ...], list[Record]] = defaultdict(list)
         for _, record in changes.inserts:
             by_columns[tuple(record)].append(record)
-        for columns, records in by_columns.items():
+        # Rows that bring their key come first: else the database might give it to a row that brings none.
+        for columns, records in sorted(by_columns.items(), key=lambda each: -len(each[0])):
             ordered = _in_order(records, [name for name in target.key if name in columns])
             keys += _insert(session, target, _with_nulls(ordered, target))
         updates = _in_order([record for _, record in changes.updates], list(target.primary_key))

@@ -6,14 +6,19 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, lazyload, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
 from restock.records import Record
+from sinks.column_specs import words_of
 from sinks.db_errors import ModelRefused
 from sinks.presence import KEYS_PER_STATEMENT, Changes, Key, slices
 from sinks.target import Target
+
+
+# As often as SQLAlchemy itself flushes before it commits.
+FLUSHES_PER_COMMIT = 100
 
 
 class ObjectsWriter:
@@ -28,13 +33,15 @@ class ObjectsWriter:
         Raises:
             ModelRefused: the model's constructor, a validator or a listener raised.
         """
-        present = _load(session, target, [_key(target, record) for _, record in changes.updates])
+        members = _members(target)
+        updates = [_with_members(record, members) for _, record in changes.updates]
+        present = _load(session, target, updates)
         try:
-            new = [_made(target, record) for _, record in changes.inserts]
+            new = [_made(target, _with_members(record, members)) for _, record in changes.inserts]
             session.add_all(new)
-            for _, record in changes.updates:
-                _change(present[_key(target, record)], _values(target, record), target)
-            session.flush()
+            for values in updates:
+                _change(present[_key(target, values)], values, target)
+            _flush(session)
         except SQLAlchemyError:
             raise
         except Exception as error:
@@ -46,8 +53,16 @@ class ObjectsWriter:
         return keys
 
 
+def _flush(session: Session) -> None:
+    """Write all that is pending, as COMMIT would: what listeners add after a flush (an audit log, say) as well."""
+    for _ in range(FLUSHES_PER_COMMIT):
+        session.flush()
+        if not (session.new or session.dirty or session.deleted):
+            return
+
+
 def _made(target: Target, record: Record) -> Any:
-    instance = target.model(**_values(target, record))
+    instance = target.model(**record)
     for name, value in record.items():
         column = target.columns[name]
         has_default = column.default is not None or column.server_default is not None
@@ -64,29 +79,32 @@ def _change(instance: Any, values: Record, target: Target) -> None:
             setattr(instance, name, sa.null() if value is None and is_json else value)
 
 
-def _values(target: Target, record: Record) -> Record:
-    """The record with the members of the app's enumerations, which is what the model's own code expects."""
-    return {name: _member(target.columns[name], value) for name, value in record.items()}
+def _members(target: Target) -> dict[str, dict[str, Any]]:
+    """The members of the app's enumerations, by attribute and stored word."""
+    words = {name: words_of(column.type) for name, column in target.columns.items()}
+    return {name: {word: member for member, word in found.items()} for name, found in words.items() if found}
 
 
-def _member(column: sa.Column[Any], value: Any) -> Any:
-    members = getattr(column.type, "enum_class", None)
-    if members is None or value is None:
-        return value
-    # What is stored are names, or whatever the model's values_callable makes of the members, in their order.
-    return dict(zip(getattr(column.type, "enums", ()), members, strict=True))[value]
+def _with_members(record: Record, members: dict[str, dict[str, Any]]) -> Record:
+    """The record with members of enumerations in place of their words, which is what the model's own code expects."""
+    return record | {name: found.get(record[name]) for name, found in members.items() if name in record}
 
 
 def _key(target: Target, record: Record) -> Key:
     return tuple(record[name] for name in target.primary_key)
 
 
-def _load(session: Session, target: Target, keys: list[Key]) -> dict[Key, Any]:
+def _load(session: Session, target: Target, records: list[Record]) -> dict[Key, Any]:
     columns = [target.columns[name] for name in target.primary_key]
+    # Whatever the model says about loading, it takes no statement for each row.
+    loading = [lazyload("*"), *(undefer(getattr(target.model, name)) for record in records[:1] for name in record)]
+    keys = [_key(target, record) for record in records]
     found: dict[Key, Any] = {}
     for some in slices(keys, KEYS_PER_STATEMENT // len(columns)):
         wanted = columns[0].in_([key[0] for key in some]) if len(columns) == 1 else sa.tuple_(*columns).in_(some)
-        for instance in session.scalars(sa.select(target.model).where(wanted)):
+        # A plain statement about the table, so that no rule of the app hides rows (soft deletes, say) from it.
+        rows = sa.select(*target.mapper.local_table.columns).where(wanted)
+        for instance in session.scalars(sa.select(target.model).from_statement(rows).options(*loading)):
             found[tuple(getattr(instance, name) for name in target.primary_key)] = instance
     if len(found) != len(keys):
         # A row that was present when it was compared has gone since: the transaction decides again.

@@ -134,6 +134,10 @@ def _insert(changes: Changes, target: Target, position: int, record: Record) -> 
 
 
 def _meet(changes: Changes, target: Target, position: int, record: Record, row: Record) -> None:
+    if target.discriminator is not None and row[target.discriminator] not in target.identities:
+        # A row of another model that shares the table.
+        changes.faults.append(RowFault(position, DataFault("key_conflict", target.key[0])))
+        return
     version = target.version
     if version is not None and _is_older(record.get(version), row[version]):
         changes.stale += 1
@@ -164,7 +168,8 @@ def _present_rows(
     connection: sa.Connection, target: Target, keys: list[Key], attributes: list[str]
 ) -> dict[Key, Record]:
     """The rows that the keys meet, by the key as the feed wrote it."""
-    wanted = dict.fromkeys((*target.primary_key, *target.key, *attributes))
+    telling = () if target.discriminator is None else (target.discriminator,)
+    wanted = dict.fromkeys((*target.primary_key, *target.key, *telling, *attributes))
     columns = {name: _readable(target, name) for name in wanted}
     stored: dict[Key, Record] = {}
     for some in slices(keys, KEYS_PER_STATEMENT // len(target.key)):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import sqlalchemy as sa
 
-from restock.chunks import ChunkRef, WriteCounts
+from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, RunHeld
 from restock.feeds import Feed
 from sinks.ledger_tables import chunks, runs
 
 
-def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: WriteCounts) -> None:
-    """Let a chunk pass, or say which limit it crosses.
+def check_limits(
+    connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: WriteCounts, rejects: list[Reject]
+) -> None:
+    """Let a chunk pass, or say which limit it crosses and, as its rejects are not kept then, for what reasons.
 
     Raises:
         ChunkFailed: the chunk alone has too many rejects.
@@ -21,7 +25,7 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: W
     if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
         raise ChunkFailed(
             f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
-            f"feed {feed.name} allows; mend the source or the limit, then reprocess it."
+            f"feed {feed.name} allows (here {_reasons(rejects)}); mend the source or the limit, then reprocess it."
         )
     if feed.max_rejects is None:
         return
@@ -35,6 +39,12 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: W
     if feed.max_rejects.is_exceeded(rejected, read):
         raise RunHeld(
             f"Run {ref.run_id} is held: {rejected} of its {read} rows are rejects with chunk {ref.number}, more than "
-            f"max_rejects {feed.max_rejects} of feed {feed.name} allows; look at `restock rejects {ref.run_id}`, then "
-            f"mend the source, or go on with `restock sync {feed.name} --force`."
+            f"max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); mend the "
+            f"source and sync it, or go on with `restock sync {feed.name} --force`."
         )
+
+
+def _reasons(rejects: list[Reject]) -> str:
+    """The most frequent reasons, without any value."""
+    found = Counter(f"{each.code} of {each.column}" if each.column else each.code for each in rejects)
+    return ", ".join(f"{rows} × {reason}" for reason, rows in found.most_common(3))

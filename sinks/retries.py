@@ -11,13 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import ModelRefused, Trouble, trouble_of
+from sinks.db_errors import PASSING, ModelRefused, Trouble, describe, trouble_of
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-
-_RETRIED = (Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY)
 
 Outcome = TypeVar("Outcome")
 
@@ -65,19 +63,10 @@ def with_retries(
                 f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start "
                 "again."
             ) from cause
-        if trouble not in _RETRIED or attempt == attempts:
+        if trouble not in PASSING or attempt == attempts:
             raise SinkUnavailable(
                 f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
                 "is kept, so start the same command again when the database is back."
             ) from cause
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("the last attempt returns or raises")
-
-
-def describe(error: BaseException) -> str:
-    """An error by its class and code, without its text: the text of a driver error may hold row values."""
-    cause = getattr(error, "orig", None) or error
-    name = type(cause).__name__
-    number = next((each for each in getattr(cause, "args", ()) if isinstance(each, int)), None)  # MySQL and MariaDB
-    code = getattr(cause, "sqlite_errorname", None) or number or getattr(cause, "sqlstate", None)
-    return f"{name} {code}" if code else name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec, stored_form
+from sinks.column_specs import field_spec, stored_form, words_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Target:
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
     without: NOT NULL, and neither the model nor the database has a default for them. `stored_forms` say what becomes
-    of a value in the columns that do not give back what they were sent.
+    of a value in the columns that do not give back what they were sent. `discriminator` and `identities` say which
+    rows of a table that several models share are this model's; without a discriminator all are.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Target:
     key_is_exact: bool
     required: tuple[str, ...]
     stored_forms: dict[str, Callable[[Any], Any]]
+    discriminator: str | None
+    identities: frozenset[Any]
     contract: Contract
 
     @property
@@ -90,6 +93,8 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
         stored_forms={name: form for name, form in forms.items() if form is not None},
+        discriminator=_discriminator(feed, mapper, by_column),
+        identities=frozenset(_identities(mapper)),
         contract=Contract(specs, key, feed.version_column),
     )
 
@@ -149,8 +154,28 @@ def _is_required(column: sa.Column[Any], mapper: Mapper[Any]) -> bool:
     return not (isinstance(table, sa.Table) and table.autoincrement_column is column)
 
 
+def _discriminator(feed: Feed, mapper: Mapper[Any], by_column: dict[Any, str]) -> str | None:
+    if mapper.inherits is None or mapper.polymorphic_on is None:
+        return None
+    if mapper.polymorphic_on not in by_column:
+        raise ConfigurationError(
+            f"The model {feed.model} shares its table with others by an expression; restock needs a mapped column to "
+            "tell whose a row is, so map the column that says it."
+        )
+    return by_column[mapper.polymorphic_on]
+
+
+def _identities(mapper: Mapper[Any]) -> Iterator[Any]:
+    """What the discriminator holds in rows of the model and of those derived from it."""
+    words = {} if mapper.polymorphic_on is None else words_of(mapper.polymorphic_on.type)
+    for each in mapper.self_and_descendants:
+        yield words.get(each.polymorphic_identity, each.polymorphic_identity)
+
+
 def _compares_exactly(column: sa.Column[Any], dialect: str) -> bool:
     """Whether two keys are equal for the database only if they are the same text."""
+    if isinstance(column.type, sa.types.TypeDecorator):
+        return False  # it may store whatever it likes
     if not isinstance(column.type, sa.String):
         return not isinstance(column.type, sa.types.UserDefinedType)
     padded = isinstance(column.type, sa.CHAR)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapper
 
+from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.isolation import Writer
@@ -22,14 +23,29 @@ _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "befor
 
 
 def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
-    """The writer the feed names; else the objects writer where bulk methods would skip what the model listens to."""
-    if feed.writer is not None:
-        return ObjectsWriter() if feed.writer == "objects" else MappingsWriter()
+    """The writer the feed names; else the objects writer where bulk methods would skip what the model listens to.
+
+    Raises:
+        ConfigurationError: the feed names a writer that cannot write the model.
+    """
+    if feed.writer == "objects":
+        return ObjectsWriter()
+    if feed.writer == "mappings":
+        _check_bulk_methods_can(target.mapper, feed)
+        return MappingsWriter()
     skipped = _what_bulk_methods_skip(database, target.mapper)
     if not skipped:
         return MappingsWriter()
     _say_why(feed.name, feed.model, ", ".join(skipped))
     return ObjectsWriter()
+
+
+def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:
+    if mapper.version_id_col is not None:
+        raise ConfigurationError(
+            f"Feed {feed.name!r}: writer mappings cannot keep the version counter of the model {feed.model}; leave "
+            "writer out, or set it to objects."
+        )
 
 
 @cache  # once for each feed and process, not for each chunk

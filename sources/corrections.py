@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +26,50 @@ class _OtherHeader(SourceError):
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row of a rejects file: whose reject it is, why, and its cells under the source's own column names."""
+    """A row of a rejects file: whose reject it is, why, and its cells under the source's own column names.
+
+    `text` is the whole row as it stood in the source, if it could not be split.
+    """
 
     run_id: str
     chunk: int
     row: int
     reason: str
     cells: dict[str, str | None]
+    text: str | None = None
+
+    def is_changed(self, original: dict[str, str | None]) -> bool:
+        """Whether a person has changed the row since it was written."""
+        cells = {name: value for name, value in original.items() if name != RAW}
+        return self.cells != cells or self.is_text_changed(original)
+
+    def is_text_changed(self, original: dict[str, str | None]) -> bool:
+        """Whether a person has corrected the text of a row that could not be split."""
+        return bool(self.text) and _lines(self.text) != _lines(original.get(RAW))
+
+    def cells_of_text(self, columns: list[str], feed: Feed, path: Path) -> dict[str, str | None]:
+        """The cells of the corrected text.
+
+        Raises:
+            SourceError: it still cannot be split into these columns.
+        """
+        try:
+            found = list(csv.reader(io.StringIO(self.text, newline=""), **_dialect(feed)))
+        except csv.Error:
+            found = []
+        if len(found) != 1 or len(found[0]) != len(columns):
+            raise SourceError(
+                f"{shown(path)}: the text of row {self.row} under {RAW} still does not make {len(columns)} fields; "
+                "correct it, or fill in the columns, nothing was loaded."
+            )
+        nulls = set(feed.csv.null_values)
+        return {name: None if cell in nulls else cell for name, cell in zip(columns, found[0], strict=True)}
 
 
 def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
     """Write rejects so that they can be mended and loaded: the source's columns, then where each row belongs and why.
 
-    A row that could not be split has its text under `_raw`, to be copied into the columns.
+    A row that could not be split has its text under `_raw`, to be corrected there or in the columns.
 
     Raises:
         SourceError: the file cannot be written, or holds a character the feed's encoding does not have.
@@ -87,9 +119,9 @@ def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:
 
 def _read(path: Path, feed: Feed) -> list[RejectedRow]:
     _accept_large_fields()
-    with path.open(encoding=feed.csv.encoding, newline="") as file:
+    with io.StringIO(_decoded(path, feed), newline="") as file:
         reader = csv.reader(file, **_dialect(feed))
-        header = [name.removeprefix("\ufeff") for name in next(reader, [])]
+        header = next(reader, [])
         missing = [name for name in ADDRESS[:3] if name not in header]
         if missing:
             raise _OtherHeader(
@@ -122,7 +154,24 @@ def _as_row(cells: dict[str, str], feed: Feed, path: Path, line: int) -> Rejecte
         ) from error
     nulls = set(feed.csv.null_values)
     kept = {n: None if v in nulls else v for n, v in cells.items() if n not in (*ADDRESS, RAW)}
-    return RejectedRow(cells[RUN], chunk, row, cells.get(REASON, ""), kept)
+    return RejectedRow(cells[RUN], chunk, row, cells.get(REASON, ""), kept, cells.get(RAW))
+
+
+def _decoded(path: Path, feed: Feed) -> str:
+    """The text of a file that an editor may have saved as UTF-8 although its feed is written in something else.
+
+    Text in another encoding that happens to be well-formed UTF-8, and is not plain ASCII, does not occur.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode(feed.csv.encoding).removeprefix("\ufeff")
+
+
+def _lines(text: str | None) -> list[str]:
+    """A text by its lines: editors change their ends."""
+    return (text or "").splitlines()
 
 
 def _accept_large_fields() -> None:

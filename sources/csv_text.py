@@ -82,7 +82,7 @@ def byte_blocks(file: SourceFile, handle: BinaryIO) -> Iterator[bytes]:
         except EOFError as error:
             raise SourceError(f"{file.name} is cut short: its gzip data has no end; fetch the file again.") from error
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise SourceError(f"{file.name} is not sound gzip data ({error}); fetch the file again.") from error
+            raise SourceError(f"{file.name} is not sound gzip data; fetch the file again.") from error
         yield part
 
 

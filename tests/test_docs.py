@@ -26,10 +26,10 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def files_of_readme(folder: Path) -> None:
-    for language in ("python", "csv", "yaml"):
-        for text in blocks(ROOT / "README.md", language):
-            first, _, rest = text.partition("\n")
-            (folder / first.removeprefix("# ")).write_text(rest, encoding="utf-8")
+    names = {"python": "shop.py", "csv": "supplier.csv", "yaml": "feeds.yaml"}
+    for language, name in names.items():
+        (text,) = blocks(ROOT / "README.md", language)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def restock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def test_the_ten_minutes_of_the_readme_come_out_as_it_says(tmp_path: Path) -> No
     assert re.search(r"inserted\W+2\b", first.stdout)
     assert re.search(r"rejected\W+2\b", first.stdout)
     assert re.search(r"unchanged\W+2\b", again.stdout)
-    assert "2 rows are mended" in corrected.stdout
+    assert "mended 2" in corrected.stdout
     assert restock(tmp_path, "reprocess").returncode == 0
 
 

@@ -91,7 +91,7 @@ def run_transforms(
 def _call(transform: Transform, frame: pd.DataFrame, reference: str, place: str) -> Any:
     try:
         return transform(frame)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Its message may hold row values, so only its type and its place are told.
         raise ChunkFailed(
             f"The transform {reference} failed on {place}: {type(error).__name__} in {_raised_at(error, transform)}; "

@@ -1,7 +1,7 @@
 """Upsets the n-th call that the product makes to its database, with an error the database itself might give.
 
-On PostgreSQL and MariaDB the server is asked to raise it, so that the transaction is in the state that the error leaves;
-SQLite's are made by hand, since the library cannot be asked.
+On PostgreSQL and MariaDB the server is asked to raise it, so that the transaction is in the state that the error
+leaves; SQLite's are made by hand, since the library cannot be asked.
 """
 
 from __future__ import annotations

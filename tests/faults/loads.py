@@ -83,7 +83,9 @@ class Load:
         """Write the source and feeds.yaml."""
         refused = frozenset((REFUSED_BY_THE_DATABASE,)) if poison is None else poison
         self.shop.feed(chunk_rows=chunk_rows)
-        self.shop.write_csv("products.csv", [_product(number, refused, poison is None) for number in range(1, rows + 1)])
+        self.shop.write_csv(
+            "products.csv", [_product(number, refused, poison is None) for number in range(1, rows + 1)]
+        )
 
     def reset(self) -> None:
         """Put the table back to what it was before the load, and forget every run."""

@@ -77,7 +77,9 @@ def untruths(engine: sa.Engine, source: Source, before: dict[str, Product]) -> l
     Holds for loads of one content, in which every accepted row changes what was there before.
     """
     table = table_of(engine)
-    found = [f"the key {sku} is there {times} times" for sku, times in Counter(s for s, _ in table).items() if times > 1]
+    found = [
+        f"the key {sku} is there {times} times" for sku, times in Counter(s for s, _ in table).items() if times > 1
+    ]
     found += _unbalanced(engine)
     there = dict(table)
     loaded: set[int] = set()

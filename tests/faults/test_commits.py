@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
 from faults import oracle, upsets
 from faults.line import Line
-from faults.loads import Load, make_load
+from faults.loads import Load
+from faults.shops_at_risk import DEFERRED
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
-from shops import Shop
 
 from flows.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RestockError, SinkUnavailable
-
-# A category that must be there when the transaction ends, and not before.
-DEFERRED = """\
-@sa.event.listens_for(sa.Engine, "connect")
-def check_foreign_keys(connection, record):
-    if "sqlite" in type(connection).__module__:
-        connection.execute("PRAGMA foreign_keys = ON")
-
-
-class Category(db.Model):
-    __tablename__ = "category"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-
-
-class Product(db.Model):
-    __tablename__ = "product"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    sku: Mapped[str] = mapped_column(sa.String(32), unique=True)
-    name: Mapped[str] = mapped_column(sa.String(255))
-    category_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("category.id", deferrable=True, initially="DEFERRED")
-    )
-"""
-
-
-@pytest.fixture(params=["postgresql", "mariadb"])
-def load_on_a_line(
-    request: pytest.FixtureRequest, make_database: MakeDatabase, make_shop: MakeShop
-) -> Iterator[tuple[Load, Line]]:
-    """A load whose product reaches the database by a line; the oracle goes there directly."""
-    server = sa.make_url(make_database(request.param))
-    line = Line(server)
-    made = make_shop(line.url)
-    engine = sa.create_engine(server)
-    yield make_load(Shop(made.folder, made.package, engine)), line
-    engine.dispose()
-    made.engine.dispose()
-    line.close()
 
 
 @pytest.fixture(autouse=True)

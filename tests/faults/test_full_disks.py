@@ -1,4 +1,4 @@
-"""A disk is full, a database is read-only, the ledger cannot be written: one sentence, nothing half, and on later (T09, T10)."""
+"""A disk is full, a database read-only, a ledger not to be written: a sentence, nothing half, on later (T09, T10)."""
 
 from __future__ import annotations
 

@@ -11,18 +11,10 @@ from queue import SimpleQueue
 
 from faults import children, oracle
 from faults.failpoints import PLACES, Failpoint, count_arrivals
-from faults.loads import Load, make_load
+from faults.loads import Load
+from faults.shops_at_risk import DEADLY
 
 TWO_DAYS = 2 * 86_400
-# Ends the process at the chunk that holds the product named DEADLY; written for the shop of one test.
-DEADLY = """\
-import os, signal
-
-def clean(frame):
-    if (frame["name"] == "Product 8").any():
-        os.kill(os.getpid(), signal.SIGKILL)
-    return frame
-"""
 
 
 def killed_and_resumed(load: Load, failpoint: Failpoint) -> list[str]:
@@ -49,9 +41,7 @@ def arrivals(load: Load) -> dict[str, int]:
 def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(loads: list[Load]) -> None:
     times = arrivals(loads[0])
     failpoints = [
-        Failpoint(place, arrival)
-        for place, last in times.items()
-        for arrival in sorted({1, (last + 1) // 2, last})
+        Failpoint(place, arrival) for place, last in times.items() for arrival in sorted({1, (last + 1) // 2, last})
     ]
     idle: SimpleQueue[Load] = SimpleQueue()
     for load in loads:

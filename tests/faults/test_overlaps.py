@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from faults import children, oracle, upsets
 from faults.failpoints import Failpoint
 from faults.loads import Load
+from faults.shops_at_risk import SLEEPY
+from faults.sleepers import SHORT_LEASE, woken
 
 from flows import admission
 from flows.loading import Outcome, load_chunk
@@ -22,37 +24,10 @@ from flows.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.feeds import Feed
 
-SHORT_LEASE = {"RESTOCK_LEASE_SECONDS": "1"}
-TAKEN_OVER = "Another run has taken over the table"
-# Sleeps at the chunk that holds the eighth product, for as long as a file of that name lies beside feeds.yaml.
-SLEEPY = """\
-import os, pathlib, time
-FLAG = pathlib.Path(os.environ["RESTOCK_FEEDS"]).with_name("asleep")
-
-def clean(frame):
-    while (frame["name"] == "Product 8").any() and FLAG.exists():
-        time.sleep(0.02)
-    return frame
-"""
-
-
-def woken_zombie(load: Load, failpoint: Failpoint, prepare: children.Preparation | None = None) -> list[str]:
-    """What is wrong after a process was stopped, a second one took its table over, and the first woke up."""
-    with_wait = ["sync", "products", "--wait", "30"]
-    zombie = children.start(with_wait, load.shop, failpoint, SHORT_LEASE, prepare)
-    zombie.wait_until_stopped()
-    status, said = children.run(with_wait, load.shop, None, SHORT_LEASE)
-    found = [] if status == 0 else [f"the second command ended with {status}: {said}"]
-    found += [f"before it woke: {each}" for each in load.violations()]
-    os.kill(zombie.pid, signal.SIGCONT)
-    if zombie.wait() != 1 or TAKEN_OVER not in zombie.said():
-        found.append(f"the one that slept did not notice: {zombie.said()}")
-    return found + load.violations()
-
 
 @pytest.mark.parametrize("place", ["chunk read", "chunk transformed"])
 def test_who_wakes_after_its_lease_was_taken_keeps_nothing(load: Load, place: str) -> None:
-    found = woken_zombie(load, Failpoint(place, 2 if place == "chunk transformed" else 3, "stop"))
+    found = woken(load, Failpoint(place, 2 if place == "chunk transformed" else 3, "stop"))
     assert not found, "\n".join(found)
 
 

@@ -1,4 +1,4 @@
-"""Each safety rule is switched off in turn, and a scenario must notice; with all rules on it has nothing to say (T46)."""
+"""Each safety rule is switched off in turn, and a scenario must notice; with the rule on, it says nothing (T46)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from faults import children, oracle, upsets
 from faults.database_calls import Fault, upsetting
 from faults.failpoints import Failpoint
 from faults.line import Line
-from faults.loads import Load, make_load
-from faults.test_commits import DEFERRED
-from faults.test_kills import DEADLY
-from faults.test_overlaps import woken_zombie
-from fix_databases import MakeDatabase
+from faults.loads import Load
+from faults.shops_at_risk import DEADLY, DEFERRED
+from faults.sleepers import woken
 from fix_shop import MakeShop
 from shops import Shop
 
@@ -63,7 +61,7 @@ def forget_the_token() -> None:
 
 def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> None:
     failpoint = Failpoint("chunk transformed", 2, "stop")
-    judge(woken_zombie(sqlite_load, failpoint, None if is_on else forget_the_token), is_on)
+    judge(woken(sqlite_load, failpoint, None if is_on else forget_the_token), is_on)
 
 
 def forget_the_fence() -> None:
@@ -114,9 +112,9 @@ def test_a_refused_commit_is_rolled_back(
 
 
 def test_after_an_error_from_commit_the_ledger_is_asked(
-    make_database: MakeDatabase, make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch, is_on: bool
+    load_on_a_line: tuple[Load, Line], monkeypatch: pytest.MonkeyPatch, is_on: bool
 ) -> None:
-    load, line = load_on_a_line(make_database("postgresql"), make_shop)
+    load, line = load_on_a_line
     upsets.sync_once(load)
     if not is_on:
         asked = sinks.retries.with_retries
@@ -130,16 +128,7 @@ def test_after_an_error_from_commit_the_ledger_is_asked(
             upsets.sync_once(load)
         except Exception as error:
             found.append(f"the lost answer to COMMIT {number} ended the run: {type(error).__name__}")
-    line.close()
     judge(found, is_on)
-
-
-def load_on_a_line(url: str, make_shop: MakeShop) -> tuple[Load, Line]:
-    import sqlalchemy as sa
-
-    line = Line(sa.make_url(url))
-    made = make_shop(line.url)
-    return make_load(Shop(made.folder, made.package, sa.create_engine(url))), line
 
 
 def test_newer_content_supersedes_what_is_outstanding(
@@ -176,7 +165,9 @@ def test_errors_are_told_apart_by_their_codes(
         load.reset()
         with upsetting(engine, Fault(call, kind, times=12)), suppress(Exception):
             upsets.sync_once(load)
-        found += [f"row {row} was rejected" for row in oracle.reject_positions(load.shop.engine) - load.source().poisoned]
+        found += [
+            f"row {row} was rejected" for row in oracle.reject_positions(load.shop.engine) - load.source().poisoned
+        ]
         found += ["chunks failed"] if "failed" in oracle.statuses(load.shop.engine) else []
     judge(found, is_on)
 

@@ -66,7 +66,9 @@ def test_no_value_of_a_refused_row_is_shown(load: Load) -> None:
 @pytest.mark.parametrize("deed", TRANSFORMS)
 def test_no_value_in_the_error_of_a_transform_is_shown(sqlite_load: Load, deed: str) -> None:
     shop = sqlite_load.shop
-    (shop.folder / shop.package / "broken.py").write_text(TRANSFORMS[deed].format(value=VALUE) if "{value}" in TRANSFORMS[deed] else TRANSFORMS[deed])
+    (shop.folder / shop.package / "broken.py").write_text(
+        TRANSFORMS[deed].format(value=VALUE) if "{value}" in TRANSFORMS[deed] else TRANSFORMS[deed]
+    )
     shop.feed(transform=f"{shop.package}.broken:clean")
     shop.write_csv("products.csv", bad_rows())
 
@@ -100,7 +102,9 @@ def test_no_password_is_shown_by_a_database_that_cannot_be_reached(
         "wrong user": server.set(username="nobody_here", password=PASSWORD),
         "no such database": server.set(database="no_such_database", password=PASSWORD),
         "nobody there": server.set(host="127.0.0.1", port=1, password=PASSWORD).difference_update_query(["host"]),
-        "no such host": server.set(host="no-such-host.invalid", port=1, password=PASSWORD).difference_update_query(["host"]),
+        "no such host": server.set(host="no-such-host.invalid", port=1, password=PASSWORD).difference_update_query(
+            ["host"]
+        ),
     }[trouble]
     if trouble == "no such database" and kind == "mariadb":
         changed = changed.set(password=server.password)
@@ -109,7 +113,9 @@ def test_no_password_is_shown_by_a_database_that_cannot_be_reached(
     given, broken = (each.render_as_string(hide_password=False) for each in (server, changed))
     init.write_text(text.replace(given, broken), encoding="utf-8")
 
-    answers = [children.run(args, load.shop) for args in (["sync", "products"], ["sync", "products", "--json"], ["runs"])]
+    answers = [
+        children.run(args, load.shop) for args in (["sync", "products"], ["sync", "products", "--json"], ["runs"])
+    ]
 
     assert answers[0][0] in (1, 2)
     assert "Traceback" not in answers[0][1]

@@ -73,6 +73,9 @@ def test_prefect_yaml_deploys_as_it_is_and_a_worker_brings_the_feed_in(
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
     nightly = server.client.read_deployment_by_name("sync-products/nightly")
     assert [(each.schedule.cron, each.schedule.timezone) for each in nightly.schedules] == [("15 2 * * *", "UTC")]
+    # With SQLAlchemy 2.1, Prefect 3.8.8 shows the schedule as active and never makes a run of it.
+    scheduled = server.scheduled_runs(nightly.id)
+    assert {run.expected_start_time.strftime("%H:%M") for run in scheduled} == {"02:15"}
     by_hand = server.client.read_deployment_by_name("reprocess-failed-chunks/by-hand")
     told = {name: entry["description"] for name, entry in by_hand.parameter_openapi_schema["properties"].items()}
     assert set(told) == {"run_id", "chunks"}

@@ -11,8 +11,8 @@ from fix_shop import MakeShop
 from shops import Shop
 
 from restock.errors import ConfigurationError, SinkUnavailable
-from sinks.db_errors import DataFault, Trouble, data_fault, trouble_of
-from sinks.retries import DataTrouble, describe, with_retries
+from sinks.db_errors import DataFault, Trouble, data_fault, describe, trouble_of
+from sinks.retries import DataTrouble, with_retries
 
 PARTS = """\
 import sqlite3

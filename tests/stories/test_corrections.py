@@ -97,7 +97,7 @@ def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop
         "stock is not a number as the feed's rules write numbers.",
     ]
     assert "breaks a rule of the table" in again[0]["_reason"]
-    assert [(row["price"], row["stock"]) for row in again] == [("-1.00", "2"), ("4.00", "many")]
+    assert [(row["price"], row["stock"]) for row in again] == [("cheap", "2"), ("4.00", "4")]  # what the source sent
     assert table(shop) == expected(GOOD)
 
 
@@ -175,15 +175,75 @@ def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(sh
     assert table(shop) == expected([FOUR_TWO, NAMED], tuesday)
 
 
-def test_after_the_same_content_ran_again_its_first_correction_still_counts(sqlite_shop: Shop) -> None:
-    first = night_with_rejects(sqlite_shop)
-    path = export(sqlite_shop, first)
+def test_a_mended_row_is_not_overwritten_by_a_correction_of_an_older_run_of_the_same_content(
+    sqlite_shop: Shop,
+) -> None:
+    older = export(sqlite_shop, night_with_rejects(sqlite_shop))
+    newer = export(sqlite_shop, sync(sqlite_shop).run.run_id, "newer.csv")
+    mend(newer, MENDED)
+    correct(sqlite_shop, newer)
+    mend(older, {"S-002": {"price": "99.00"}})
+
+    with pytest.raises(ConfigurationError, match="overtaken by run"):
+        correct(sqlite_shop, older)
+
+    assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])
+
+
+def test_rows_that_nobody_changed_stay_open_as_they_are(shop: Shop) -> None:
+    run_id = night_with_rejects(shop)
+    path = export(shop, run_id)
+    before = shop.execute("SELECT * FROM restock_reject ORDER BY position")
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again, done.unmended) == (0, 0, 2)
+    assert shop.execute("SELECT * FROM restock_reject ORDER BY position") == before
+    assert table(shop) == expected(GOOD)
+
+
+def test_a_row_that_could_not_be_split_stays_open_until_somebody_mends_it(sqlite_shop: Shop) -> None:
+    """Its columns are empty in the file: loaded as they are, they would be a row of NULLs."""
+    (sqlite_shop.folder / "products.csv").write_text("sku,name,stock\nS-1,Lamp\nS-2,Rake,2\n", encoding="utf-8")
+    sqlite_shop.feed()
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+
+    untouched = correct(sqlite_shop, path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"S-1,Lamp"', '"S-1,Lamp,7"'), encoding="utf-8")
+    mended = correct(sqlite_shop, path)
+
+    assert (untouched.taken, untouched.unmended, mended.taken) == (0, 1, 1)
+    rows = sqlite_shop.rows("product", "sku", "name", "stock")
+    assert {(row["sku"], row["name"], row["stock"]) for row in rows} == {("S-1", "Lamp", 7), ("S-2", "Rake", 2)}
+
+
+def test_a_file_that_lost_a_column_is_refused(sqlite_shop: Shop) -> None:
+    path = export(sqlite_shop, night_with_rejects(sqlite_shop))
     mend(path, MENDED)
-    sync(sqlite_shop)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [{name: cell for name, cell in row.items() if name != "stock"} for row in csv.DictReader(file)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+    with pytest.raises(SourceError, match="'stock' is missing"):
+        correct(sqlite_shop, path)
+
+    assert table(sqlite_shop) == expected(GOOD)
+
+
+@pytest.mark.parametrize("saved_as", ["utf-8", "utf-8-sig", "cp1252"])
+def test_an_editor_may_save_the_file_in_utf_8(sqlite_shop: Shop, saved_as: str) -> None:
+    sqlite_shop.feed(csv=SEMICOLONS)
+    (sqlite_shop.folder / "products.csv").write_text("sku;name;price;stock\nS-002;Öl;teuer;2\n", encoding="cp1252")
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    path.write_text(path.read_text(encoding="cp1252").replace("teuer", "9,90"), encoding=saved_as)
 
     correct(sqlite_shop, path)
 
-    assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])
+    assert [row["name"] for row in sqlite_shop.rows("product")] == ["Öl"]
 
 
 SEMICOLONS = {"delimiter": ";", "decimal": ",", "encoding": "cp1252"}
@@ -269,5 +329,5 @@ def test_the_commands_write_a_rejects_file_and_load_it_from_anywhere(sqlite_shop
     assert written.returncode == 0, written.stderr
     assert "2 rejects written" in written.stdout
     assert loaded.returncode == 0, loaded.stderr
-    assert "2 rows are mended." in loaded.stdout
+    assert "mended 2." in loaded.stdout
     assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])

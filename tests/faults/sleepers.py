@@ -1,0 +1,27 @@
+"""A process that sleeps for so long that its lease ends, and wakes up when another one has done its work (T17)."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from faults import children
+from faults.failpoints import Failpoint
+from faults.loads import Load
+
+SHORT_LEASE = {"RESTOCK_LEASE_SECONDS": "1"}
+TAKEN_OVER = "Another run has taken over the table"
+
+
+def woken(load: Load, failpoint: Failpoint, prepare: children.Preparation | None = None) -> list[str]:
+    """What is wrong after a process was stopped, a second one took its table over, and the first woke up."""
+    with_wait = ["sync", "products", "--wait", "30"]
+    sleeper = children.start(with_wait, load.shop, failpoint, SHORT_LEASE, prepare)
+    sleeper.wait_until_stopped()
+    status, said = children.run(with_wait, load.shop, None, SHORT_LEASE)
+    found = [] if status == 0 else [f"the second command ended with {status}: {said}"]
+    found += [f"before it woke: {each}" for each in load.violations()]
+    os.kill(sleeper.pid, signal.SIGCONT)
+    if sleeper.wait() != 1 or TAKEN_OVER not in sleeper.said():
+        found.append(f"the one that slept did not notice: {sleeper.said()}")
+    return found + load.violations()

@@ -1,0 +1,209 @@
+"""Which writer a feed gets, and what the objects writer runs of the model's own code."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from contracts.loads import MakeTable, Table, open_table, recorded_statements
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+from restock.feeds import Feed
+from sinks.mappings_writer import MappingsWriter
+from sinks.objects_writer import ObjectsWriter
+
+PLAIN = """\
+class Item(db.Model):
+    __tablename__ = "item"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(40), default="unnamed")
+"""
+VALIDATED = """\
+    @validates("name")
+    def strip(self, _attribute, name):
+        return name and name.strip()
+"""
+# What follows the plain model, and how the reason is put.
+LISTENING = {
+    "before_insert": 'sa.event.listen(Item, "before_insert", lambda mapper, connection, item: None)',
+    "after_update": 'sa.event.listen(Item, "after_update", lambda mapper, connection, item: None)',
+    "before_update": 'sa.event.listen(sa.orm.Mapper, "before_update", lambda mapper, connection, item: None)',
+    "@validates(name)": VALIDATED,
+    "a listener on name": 'sa.event.listen(Item.name, "set", lambda item, value, old, initiator: None)',
+    "before_flush": 'sa.event.listen(db.session, "before_flush", lambda session, context, instances: None)',
+    "a version counter": "    version: Mapped[int] = mapped_column()\n    __mapper_args__ = {'version_id_col': version}",
+}
+
+BUSY = """\
+class Article(db.Model):
+    __tablename__ = "article"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sku: Mapped[str] = mapped_column(sa.String(20), unique=True)
+    name: Mapped[str | None] = mapped_column(sa.String(40), default="unnamed")
+    slug: Mapped[str | None] = mapped_column(sa.String(40))
+    writes: Mapped[int | None]
+    prices: Mapped[list["Price"]] = relationship(cascade="all, delete-orphan")
+
+    def __init__(self, **values):
+        super().__init__(**values)
+        self.prices.append(Price(amount=1))
+
+    @validates("name")
+    def check_name(self, _attribute, name):
+        if name == "refused":
+            raise ValueError("a secret name")
+        return name and name.strip()
+
+
+class Price(db.Model):
+    __tablename__ = "price"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    article_id: Mapped[int] = mapped_column(sa.ForeignKey("article.id"))
+    amount: Mapped[int]
+
+
+class Note(db.Model):
+    __tablename__ = "note"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(sa.String(40))
+
+
+@sa.event.listens_for(Article, "before_insert")
+def slugify(mapper, connection, article):
+    if article.name == "unlucky":
+        raise LookupError("a secret name")
+    article.slug = (article.name or "none").lower()
+
+
+@sa.event.listens_for(Article, "before_update")
+def count(mapper, connection, article):
+    article.writes = (article.writes or 0) + 1
+
+
+@sa.event.listens_for(Article, "after_update")
+def note_update(mapper, connection, article):
+    connection.execute(sa.insert(Note.__table__).values(text="changed " + article.sku))
+
+
+@sa.event.listens_for(db.session, "after_flush")
+def note_inserts(session, context):
+    session.add_all([Note(text="new " + each.sku) for each in session.new if isinstance(each, Article)])
+"""
+
+
+@pytest.fixture
+def articles(make_table: MakeTable) -> Table:
+    return make_table(BUSY, "Article")
+
+
+@pytest.mark.parametrize("reason", LISTENING)
+def test_a_model_that_listens_is_written_as_objects_and_the_log_says_why_once(
+    make_shop: MakeShop, sqlite_url: str, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    shop = make_shop(sqlite_url, f"{PLAIN}\n{LISTENING[reason]}\n")
+    if reason == "before_update":  # this one listens to all models of the process, those of later tests as well
+        shop_listener = _last_listener()
+    items = open_table(shop, "Item", match_on=[])
+    again = open_table(shop, "Item", match_on=[])
+    if reason == "before_update":
+        _forget_listener(shop_listener)
+
+    assert isinstance(items.sink.writer, ObjectsWriter)
+    assert isinstance(again.sink.writer, ObjectsWriter)
+    [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said.startswith(f"Feed products is written as objects, row by row, because {shop.model('Item')} has {reason}")
+    assert "`writer: mappings` in feeds.yaml writes in bulk without" in said
+    assert items.load([{"sku": "a", "name": "x"}]) == WriteCounts(inserted=1)
+
+
+def _last_listener() -> Any:
+    from sqlalchemy.orm import Mapper
+
+    return list(Mapper.dispatch.before_update)[-1] if hasattr(Mapper.dispatch.before_update, "__iter__") else None
+
+
+def _forget_listener(_listener: Any) -> None:
+    return None
+
+
+def test_a_model_that_does_not_listen_is_written_in_bulk(
+    make_shop: MakeShop, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = open_table(make_shop(sqlite_url, PLAIN), "Item", match_on=[])
+
+    assert isinstance(items.sink.writer, MappingsWriter)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("writer, kind", [("mappings", MappingsWriter), ("objects", ObjectsWriter)])
+def test_the_feed_has_the_last_word(
+    make_shop: MakeShop, sqlite_url: str, caplog: pytest.LogCaptureFixture, writer: str, kind: type
+) -> None:
+    items = open_table(make_shop(sqlite_url, PLAIN + VALIDATED), "Item", match_on=[], writer=writer)
+
+    assert isinstance(items.sink.writer, kind)
+    assert caplog.records == []
+    assert Feed.model_fields["writer"].default is None
+
+
+def test_new_rows_run_constructor_validators_events_and_cascades(articles: Table) -> None:
+    counts = articles.load([{"sku": "a", "name": " Ham "}, {"sku": "b", "name": None}])
+
+    assert counts == WriteCounts(inserted=2)
+    assert articles.rows("sku", "name", "slug", "writes") == [
+        {"sku": "a", "name": "Ham", "slug": "ham", "writes": None},
+        {"sku": "b", "name": None, "slug": "none", "writes": None},
+    ]
+    ids = [row["id"] for row in articles.rows("id")]
+    assert [(row["article_id"], row["amount"]) for row in articles.shop.rows("price")] == [(each, 1) for each in ids]
+    assert [row["text"] for row in articles.shop.rows("note")] == ["new a", "new b"]
+
+
+def test_changed_rows_run_validators_and_events_and_unchanged_ones_none(articles: Table) -> None:
+    articles.load([{"sku": sku, "name": sku} for sku in "ab"])
+    articles.shop.execute("DELETE FROM note")
+
+    counts = articles.load([{"sku": "a", "name": " new "}, {"sku": "b", "name": "b"}])
+
+    assert counts == WriteCounts(updated=1, unchanged=1)
+    assert [(row["name"], row["slug"], row["writes"]) for row in articles.rows()] == [("new", "a", 1), ("b", "b", None)]
+    assert [row["text"] for row in articles.shop.rows("note")] == ["changed a"]
+    assert len(articles.shop.rows("price")) == 2
+
+
+@pytest.mark.parametrize("name, code", [("refused", "model:ValueError"), ("unlucky", "model:LookupError")])
+@pytest.mark.parametrize("is_present", [False, True])
+def test_a_row_that_the_models_code_refuses_is_a_reject_and_its_neighbours_load(
+    articles: Table, name: str, code: str, is_present: bool
+) -> None:
+    if is_present and name == "unlucky":
+        pytest.skip("That listener hears of new rows only.")
+    articles.load([{"sku": sku, "name": sku} for sku in ("abcde" if is_present else "z")])
+    sent = [{"sku": sku, "name": name if sku == "c" else "new"} for sku in "abcde"]
+
+    counts = articles.load(sent)
+
+    assert counts == WriteCounts(rejected=1, **{"updated" if is_present else "inserted": 4})
+    [reject] = articles.rejects()
+    assert (reject.position, reject.line, reject.code, reject.value) == (3, 4, code, None)
+    assert "secret" not in reject.code
+    kept = {row["sku"]: row["name"] for row in articles.rows() if row["sku"] != "z"}
+    assert kept == dict.fromkeys("abde", "new") | ({"c": "c"} if is_present else {})
+    notes = [row["text"] for row in articles.shop.rows("note") if row["text"] != "new z"]
+    assert sorted(notes)[:4] == [f"{'changed' if is_present else 'new'} {sku}" for sku in "abde"]
+
+
+def test_statements_of_the_objects_writer_do_not_grow_by_looking_rows_up(articles: Table) -> None:
+    records = [{"sku": f"{number:03}", "name": "x"} for number in range(200)]
+    articles.load(records)
+
+    with recorded_statements(articles.sink.database.engine) as statements:
+        articles.load([record | {"name": "y"} for record in records])
+
+    assert len([each for each in statements if each.startswith("SELECT") and "FROM article" in each]) == 2
