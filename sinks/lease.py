@@ -158,6 +158,7 @@ def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) ->
     Raises:
         LeaseLost: another execution has taken it.
     """
+    _bound_sleep(connection, lease.seconds)
     changes: dict[str, object] = {"expires_at": database_time() + lease.seconds}
     if run_id is not None:
         changes["run_id"] = run_id
@@ -167,6 +168,19 @@ def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) ->
             f"Another run has taken over the table {lease.target} meanwhile; nothing of this attempt is kept, and "
             "`restock runs` shows who goes on."
         )
+
+
+def _bound_sleep(connection: sa.Connection, seconds: float) -> None:
+    """Let the server end this transaction if its process falls silent in it, as one on a frozen or lost host does.
+
+    Otherwise such a process would hold the row of the lease, and with it the target, long after the lease has expired.
+    MySQL has no such limit.
+    """
+    if connection.dialect.name == "postgresql":
+        limit = sa.func.set_config("idle_in_transaction_session_timeout", f"{round(seconds * 1000)}ms", True)
+        connection.execute(sa.select(limit))
+    elif getattr(connection.dialect, "is_mariadb", False):
+        connection.execute(sa.text(f"SET idle_transaction_timeout = {round(seconds)}"))
 
 
 @contextmanager
