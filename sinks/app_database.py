@@ -38,6 +38,9 @@ class AppDatabase:
             engine = session.get_bind(mapper=model)
         assert isinstance(engine, sa.Engine)
         self.engine = engine
+        if engine.dialect.name == "postgresql":
+            # It warns once for every row that is looked for under savepoints; what was refused, the rejects say.
+            logging.getLogger("psycopg").setLevel(logging.ERROR)
 
     @property
     def dialect(self) -> str:

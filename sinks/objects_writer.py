@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload, undefer
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
 from restock.records import Record
 from sinks.column_specs import words_of
 from sinks.db_errors import ModelRefused
+from sinks.explicit_nulls import note_nulls
 from sinks.presence import KEYS_PER_STATEMENT, Changes, Key, slices
 from sinks.target import Target
 
@@ -37,7 +37,8 @@ class ObjectsWriter:
         updates = [_with_members(record, members) for _, record in changes.updates]
         present = _load(session, target, updates)
         try:
-            new = [_made(target, _with_members(record, members)) for _, record in changes.inserts]
+            new = [target.model(**_with_members(record, members)) for _, record in changes.inserts]
+            note_nulls(session, target, new, [record for _, record in changes.inserts])
             session.add_all(new)
             for values in updates:
                 _change(present[_key(target, values)], values, target)
@@ -59,17 +60,6 @@ def _flush(session: Session) -> None:
         session.flush()
         if not (session.new or session.dirty or session.deleted):
             return
-
-
-def _made(target: Target, record: Record) -> Any:
-    instance = target.model(**record)
-    for name, value in record.items():
-        column = target.columns[name]
-        has_default = column.default is not None or column.server_default is not None
-        if value is None and (has_default or isinstance(column.type, sa.JSON)):
-            # An object's None would become the default or, in JSON, the value `null`. None means NULL, whoever writes.
-            set_committed_value(instance, name, sa.null())
-    return instance
 
 
 def _change(instance: Any, values: Record, target: Target) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapper
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
+from sinks.explicit_nulls import listeners_of_the_app
 from sinks.isolation import Writer
 from sinks.mappings_writer import MappingsWriter
 from sinks.objects_writer import ObjectsWriter
@@ -60,7 +61,7 @@ def _say_why(feed: str, model: str, skipped: str) -> None:
 
 
 def _what_bulk_methods_skip(database: AppDatabase, mapper: Mapper[Any]) -> list[str]:
-    found = [name for name in _ROW_EVENTS if getattr(mapper.dispatch, name)]
+    found = [name for name in _ROW_EVENTS if listeners_of_the_app(mapper, name)]
     found += [f"@validates({', '.join(sorted(mapper.validators))})"] if mapper.validators else []
     listened_to = [prop.key for prop in mapper.column_attrs if len(list(prop.class_attribute.dispatch.set))]
     found += [f"a listener on {name}" for name in listened_to if name not in mapper.validators]
