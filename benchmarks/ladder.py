@@ -36,10 +36,11 @@ WORKS = ("first night, into an empty table", "second night, 5% changed and 1% ne
 PREFACE = """# Benchmarks
 
 `make bench` wrote this page: {rows:,} products of 11 columns with 5% nulls (seed {seed}), from a Parquet file; medians
-of {rounds} rounds in which the contestants took turns (a commit for each row: of one). Each result was compared with the expected table, all columns of
-all rows, before it counted. The first three are the loops of the tutorial that restock began from, as it shows them;
-they do not spool, check, isolate, count or survive a crash. restock is measured end to end: extraction, spool,
-duplicates, `transforms.products:clean`, contract, ledger and table. Interpreter start and imports are left out for all.
+of {rounds} rounds in which the contestants took turns (a commit for each row: of one). Each result was compared with
+the expected table, all columns of all rows, before it counted. The first three are the loops of the tutorial that
+restock began from, as it shows them; they do not spool, check, isolate, count or survive a crash. restock is measured
+end to end: extraction, spool, duplicates, `transforms.products:clean`, contract, ledger and table. Interpreter start
+and imports are left out for all.
 """
 
 

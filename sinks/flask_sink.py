@@ -124,7 +124,7 @@ class FlaskSink:
         if not with_retries(is_there, f"looking for the table {self.target.name} in {self.database.address}"):
             raise ConfigurationError(
                 f"The table {self.target.name} of the model {self.feed.model} does not exist in "
-                f"{self.database.address}; create it first, as your app does (`flask db upgrade`, or `db.create_all()`)."
+                f"{self.database.address}; create it first, as your app does (`flask db upgrade`, `db.create_all()`)."
             )
 
     def correcting(self, rows: list[int]) -> FlaskSink:
