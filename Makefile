@@ -15,7 +15,7 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo test bench lint fix clean
+.PHONY: all setup setup-dev demo test torture bench lint fix clean
 
 all: lint test
 

@@ -16,7 +16,6 @@ from sinks.explicit_nulls import note_nulls
 from sinks.presence import KEYS_PER_STATEMENT, Changes, Key, slices
 from sinks.target import Target
 
-
 # As often as SQLAlchemy itself flushes before it commits.
 FLUSHES_PER_COMMIT = 100
 

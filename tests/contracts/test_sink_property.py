@@ -53,10 +53,11 @@ def check_table_is_a_dict(products: Table, sources: list[list[dict[str, Any]]], 
 
 
 @pytest.mark.parametrize("kind, examples", [("sqlite", 50), ("postgresql", 15)])
+@pytest.mark.parametrize("writer", ["mappings", "objects"])
 def test_the_table_is_a_dict_that_was_updated_in_order(
-    make_shop: MakeShop, request: pytest.FixtureRequest, kind: str, examples: int
+    make_shop: MakeShop, request: pytest.FixtureRequest, kind: str, examples: int, writer: str
 ) -> None:
-    products = open_table(make_shop(request.getfixturevalue(f"{kind}_url")))
+    products = open_table(make_shop(request.getfixturevalue(f"{kind}_url")), writer=writer)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
     @given(SOURCES, CUTS)

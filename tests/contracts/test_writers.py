@@ -252,7 +252,7 @@ def test_a_version_counter_counts_the_updates(make_shop: MakeShop, database_url:
 
 
 def test_bulk_methods_are_refused_where_they_would_not_count(make_shop: MakeShop, sqlite_url: str) -> None:
-    with pytest.raises(ConfigurationError, match="mappings cannot keep the version counter of the model .*; leave"):
+    with pytest.raises(ConfigurationError, match=r"mappings cannot keep the version counter of the model .*; leave"):
         open_table(make_shop(sqlite_url, MODELS), "Counted", writer="mappings", match_on=[])
 
 

@@ -60,7 +60,11 @@ class Line:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            far = self._dial()
+            try:
+                far = self._dial()
+            except OSError:
+                near.close()  # the server is down, and so is the line
+                continue
             answer_is_lost = threading.Event()
             threading.Thread(target=self._send, args=(near, far, answer_is_lost), daemon=True).start()
             threading.Thread(target=_answer, args=(far, near, answer_is_lost), daemon=True).start()

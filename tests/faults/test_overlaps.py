@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from faults import children, oracle, upsets
+from faults import children, oracle
 from faults.failpoints import Failpoint
 from faults.loads import Load
 from faults.shops_at_risk import SLEEPY
-from faults.sleepers import SHORT_LEASE, woken
+from faults.sleepers import woken
 
 from flows import admission
 from flows.loading import Outcome, load_chunk

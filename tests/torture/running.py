@@ -52,6 +52,7 @@ def torture_database(kind: str, seed: int, seconds: float) -> list[Result]:
             left -= time.monotonic() - begun
             shares -= trial.share
             results.append(result)
+            print(f"{kind}: {trial.name}: {result.runs} runs, {len(result.found)} violations", flush=True)
     return results
 
 
