@@ -80,6 +80,6 @@ checked_python = $(if $(filter too-old no-venv,$(1)),$(error $($(1)), then run m
 define install
 @echo "Setting up $(VENV) (a few minutes the first time) ..."
 @$(if $(venv_works),:,"$(call checked_python,$(find_python))" -m venv --clear $(VENV))
-@$(PIP) --require-hashes -r $(1)
+@$(PIP) --no-deps --require-hashes -r $(1)
 @$(PIP) --no-deps --no-build-isolation -e .
 endef

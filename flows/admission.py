@@ -185,9 +185,8 @@ def _admit(
     try:
         overtaken = sink.ledger.admit(lease, admission, extraction.chunks, supersedes)
     except (ConfigurationError, LeaseLost):
-        place.spool.remove_run(
-            run_id
-        )  # surely not admitted; after other trouble it may be, and then it needs its spool
+        # Surely not admitted. After other trouble it may be, and then it needs its spool.
+        place.spool.remove_run(run_id)
         raise
     for older in overtaken:
         place.spool.remove_run(older)

@@ -127,9 +127,8 @@ def _insert(changes: Changes, target: Target, position: int, record: Record) -> 
         if record.get(name) is None:
             changes.faults.append(RowFault(position, DataFault("null", name)))
             return
-    if target.generates_key:
-        # An explicit NULL would be sent as the key; left out, the database makes one.
-        record = {n: v for n, v in record.items() if v is not None or n not in target.primary_key}
+    # An explicit NULL would be sent as the key; left out, the database makes one.
+    record = {n: v for n, v in record.items() if v is not None or n not in target.primary_key}
     changes.inserts.append((position, record))
 
 
