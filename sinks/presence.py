@@ -21,6 +21,8 @@ Key = tuple[Any, ...]
 
 # Keys looked up by one statement. SQLite's smallest limit in use is 32,766 parameters.
 KEYS_PER_STATEMENT = 5_000
+# The kinds of columns whose stored values may have another form than sent ones; the others are compared as they come.
+_TRANSLATED = (Kind.DATETIME, Kind.ENUM, Kind.BINARY, Kind.OTHER)
 # SQLite takes at most 500 SELECTs in one UNION.
 SELECTS_PER_UNION = 400
 
@@ -86,7 +88,9 @@ def compare(
             changes.skipped += 1
         else:
             _insert(changes, target, position, record)
-    present = _present_rows(connection, target, [key for key, _, _ in keyed], list(rows[0][1]))
+    attributes = list(rows[0][1])
+    present = _present_rows(connection, target, [key for key, _, _ in keyed], attributes)
+    names = [name for name in attributes if name not in target.key and name not in target.primary_key]
     met: set[Key] = set()
     for key, position, record in keyed:
         row = present.get(key)
@@ -103,7 +107,7 @@ def compare(
         elif mode == "insert_only":
             changes.skipped += 1
         else:
-            _meet(changes, target, position, record, row)
+            _meet(changes, target, position, record, row, names)
         met.add(identity)
     return changes
 
@@ -132,7 +136,7 @@ def _insert(changes: Changes, target: Target, position: int, record: Record) -> 
     changes.inserts.append((position, record))
 
 
-def _meet(changes: Changes, target: Target, position: int, record: Record, row: Record) -> None:
+def _meet(changes: Changes, target: Target, position: int, record: Record, row: Record, names: Sequence[str]) -> None:
     if target.discriminator is not None and row[target.discriminator] not in target.identities:
         # A row of another model that shares the table.
         changes.faults.append(RowFault(position, DataFault("key_conflict", target.key[0])))
@@ -145,13 +149,11 @@ def _meet(changes: Changes, target: Target, position: int, record: Record, row: 
         if name not in target.key and record.get(name) not in (None, row[name]):
             changes.faults.append(RowFault(position, DataFault("key_conflict", name)))
             return
-    values = {n: v for n, v in record.items() if n not in target.key and n not in target.primary_key}
-    if all(
-        value == row[name] or _is_same_once_stored(target, name, value, row[name]) for name, value in values.items()
-    ):
-        changes.unchanged += 1
-        return
-    changes.updates.append((position, {**{n: row[n] for n in target.primary_key}, **values}))
+    for name in names:
+        if record[name] != row[name] and not _is_same_once_stored(target, name, record[name], row[name]):
+            changes.updates.append((position, {n: row[n] for n in target.primary_key} | {n: record[n] for n in names}))
+            return
+    changes.unchanged += 1
 
 
 def _is_same_once_stored(target: Target, name: str, sent: Any, stored: Any) -> bool:
@@ -170,16 +172,24 @@ def _present_rows(
     telling = () if target.discriminator is None else (target.discriminator,)
     wanted = dict.fromkeys((*target.primary_key, *target.key, *telling, *attributes))
     columns = {name: _readable(target, name) for name in wanted}
+    translated = [name for name in columns if _may_be_translated(target, name)]
     stored: dict[Key, Record] = {}
     for some in slices(keys, KEYS_PER_STATEMENT // len(target.key)):
         statement = sa.select(*(column.label(f"c{place}") for place, column in enumerate(columns.values())))
         for values in connection.execute(statement.where(_has_key(target, some))):
-            row = {name: _as_sent(target, name, value) for name, value in zip(columns, values, strict=True)}
+            row = dict(zip(columns, values, strict=True))
+            for name in translated:
+                row[name] = _as_sent(target, name, row[name])
             stored[tuple(row[name] for name in target.key)] = row
     present = {key: stored[key] for key in keys if key in stored}
     if not target.key_is_exact:
         present |= _equal_for_the_database(connection, target, [key for key in keys if key not in present], stored)
     return present
+
+
+def _may_be_translated(target: Target, name: str) -> bool:
+    is_decorated = isinstance(target.columns[name].type, sa.types.TypeDecorator)
+    return is_decorated or target.contract.fields[name].kind in _TRANSLATED
 
 
 def _readable(target: Target, name: str) -> sa.ColumnElement[Any]:
