@@ -38,6 +38,8 @@ class AppDatabase:
             engine = session.get_bind(mapper=model)
         assert isinstance(engine, sa.Engine)
         self.engine = engine
+        pool = type(engine.pool)
+        logging.getLogger(f"{pool.__module__}.{pool.__name__}").addFilter(_without_traceback)
         if engine.dialect.name == "postgresql":
             # It warns once for every row that is looked for under savepoints; what was refused, the rejects say.
             logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -95,6 +97,12 @@ def _roll_back(session: Session) -> None:
         # For one: a deadlock on MariaDB ends the transaction, and then its savepoints cannot be rolled back.
         session.invalidate()
         log.info("A connection was closed, since it could not be rolled back (%s).", type(error).__name__)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep from the logs what a pool tells of a connection that is lost on its way back: it quotes earlier rows."""
+    record.exc_info = None
+    return True
 
 
 def open_database(app_reference: str, model_reference: str, feed: str) -> AppDatabase:

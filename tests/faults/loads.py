@@ -71,9 +71,9 @@ class Load:
         """What is wrong in the middle of things."""
         return oracle.untruths(self.shop.engine, self.source(refused), self.before)
 
-    def violations(self, refused: frozenset[int] = frozenset()) -> list[str]:
+    def violations(self, refused: frozenset[int] = frozenset(), is_quiet: bool = True) -> list[str]:
         """What is wrong when all is said and done."""
-        return oracle.violations(self.shop.engine, self.source(refused), self.before, self.spool)
+        return oracle.violations(self.shop.engine, self.source(refused), self.before, self.spool, is_quiet)
 
     def refused_falsely(self) -> frozenset[int]:
         """The rejected rows that the file knows to be sound: none, unless a test made the database refuse one."""

@@ -20,7 +20,7 @@ def woken(load: Load, failpoint: Failpoint, prepare: children.Preparation | None
     sleeper.wait_until_stopped()
     status, said = children.run(with_wait, load.shop, None, SHORT_LEASE)
     found = [] if status == 0 else [f"the second command ended with {status}: {said}"]
-    found += [f"before it woke: {each}" for each in load.violations()]
+    found += [f"before it woke: {each}" for each in load.violations(is_quiet=False)]
     os.kill(sleeper.pid, signal.SIGCONT)
     if sleeper.wait() != 1 or TAKEN_OVER not in sleeper.said():
         found.append(f"the one that slept did not notice: {sleeper.said()}")

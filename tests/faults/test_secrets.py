@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -88,6 +90,21 @@ def test_no_value_is_shown_by_a_database_that_stops_in_the_middle_of_a_row(load:
 
     assert status == 2
     assert_unseen(said)
+
+
+def test_no_value_is_logged_when_the_connection_is_lost_while_rows_are_refused(
+    sqlite_load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(*_: object) -> None:
+        raise sqlite3.OperationalError("lost on its way back to the pool, says a test")
+
+    sa.event.listen(upsets.engine_of(sqlite_load.shop), "reset", lost)
+
+    with suppress(Exception):
+        upsets.sync_once(sqlite_load)
+
+    assert "Exception during reset" in caplog.text
+    assert "Product" not in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
