@@ -65,6 +65,7 @@ class ParquetSource:
         with open_pinned(self.file) as handle, self._readable():
             opened, count = _open(handle), 0
             for batch in opened.iter_batches(BATCH_ROWS, columns=self._taken):
+                batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
                 count += batch.num_rows
                 if batch.num_rows:
                     yield _frame(batch, self._taken)
@@ -78,7 +79,7 @@ class ParquetSource:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, EOFError, MemoryError) as error:
+        except (pa.ArrowException, OSError, EOFError, MemoryError, UnicodeDecodeError) as error:
             hint = "it is encrypted" if "crypt" in str(error) else "have it exported again"
             raise SourceError(f"{self.file.name} is not a readable Parquet file; {hint}.") from error
 

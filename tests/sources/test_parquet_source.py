@@ -172,3 +172,13 @@ def test_real_files_keep_their_numbers(data, read):
     assert gap.iloc[:, 0].dropna().tolist()[0].__class__ is int
     assert len(groups) == 1001
     assert groups[ROW].tolist() == np.arange(1, 1002).tolist()
+
+
+def test_text_that_is_no_utf_8_is_refused(tmp_path, read):
+    """Found by changing single bytes of files: the fault showed only when somebody looked at the text."""
+    path = tmp_path / "feed.parquet"
+    pq.write_table(pa.table({"sku": ["aaaa", "bbbb"]}), path, compression="none", use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"bbbb", b"bb\xffb"))
+
+    with pytest.raises(SourceError, match="not a readable Parquet file"):
+        read(path)
