@@ -182,3 +182,12 @@ def test_text_that_is_no_utf_8_is_refused(tmp_path, read):
 
     with pytest.raises(SourceError, match="not a readable Parquet file"):
         read(path)
+
+
+def test_a_column_name_that_is_no_utf_8_is_refused(tmp_path, read):
+    path = tmp_path / "feed.parquet"
+    pq.write_table(pa.table({"sku": ["a"], "colour": ["b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"colour", b"col\xffur"))
+
+    with pytest.raises(SourceError, match="not a readable Parquet file"):
+        read(path)
