@@ -62,11 +62,6 @@ class Reject:
     value: str | None
     original: dict[str, str | None]
 
-    @property
-    def place(self) -> str:
-        """Where the row stands in its source, for people."""
-        return f"row {self.row}" if self.line is None else f"line {self.line}"
-
 
 @dataclass
 class Chunk:

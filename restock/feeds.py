@@ -136,9 +136,9 @@ class Feed(_Strict):
                 return attribute
         return None
 
-    def source_column_of(self, attribute: str) -> str:
-        """The source column that fills a mapped attribute."""
-        return attribute if self.columns is None else self.columns[attribute]
+    def source_column_of(self, attribute: str) -> str | None:
+        """The source column that fills a mapped attribute, or None where the feed leaves the attribute alone."""
+        return attribute if self.columns is None else self.columns.get(attribute)
 
     def renames(self, source_columns: list[str]) -> dict[str, str]:
         """Source column -> attribute, for those columns the feed takes, in the order of the source."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from restock.chunks import LINE, SPOOL_COLUMNS, Chunk, Reject
 from restock.feeds import Feed
 from sinks.presence import RowFault
@@ -19,7 +21,7 @@ def _as_reject(chunk: Chunk, feed: Feed, fault: RowFault) -> Reject:
     original = {str(name): _as_text(value) for name, value in raw.items() if name not in SPOOL_COLUMNS}
     line = raw[LINE]
     column = fault.fault.column
-    source_column = _source_column(feed, column)
+    source_column = None if column is None else feed.source_column_of(column)
     return Reject(
         row=int(fault.row),
         line=None if _is_missing(line) else int(line),
@@ -30,15 +32,9 @@ def _as_reject(chunk: Chunk, feed: Feed, fault: RowFault) -> Reject:
     )
 
 
-def _source_column(feed: Feed, attribute: str | None) -> str | None:
-    if attribute is None:
-        return None
-    return attribute if feed.columns is None else feed.columns.get(attribute)
-
-
 def _as_text(value: Any) -> str | None:
     return None if _is_missing(value) else str(value)
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or value != value or str(value) == "<NA>"
+    return value is None or value is pd.NA or value != value

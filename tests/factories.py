@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from restock.chunks import ROW, Chunk, ChunkRef
-from restock.contract import Contract, FieldSpec, Kind
 from restock.feeds import Feed
 
 
@@ -76,15 +75,3 @@ def make_chunk(records: list[dict[str, Any]], ref: ChunkRef | None = None, **val
     ref = ref or make_ref(rows=len(records))
     frame = make_frame(records, ref.first_row)
     return Chunk(ref=ref, frame=frame, raw=values.pop("raw", make_text_frame(records, ref.first_row)), **values)
-
-
-def make_contract(key: tuple[str, ...] = ("sku",), version: str | None = None, **fields: FieldSpec) -> Contract:
-    """The demands of the default shop's Product, changed or added to by the fields given."""
-    defaults = {
-        "sku": FieldSpec("sku", Kind.TEXT, nullable=False, is_key=True, length=32),
-        "name": FieldSpec("name", Kind.TEXT, nullable=False, length=255),
-        "price": FieldSpec("price", Kind.DECIMAL, precision=10, scale=2),
-        "stock": FieldSpec("stock", Kind.INTEGER, minimum=-(2**31), maximum=2**31 - 1),
-        "updated_at": FieldSpec("updated_at", Kind.DATETIME, timezone=True),
-    }
-    return Contract(defaults | fields, key, version)
