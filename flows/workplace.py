@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from restock.feeds import Feed, find_feed, read_feeds
+from restock.feeds import Feed
+from restock.feeds_file import find_feed, read_feeds
 from restock.references import add_to_import_path
 from restock.settings import Settings, read_settings
 from sources.spool import Spool

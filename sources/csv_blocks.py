@@ -17,7 +17,7 @@ from pyarrow import csv
 from sources.csv_rows import FIELD_BYTES
 
 if TYPE_CHECKING:
-    from restock.feeds import CsvRules
+    from restock.csv_rules import CsvRules
 
 LF, CR = 10, 13
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]

@@ -13,7 +13,7 @@ from restock.errors import ConfigurationError, SourceError
 from sources.csv_text import has_marks, show_marks
 
 if TYPE_CHECKING:
-    from restock.feeds import CsvRules
+    from restock.csv_rules import CsvRules
 
 FIELD_BYTES = 1024 * 1024
 # A quote that is still open after so much text is taken for one that is never closed.

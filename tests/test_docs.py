@@ -14,7 +14,9 @@ import yaml
 
 from flows.cli import main
 from restock.chunks import RunSummary
-from restock.feeds import CsvRules, Feed, read_feeds
+from restock.csv_rules import CsvRules
+from restock.feeds import Feed
+from restock.feeds_file import read_feeds
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.contract import FieldSpec
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 
 TEXT = pa.large_string()
 

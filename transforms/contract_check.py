@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.contract import Contract, FieldSpec, Kind
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 from transforms import columns, number_columns, object_columns, time_columns
 from transforms.columns import TEXT, Column, is_text
 from transforms.originals import shortened, texts_of

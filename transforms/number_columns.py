@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.contract import FieldSpec
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 from transforms.columns import TEXT, Column, is_text, keep, one_by_one, places, wrong_type
 
 _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"

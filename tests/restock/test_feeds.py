@@ -6,7 +6,7 @@ import pytest
 from factories import make_feed
 
 from restock.errors import ConfigurationError
-from restock.feeds import find_feed, read_feeds
+from restock.feeds_file import find_feed, read_feeds
 
 FEED = """
 feeds:

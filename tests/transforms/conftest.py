@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from restock.contract import Contract, FieldSpec, Kind
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 from restock.records import to_records
 from transforms.contract_check import cast
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restock.contract import Contract, FieldSpec, Kind
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 from restock.reasons import REASONS
 from restock.records import to_records
 from transforms.contract_check import Fault, cast

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restock.contract import Kind
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 
 US_PRICES = CsvRules(thousands=",", currency="$")
 GERMAN_PRICES = CsvRules(decimal=",", thousands=".", currency=("€", "EUR"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restock.contract import Kind
-from restock.feeds import CsvRules
+from restock.csv_rules import CsvRules
 
 BERLIN = CsvRules(timezone="Europe/Berlin")
 
