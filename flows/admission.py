@@ -20,8 +20,9 @@ from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History, RunEntry
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger import Admission
-from sources.extract import extract
+from sources.extract import Extraction, extract
 from sources.locations import SourceFile, find_source, fingerprint
+from sources.spool import Spool
 from transforms.apply import canonical_keys, check_transforms, code_digest
 
 # SQLite holds its one write lock for a whole chunk, so chunks are smaller there.
@@ -150,24 +151,8 @@ def _admit(
     place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], history: History, progress: Progress
 ) -> str:
     """Spool a source whole, then enter it in the ledger with all its chunks."""
-    feed, contract = sink.feed, sink.target.contract
-    run_id = new_run_id()
-
-    def read(rows: int) -> None:
-        progress.reading(rows)
-        check_stop()
-
-    usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
-    extraction = extract(
-        files,
-        feed,
-        place.spool,
-        run_id,
-        feed.chunk_rows or usual,
-        partial(canonical_keys, feed=feed, contract=contract),
-        set(contract.fields),
-        read,
-    )
+    feed, run_id = sink.feed, new_run_id()
+    extraction = spool_source(sink, files, place.spool, run_id, progress)
     newest, content = _newest(history, feed), fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content
     admission = Admission(
@@ -191,6 +176,31 @@ def _admit(
     for older in overtaken:
         place.spool.remove_run(older)
     return run_id
+
+
+def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:
+    """Read a source whole into a spool, in chunks of the size that suits the feed or its database.
+
+    Raises:
+        SourceError: it cannot be read as the feed wants it; nothing of it stays in the spool.
+    """
+    feed, contract = sink.feed, sink.target.contract
+
+    def read(rows: int) -> None:
+        progress.reading(rows)
+        check_stop()
+
+    usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
+    return extract(
+        files,
+        feed,
+        spool,
+        run_id,
+        feed.chunk_rows or usual,
+        partial(canonical_keys, feed=feed, contract=contract),
+        set(contract.fields),
+        read,
+    )
 
 
 def new_run_id() -> str:

@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 import click
 
 from restock.errors import RestockError
 
-if TYPE_CHECKING:
-    from flows.reports import RunReport
-
 UNEXPECTED = 1
+
+
+class Judged(Protocol):
+    """Something that may need a person: `verdict` raises what is to be said about it."""
+
+    def verdict(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command hands back: an object for `--json`, a way to print it, and runs that may need a word."""
+    """What a command hands back: an object for `--json`, a way to print it, and what may need a word."""
 
     plain: Any
     show: Callable[[], None]
-    reports: list[RunReport] = field(default_factory=list)
+    reports: Sequence[Judged] = field(default_factory=list)
 
 
 class Commands(click.Group):
@@ -78,7 +81,7 @@ def print_error(file: IO[str], kind: str, message: str) -> None:
     print_json({"error": {"kind": kind, "message": message}}, file)
 
 
-def _verdict(report: RunReport) -> int:
+def _verdict(report: Judged) -> int:
     try:
         report.verdict()
     except RestockError as verdict:

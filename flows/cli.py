@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.answers import Answer, Commands, run
+from flows.check_command import check
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
@@ -213,6 +214,9 @@ def prune(older_than: float) -> None:
         return Answer(None, lambda: click.echo(told))
 
     run(work, False)
+
+
+main.add_command(check)
 
 
 def _counts(report: RunReport) -> dict[str, Any]:

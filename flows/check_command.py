@@ -1,0 +1,101 @@
+"""The command `restock check`: what a sync of a feed would meet, shown in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.answers import Answer, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.checking import Check, Sample
+
+REASONS_SHOWN = 20
+COLUMNS_SHOWN = 20
+
+
+@click.command()
+@click.argument("feed")
+@click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
+@click.option("--samples", is_flag=True, help="Show the values at fault too, and not only where they stand.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
+    """Look at a feed without writing a thing.
+
+    Its rows are read, transformed and cast as a sync would do, whether the table exists or not. Ends as the sync
+    would: 0 if it would complete, 1 if chunks would fail, 3 if a limit would hold it.
+    """
+
+    def work() -> Answer:
+        from flows.checking import check_feed
+        from flows.stopping import heeding_signals
+        from flows.terminal import TerminalProgress
+        from flows.workplace import open_workplace
+
+        place = open_workplace()
+        with heeding_signals(), TerminalProgress() as progress:
+            checks = check_feed(place, place.feed(feed), progress, file)
+        plain = {"checks": [each.as_dict(samples) for each in checks]}
+        return Answer(plain, lambda: _print_checks(checks, samples), checks)
+
+    run(work, as_json, f"Checking feed {feed} …")
+
+
+def _print_checks(checks: list[Check], with_values: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for each in checks:
+        table = Table(title=f"{each.feed}: {each.source}", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("check, nothing was written")
+        table.add_column("rows", justify="right")
+        table.add_row("read", f"{each.read:,}", end_section=True)
+        for name in ("accepted", "rejected", "skipped", "superseded", "outstanding"):
+            rows = getattr(each, name)
+            if rows or name in ("accepted", "rejected"):
+                table.add_row(name, f"{rows:,}")
+        console.print(table)
+        _print_findings(console, each, with_values)
+
+
+def _print_findings(console: Console, found: Check, with_values: bool) -> None:
+    from restock.reasons import sentence
+
+    def say(text: str) -> None:
+        console.print(f"  {text}", markup=False, soft_wrap=True)
+
+    for reason in found.reasons[:REASONS_SHOWN]:
+        told = f"{reason.rows:,} × {sentence(reason.code, reason.column)} ({reason.code})"
+        say(f"{told} {_places(reason.samples, with_values, reason.rows)}")
+    if len(found.reasons) > REASONS_SHOWN:
+        say(f"and {len(found.reasons) - REASONS_SHOWN} more reasons")
+    if found.superseded:
+        places = _places(found.superseded_samples, with_values, found.superseded)
+        say(f"{found.superseded:,} × Another row of the source has the same key and counts {places}")
+    if found.ignored_columns:
+        more = len(found.ignored_columns) - COLUMNS_SHOWN
+        shown = ", ".join(found.ignored_columns[:COLUMNS_SHOWN])
+        say(f"Columns not used: {shown}{f' and {more} more' if more > 0 else ''}")
+    if found.lacking:
+        say(f"Rows that are new to the table would be rejects: the model requires {', '.join(found.lacking)} as well.")
+    for trouble in found.trouble[:REASONS_SHOWN]:
+        say(trouble)
+
+
+def _places(samples: list[Sample], with_values: bool, rows: int) -> str:
+    """The places of some rows: `line 4, 9 …`, or `row 4 …` where a format has no lines."""
+    if not samples:
+        return ""
+    word = "row" if samples[0].line is None else "line"
+    shown = [str(each.row if each.line is None else each.line) for each in samples]
+    if with_values:
+        shown = [
+            f"{place}: {each.value!r}" if each.value is not None else place
+            for place, each in zip(shown, samples, strict=True)
+        ]
+    return f"[{word} {', '.join(shown)}{' …' if rows > len(samples) else ''}]"

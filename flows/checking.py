@@ -1,0 +1,195 @@
+"""Looks at a feed without writing a thing: reads, transforms and casts it, and says what a sync would meet."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flows.admission import spool_source
+from flows.progress import Progress
+from flows.stopping import check_stop
+from flows.workplace import Workplace
+from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Reject
+from restock.errors import ChunkFailed, RunHeld, RunIncomplete
+from restock.feeds import Feed
+from sinks.flask_sink import FlaskSink, open_sink
+from sources.extract import Extraction
+from sources.locations import SourceFile, find_source
+from sources.spool import Spool
+from transforms.apply import check_transforms, transform_chunk
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where one row stands: its position in the source, its line in the file, and the value at fault."""
+
+    row: int
+    line: int | None
+    value: str | None = None
+
+
+@dataclass
+class Reason:
+    """One reason for rejects: the attribute at fault if it is one, the number of rows, and the first of them."""
+
+    code: str
+    column: str | None
+    rows: int = 0
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass
+class Check:
+    """What a sync of one source would meet. Nothing that only the database can know is in it.
+
+    `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
+    would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
+    would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
+    for their limit.
+    """
+
+    feed: str
+    source: str
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    superseded: int = 0
+    outstanding: int = 0
+    reasons: list[Reason] = field(default_factory=list)
+    superseded_samples: list[Sample] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+    held: str | None = None
+
+    def as_dict(self, with_values: bool) -> dict[str, Any]:
+        """The check as plain values; those of rows only if they are asked for."""
+        plain = asdict(self)
+        if not with_values:
+            for reason in plain["reasons"]:
+                for sample in reason["samples"]:
+                    del sample["value"]
+            for sample in plain["superseded_samples"]:
+                del sample["value"]
+        return plain
+
+    def verdict(self) -> None:
+        """Be silent about a source that a sync would complete.
+
+        Raises:
+            RunHeld: a limit would hold the run.
+            RunIncomplete: chunks would fail.
+        """
+        if self.held is not None:
+            raise RunHeld(self.held)
+        if self.trouble:
+            raise RunIncomplete(f"{len(self.trouble)} chunks of {self.source} would fail; mend their cause first.")
+
+
+def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | None = None) -> list[Check]:
+    """Read a feed's source as a sync would, and transform and cast every chunk of it.
+
+    Nothing is written: not to the database, whose tables need not exist, nor to the spool; a folder of the system for
+    temporary files holds the chunks meanwhile.
+
+    Args:
+        file: a file to read in place of the feed's own source, inside the allowed roots.
+
+    Returns:
+        One check; of a delta feed one for each file.
+
+    Raises:
+        ConfigurationError, SourceError: as a sync would.
+    """
+    sink = open_sink(feed, place.settings.lease_seconds)
+    check_transforms(feed)
+    files = find_source(feed, place.settings, file)
+    sources = [files] if feed.kind == "full" else [[each] for each in files]
+    return [_check_source(sink, each, progress) for each in sources]
+
+
+def _check_source(sink: FlaskSink, files: list[SourceFile], progress: Progress) -> Check:
+    found = Check(sink.feed.name, ", ".join(file.name for file in files))
+    with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
+        spool = Spool(Path(folder))
+        extraction = spool_source(sink, files, spool, "check", progress)
+        found.ignored_columns = extraction.ignored_columns
+        for ref, raw, chunk in _chunks(sink, spool, extraction, found):
+            check_stop()
+            _note_rows(found, raw, chunk)
+            if _fits_its_limit(found, sink.feed, ref, chunk):
+                _count(found, chunk)
+                _apply_run_limit(found, sink.feed, ref, extraction.rows)
+            filled = set(chunk.frame.columns)
+            found.lacking = [] if sink.feed.mode == "update_only" else sorted(set(sink.target.required) - filled)
+    found.reasons.sort(key=lambda reason: -reason.rows)
+    return found
+
+
+def _chunks(
+    sink: FlaskSink, spool: Spool, extraction: Extraction, found: Check
+) -> Iterator[tuple[ChunkRef, pd.DataFrame, Chunk]]:
+    for planned in extraction.chunks:
+        ref = ChunkRef("check", planned.number, planned.spool_file, planned.first_row, planned.rows, token=0)
+        found.read += ref.rows
+        raw = spool.read(ref)
+        try:
+            chunk = transform_chunk(raw, ref, sink.feed, sink.target.contract)
+        except ChunkFailed as error:
+            found.trouble.append(str(error))
+            found.outstanding += ref.rows
+            continue
+        yield ref, raw, chunk
+
+
+def _note_rows(found: Check, raw: pd.DataFrame, chunk: Chunk) -> None:
+    for reject in chunk.rejects:
+        _note_reject(found, reject)
+    losers = raw[raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(found.superseded_samples))
+    for row, line in zip(losers[ROW], losers[LINE], strict=True):
+        found.superseded_samples.append(Sample(int(row), None if pd.isna(line) else int(line)))
+
+
+def _note_reject(found: Check, reject: Reject) -> None:
+    reason = next((each for each in found.reasons if (each.code, each.column) == (reject.code, reject.column)), None)
+    if reason is None:
+        reason = Reason(reject.code, reject.column)
+        found.reasons.append(reason)
+    reason.rows += 1
+    if len(reason.samples) < SAMPLES:
+        reason.samples.append(Sample(reject.row, reject.line, reject.value))
+
+
+def _fits_its_limit(found: Check, feed: Feed, ref: ChunkRef, chunk: Chunk) -> bool:
+    limit, rejects = feed.max_chunk_rejects, len(chunk.rejects)
+    if limit is None or not limit.is_exceeded(rejects, ref.rows):
+        return True
+    found.outstanding += ref.rows
+    found.trouble.append(
+        f"Chunk {ref.number} has {rejects} rejects in {ref.rows} rows, more than max_chunk_rejects {limit} allows."
+    )
+    return False
+
+
+def _count(found: Check, chunk: Chunk) -> None:
+    found.accepted += len(chunk.frame)
+    found.rejected += len(chunk.rejects)
+    found.skipped += chunk.skipped
+    found.superseded += chunk.superseded
+
+
+def _apply_run_limit(found: Check, feed: Feed, ref: ChunkRef, rows: int) -> None:
+    limit = feed.max_rejects
+    if found.held is None and limit is not None and limit.is_exceeded(found.rejected, rows):
+        found.held = (
+            f"A sync would be held before chunk {ref.number}: {found.rejected} of the {rows} rows are rejects by then, "
+            f"more than max_rejects {limit} allows; mend the source or the feed, or raise the limit."
+        )
