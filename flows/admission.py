@@ -17,9 +17,9 @@ from flows.workplace import Workplace
 from restock.errors import ConfigurationError, LeaseLost, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
-from sinks.history import History, RunEntry
+from sinks.history import History
 from sinks.lease import Lease, keeping, take_lease
-from sinks.ledger import Admission
+from sinks.ledger_entries import Admission, RunEntry
 from sources.extract import Extraction, extract
 from sources.locations import SourceFile, find_source, fingerprint
 from sources.spool import Spool

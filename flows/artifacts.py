@@ -24,7 +24,7 @@ from flows.reports import RunReport
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 from restock.reasons import sentence
-from sinks.history import RunEntry
+from sinks.ledger_entries import RunEntry
 
 log = logging.getLogger("restock")
 

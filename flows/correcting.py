@@ -19,8 +19,8 @@ from restock.feeds import Feed
 from restock.paths import shown
 from restock.reasons import sentence
 from sinks.flask_sink import FlaskSink
-from sinks.history import RejectEntry
 from sinks.lease import Lease
+from sinks.ledger_entries import RejectEntry
 from sources.corrections import RejectedRow, read_correction, write_rejects
 from transforms.apply import transform_chunk
 

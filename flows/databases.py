@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from flows.workplace import Workplace
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.flask_sink import FlaskSink, open_sink
-from sinks.history import History, RunEntry
+from sinks.history import History
+from sinks.ledger_entries import RunEntry
 
 
 @dataclass(frozen=True)

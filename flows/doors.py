@@ -17,7 +17,7 @@ from flows.stopping import heeding_signals
 from flows.terminal import TerminalProgress
 from flows.workplace import Workplace, open_workplace
 from sinks.flask_sink import open_sink
-from sinks.history import RejectEntry
+from sinks.ledger_entries import RejectEntry
 
 
 def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bool) -> RunReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
-from sinks.history import RunEntry
+from sinks.ledger_entries import RunEntry
 
 
 class Progress:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from restock.chunks import ChunkEntry, RunSummary
 from restock.errors import RunHeld, RunIncomplete
-from sinks.history import History, RunEntry
+from sinks.history import History
+from sinks.ledger_entries import RunEntry
 
 CHUNKS_NAMED = 12
 

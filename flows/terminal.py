@@ -21,7 +21,7 @@ from flows.reports import RunReport
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 from restock.reasons import sentence
-from sinks.history import RejectEntry, RunEntry
+from sinks.ledger_entries import RejectEntry, RunEntry
 
 # Always shown, also when zero: what a person looks for first.
 USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.lease import renew
-from sinks.ledger import Ledger, counts_of, is_chunk
+from sinks.ledger import Ledger
+from sinks.ledger_entries import counts_of, is_chunk
 from sinks.ledger_tables import chunks, database_time, rejects
 
 

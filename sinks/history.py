@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkEntry, ChunkRef, RunSummary, WriteCounts
+from restock.chunks import ChunkEntry, ChunkRef, RunSummary
 from restock.errors import ConfigurationError
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease, Owner
-from sinks.ledger import OUTSTANDING, as_ref
-from sinks.ledger_tables import COUNTERS, chunks, database_time, leases, metadata, rejects, runs
+from sinks.ledger_creation import is_there
+from sinks.ledger_entries import OUTSTANDING, RejectEntry, RunEntry, as_chunk, as_ref, as_reject, as_run
+from sinks.ledger_tables import COUNTERS, chunks, database_time, leases, rejects, runs
 from sinks.retries import with_retries
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """One run as the ledger holds it. `status` is the truth of this moment, also after a crash."""
-
-    run_id: str
-    feed: str
-    target: str
-    kind: str
-    generation: int
-    fingerprint: str
-    code_digest: str
-    source: str
-    ignored_columns: list[str]
-    status: str
-    read: int
-    started_at: datetime
-    finished_at: datetime | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class RejectEntry:
-    """One reject as the ledger holds it; `original` has the row under its source's column names."""
-
-    run_id: str
-    chunk: int
-    position: int
-    line: int | None
-    code: str
-    column: str | None
-    value: str | None
-    original: dict[str, str | None]
-    is_resolved: bool
 
 
 class History:
@@ -58,15 +21,16 @@ class History:
 
     def __init__(self, database: AppDatabase) -> None:
         self.database = database
+        self._exists = False
 
     def exists(self) -> bool:
-        """Whether the ledger's tables are there."""
+        """Whether the ledger's tables are there. Those of an older restock are brought up to date.
 
-        def look() -> bool:
-            with self.database.engine.connect() as connection:
-                return set(metadata.tables) <= set(sa.inspect(connection).get_table_names())
-
-        return with_retries(look, f"looking for the ledger in {self.database.address}")
+        Raises:
+            ConfigurationError: the database user may not do that.
+        """
+        self._exists = self._exists or is_there(self.database)
+        return self._exists
 
     def runs(self, feed: str | None = None) -> list[RunEntry]:
         """The runs, newest first; only those of one feed if it is named."""
@@ -93,7 +57,7 @@ class History:
             with self.database.engine.connect() as connection:
                 entries = connection.execute(statement).all()
                 alive = _living_runs(connection)
-            return [_as_run(entry, alive) for entry in entries]
+            return [as_run(entry, alive) for entry in entries]
 
         return with_retries(read, "reading the ledger") if self.exists() else []
 
@@ -103,7 +67,7 @@ class History:
         def read() -> list[ChunkEntry]:
             with self.database.engine.connect() as connection:
                 statement = sa.select(chunks).where(chunks.c.run_id == run_id).order_by(chunks.c.number)
-                return [_as_chunk(entry) for entry in connection.execute(statement)]
+                return [as_chunk(entry) for entry in connection.execute(statement)]
 
         return with_retries(read, "reading the ledger")
 
@@ -134,7 +98,7 @@ class History:
                 statement = sa.select(rejects).where(rejects.c.run_id == run_id).order_by(rejects.c.position)
                 if not with_resolved:
                     statement = statement.where(rejects.c.resolved_at.is_(None))
-                return [_as_reject(entry) for entry in connection.execute(statement)]
+                return [as_reject(entry) for entry in connection.execute(statement)]
 
         return with_retries(read, "reading the rejects")
 
@@ -176,48 +140,3 @@ def _living_runs(connection: sa.Connection) -> set[str]:
         for held in connection.execute(statement)
         if held.expires_at > held.now and not Owner.read(held.owner).is_dead_here
     }
-
-
-def _as_run(entry: sa.Row[Any], alive: set[str]) -> RunEntry:
-    # A run that nobody is running any more was cut short; only its own process could have written that.
-    cut_short = entry.status == "running" and entry.run_id not in alive
-    return RunEntry(
-        run_id=entry.run_id,
-        feed=entry.feed,
-        target=entry.target,
-        kind=entry.kind,
-        generation=entry.generation,
-        fingerprint=entry.fingerprint,
-        code_digest=entry.code_digest,
-        source=entry.source,
-        ignored_columns=json.loads(entry.ignored_columns),
-        status="incomplete" if cut_short else entry.status,
-        read=entry.read_rows,
-        started_at=_as_time(entry.started_at) or datetime.fromtimestamp(0, UTC),
-        finished_at=_as_time(entry.finished_at),
-        reason="interrupted" if cut_short else entry.reason,
-    )
-
-
-def _as_chunk(entry: sa.Row[Any]) -> ChunkEntry:
-    counts = WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
-    loaded_at = _as_time(entry.loaded_at)
-    return ChunkEntry(entry.number, entry.status, entry.attempts, entry.row_count, counts, entry.error, loaded_at)
-
-
-def _as_reject(entry: sa.Row[Any]) -> RejectEntry:
-    return RejectEntry(
-        run_id=entry.run_id,
-        chunk=entry.chunk,
-        position=entry.position,
-        line=entry.line,
-        code=entry.code,
-        column=entry.column_name,
-        value=entry.value,
-        original=json.loads(entry.original),
-        is_resolved=entry.resolved_at is not None,
-    )
-
-
-def _as_time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -5,9 +5,8 @@ A verb that takes a connection writes in the caller's transaction; the others op
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,27 +16,21 @@ from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease, renew
 from sinks.ledger_creation import create_tables
-from sinks.ledger_tables import COUNTERS, chunks, database_time, rejects, runs
+from sinks.ledger_entries import (
+    OUTSTANDING,
+    Admission,
+    as_ref,
+    chunk_values,
+    counts_of,
+    is_chunk,
+    reject_values,
+    run_values,
+)
+from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.retries import with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
 DEADLY_ATTEMPTS = 3
-
-OUTSTANDING = ("planned", "loading", "failed")
-
-
-@dataclass(frozen=True)
-class Admission:
-    """What the ledger is told of a run when its source is admitted."""
-
-    run_id: str
-    feed: str
-    kind: str
-    generation: int
-    fingerprint: str
-    code_digest: str
-    source: str
-    ignored_columns: list[str]
 
 
 class AlreadyLoaded(Exception):
@@ -61,10 +54,10 @@ class Ledger:
         return Lease(self.target, ref.token, self.lease_seconds)
 
     def create(self) -> None:
-        """Create the ledger's tables where they are missing.
+        """Create the ledger's tables where they are missing, and bring those of an older restock up to date.
 
         Raises:
-            ConfigurationError: the database user may not create them.
+            ConfigurationError: the database user may not do that.
         """
         create_tables(self.database)
 
@@ -79,15 +72,11 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, lease, run.run_id)
-                values = {**asdict(run), "ignored_columns": json.dumps(run.ignored_columns)}
+                begun = {"target": self.target, "status": "running", "started_at": database_time()}
                 read = sum(chunk.rows for chunk in planned)
-                connection.execute(
-                    sa.insert(runs).values(
-                        **values, target=self.target, status="running", read_rows=read, started_at=database_time()
-                    )
-                )
+                connection.execute(sa.insert(runs).values(**run_values(run), **begun, read_rows=read))
                 if planned:
-                    connection.execute(sa.insert(chunks), [_chunk_values(run.run_id, chunk) for chunk in planned])
+                    connection.execute(sa.insert(chunks), [chunk_values(run.run_id, chunk) for chunk in planned])
                 return _supersede_older(connection, run) if supersedes else []
 
         def entered() -> list[str] | None:
@@ -104,8 +93,15 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, lease, run_id)
+                rejected = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0)).where(
+                    chunks.c.run_id == run_id, chunks.c.status == "loaded"
+                )
                 going_on = {"status": "running", "finished_at": None, "reason": None}
-                connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(going_on))
+                connection.execute(
+                    sa.update(runs)
+                    .where(runs.c.run_id == run_id)
+                    .values(**going_on, rejected_rows=rejected.scalar_subquery())
+                )
 
         with_retries(write, f"resuming run {run_id}")
 
@@ -161,7 +157,9 @@ class Ledger:
                 "it was kept, please report this."
             )
         if rejected:
-            connection.execute(sa.insert(rejects), [_reject_values(ref, reject) for reject in rejected])
+            connection.execute(sa.insert(rejects), [reject_values(ref, reject) for reject in rejected])
+            more = {"rejected_rows": runs.c.rejected_rows + len(rejected)}
+            connection.execute(sa.update(runs).where(runs.c.run_id == ref.run_id).values(more))
         changed = connection.execute(
             sa.update(chunks)
             .where(is_chunk(ref), chunks.c.status == "loading")
@@ -233,11 +231,6 @@ class Ledger:
         return with_retries(give_up, f"abandoning chunks of run {run_id}")
 
 
-def as_ref(entry: sa.Row[Any], lease: Lease) -> ChunkRef:
-    """The address of a chunk, handed out under a lease."""
-    return ChunkRef(entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count, lease.token)
-
-
 def _is_deadly(entry: sa.Row[Any]) -> bool:
     return entry.status == "loading" and entry.attempts >= DEADLY_ATTEMPTS
 
@@ -247,17 +240,6 @@ def _deadly(ref: ChunkRef, attempts: int) -> str:
         f"The {ref} has ended its process {attempts} times; look for what kills it (memory, a crash in a parser), then "
         "reprocess it."
     )
-
-
-def _chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:
-    return {
-        "run_id": run_id,
-        "number": chunk.number,
-        "status": "planned",
-        "spool_file": chunk.spool_file,
-        "first_row": chunk.first_row,
-        "row_count": chunk.rows,
-    }
 
 
 def _supersede_older(connection: sa.Connection, run: Admission) -> list[str]:
@@ -270,26 +252,3 @@ def _supersede_older(connection: sa.Connection, run: Admission) -> list[str]:
     overtaken = {"status": "superseded", "finished_at": database_time(), "reason": f"overtaken by run {run.run_id}"}
     connection.execute(sa.update(runs).where(runs.c.run_id.in_(names)).values(overtaken))
     return list(names)
-
-
-def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:
-    """The row of the ledger that stands for a chunk."""
-    return sa.and_(chunks.c.run_id == ref.run_id, chunks.c.number == ref.number)
-
-
-def counts_of(entry: sa.Row[Any]) -> WriteCounts:
-    """What became of a chunk's rows, as the ledger holds it."""
-    return WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
-
-
-def _reject_values(ref: ChunkRef, reject: Reject) -> dict[str, object]:
-    return {
-        "run_id": ref.run_id,
-        "chunk": ref.number,
-        "position": reject.row,
-        "line": reject.line,
-        "code": reject.code[:200],
-        "column_name": reject.column,
-        "value": reject.value,
-        "original": json.dumps(reject.original, ensure_ascii=False),
-    }

@@ -1,4 +1,8 @@
-"""The ledger's tables, in metadata of their own: they live in the target database, beside the user's tables."""
+"""The ledger's tables, in metadata of their own: they live in the target database, beside the user's tables.
+
+A ledger outlives the restock that made it, so tables and columns are only ever added; a column that is added may be
+null or has a default of the server. `ledger_creation` adds what an older ledger lacks.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,9 @@ runs = sa.Table(
     sa.Column("started_at", sa.Float(53), nullable=False),  # seconds since 1970, by the database's clock
     sa.Column("finished_at", sa.Float(53)),
     sa.Column("reason", _LONG),  # why it is held or incomplete, for people
+    # Of the loaded chunks, for the limits: chunks that are loaded at a time count by this row, one after the other.
+    # Counted anew when an execution begins.
+    sa.Column("rejected_rows", sa.BigInteger, nullable=False, server_default="0"),
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

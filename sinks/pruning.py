@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sinks.flask_sink import FlaskSink
-from sinks.ledger import OUTSTANDING
+from sinks.ledger_entries import OUTSTANDING
 from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.retries import with_retries
 

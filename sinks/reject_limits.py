@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, RunHeld
 from restock.feeds import Feed
-from sinks.ledger_tables import chunks, runs
+from sinks.ledger_tables import runs
 
 
 def check_limits(
@@ -27,20 +27,17 @@ def check_limits(
             f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
             f"feed {feed.name} allows (here {_reasons(rejects)}); mend the source or the limit, then reprocess it."
         )
-    if feed.max_rejects is None:
+    if feed.max_rejects is None or not counts.rejected:
         return
-    so_far = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0)).where(
-            chunks.c.run_id == ref.run_id, chunks.c.status == "loaded"
-        )
-    ).scalar_one()
-    read = connection.execute(sa.select(runs.c.read_rows).where(runs.c.run_id == ref.run_id)).scalar_one()
-    rejected = int(so_far) + counts.rejected
-    if feed.max_rejects.is_exceeded(rejected, read):
+    # Locked, so that of several chunks that are loaded at a time each knows of those that came before.
+    mine = runs.c.run_id == ref.run_id
+    run = connection.execute(sa.select(runs.c.read_rows, runs.c.rejected_rows).where(mine).with_for_update()).one()
+    rejected = run.rejected_rows + counts.rejected
+    if feed.max_rejects.is_exceeded(rejected, run.read_rows):
         raise RunHeld(
-            f"Run {ref.run_id} is held: {rejected} of its {read} rows are rejects with chunk {ref.number}, more than "
-            f"max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); mend the "
-            f"source and sync it, or go on with `restock sync {feed.name} --force`."
+            f"Run {ref.run_id} is held: {rejected} of its {run.read_rows} rows are rejects with chunk {ref.number}, "
+            f"more than max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); "
+            f"mend the source and sync it, or go on with `restock sync {feed.name} --force`."
         )
 
 

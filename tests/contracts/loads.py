@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
 from sinks.flask_sink import FlaskSink, open_sink
-from sinks.history import History, RejectEntry
+from sinks.history import History
 from sinks.isolation import Writer
 from sinks.lease import Lease, keeping, take_lease
-from sinks.ledger import Admission
+from sinks.ledger_entries import Admission, RejectEntry
 from sinks.mappings_writer import MappingsWriter
 from sinks.presence import Changes, Key
 from sinks.target import Target

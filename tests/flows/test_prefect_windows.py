@@ -13,7 +13,7 @@ from flows.artifacts import key_of, summary_page
 from flows.reports import RunReport
 from flows.task_windows import window_name, windows
 from restock.chunks import ChunkEntry, RunSummary, WriteCounts
-from sinks.history import RunEntry
+from sinks.ledger_entries import RunEntry
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +14,9 @@ from contracts.loads import ITEM, MakeTable, Table, interposed, make_items, open
 from fix_shop import MakeShop
 from sqlalchemy.orm import Session
 
-from restock.chunks import WriteCounts
+from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, LeaseLost, RunHeld, SinkUnavailable
-from sinks.ledger import AlreadyLoaded
+from sinks.ledger import AlreadyLoaded, Ledger
 
 
 @pytest.fixture
@@ -281,6 +282,29 @@ def test_the_chunk_that_crosses_the_limit_of_a_run_is_not_loaded(make_table: Mak
             products.load_chunk(products.chunk(items[2:], second))
 
     assert [row["sku"] for row in products.rows()] == ["S-00002"]
+    assert (products.entry(first).status, products.entry(second).status) == ("loaded", "planned")
+
+
+def test_chunks_that_are_loaded_at_a_time_know_of_each_others_rejects(
+    make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one has met the table, and so has its view of it, before the first one commits."""
+    products = make_table(max_rejects="25%")
+    items, fence = make_items(2), Ledger.fence
+
+    def half(ref: ChunkRef, item: dict[str, Any]) -> Chunk:
+        return products.chunk([item], ref, rejects=[Reject(ref.first_row + 1, None, "scale", "price", None, {})])
+
+    def load_the_other(ledger: Ledger, connection: sa.Connection, ref: ChunkRef) -> None:
+        monkeypatch.setattr(Ledger, "fence", fence)
+        other.submit(products.load_chunk, half(first, items[0])).result(timeout=20)
+        fence(ledger, connection, ref)
+
+    with products.admitted([2, 2]) as [first, second], ThreadPoolExecutor(1) as other:
+        monkeypatch.setattr(Ledger, "fence", load_the_other)
+        with pytest.raises(RunHeld, match="2 of its 4 rows are rejects with chunk 2"):
+            products.load_chunk(half(second, items[1]))
+
     assert (products.entry(first).status, products.entry(second).status) == ("loaded", "planned")
 
 

@@ -192,6 +192,7 @@ def test_a_user_who_may_not_create_tables_is_told_what_to_do(make_shop: MakeShop
     sentence = errors.strip().splitlines()[-1]
     assert sentence.startswith(f"{ConfigurationError.__module__}.{ConfigurationError.__name__}: The ledger tables (")
     assert (
-        "(InsufficientPrivilege 42501); let a database user who may create tables run `restock init` once." in sentence
+        "(InsufficientPrivilege 42501); let a database user who may create and alter tables run "
+        "`restock init` once." in sentence
     )
     assert "hidden" not in sentence

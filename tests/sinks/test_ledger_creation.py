@@ -1,0 +1,125 @@
+"""The ledger is created on first use, and that of an older restock is brought up to date, with all that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from contracts.loads import MakeTable, Table, make_items
+from fix_shop import MakeShop
+from shops import Shop, run_restock
+
+from restock.chunks import WriteCounts
+from sinks.history import History
+from sinks.ledger_tables import COUNTERS, metadata
+
+# The ledger as the first restock made it. It stays as it is, whatever the ledger becomes.
+FIRST = {
+    "restock_run": {
+        "run_id feed target kind generation fingerprint code_digest source ignored_columns status read_rows started_at "
+        "finished_at reason"
+    },
+    "restock_chunk": {
+        f"run_id number status attempts spool_file first_row row_count {' '.join(COUNTERS)} loaded_at error"
+    },
+    "restock_reject": {"run_id chunk position line code column_name value original resolved_at"},
+    "restock_lease": {"target token owner run_id taken_at expires_at"},
+}
+
+
+def first_columns(table: str) -> set[str]:
+    return {name for names in FIRST.get(table, ()) for name in names.split()}
+
+
+def make_older(shop: Shop) -> None:
+    """Take from the ledger what came after the first restock."""
+    for name, table in metadata.tables.items():
+        if name not in FIRST:
+            shop.execute(f"DROP TABLE {name}")
+            continue
+        for column in {column.name for column in table.columns} - first_columns(name):
+            shop.execute(f"ALTER TABLE {name} DROP COLUMN {column}")
+
+
+@pytest.fixture
+def products(make_table: MakeTable) -> Table:
+    return make_table()
+
+
+def is_whole(shop: Shop) -> bool:
+    inspector = sa.inspect(shop.engine)
+    return all(
+        {column.name for column in table.columns} == {column["name"] for column in inspector.get_columns(name)}
+        for name, table in metadata.tables.items()
+    )
+
+
+def test_what_is_added_to_the_ledger_can_be_added_to_one_that_holds_rows() -> None:
+    added = [
+        column
+        for table in metadata.tables.values()
+        for column in table.columns
+        if table.name in FIRST and column.name not in first_columns(table.name)
+    ]
+
+    assert [column.name for column in added if not column.nullable and column.server_default is None] == []
+    assert all(first_columns(name) <= {column.name for column in metadata.tables[name].columns} for name in FIRST)
+
+
+def test_an_older_ledger_is_brought_up_to_date_when_it_is_written(products: Table) -> None:
+    products.load(make_items(3))
+    make_older(products.shop)
+    assert not is_whole(products.shop)
+
+    counts = products.load(make_items(3))
+
+    assert counts == WriteCounts(unchanged=3)
+    assert is_whole(products.shop)
+    assert [run.read for run in History(products.sink.database).runs()] == [3, 3]
+
+
+def test_an_older_ledger_is_brought_up_to_date_when_it_is_read(products: Table) -> None:
+    products.load(make_items(3))
+    make_older(products.shop)
+
+    [run] = History(products.sink.database).runs()
+
+    assert run.read == 3
+    assert is_whole(products.shop)
+
+
+def test_a_database_that_is_only_read_gets_no_ledger(products: Table) -> None:
+    assert History(products.sink.database).runs() == []
+    assert set(products.shop.tables()).isdisjoint(metadata.tables)
+
+
+@contextmanager
+def reader_of(shop: Shop, url: str) -> Iterator[None]:
+    """Let the shop's app come as a user who may use the tables that are there, and alter none."""
+    role = f"{shop.package}_role"
+    shop.execute(f"CREATE ROLE {role} LOGIN PASSWORD 's3cret'")
+    shop.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    lesser = sa.make_url(url).set(username=role, password="s3cret").render_as_string(hide_password=False)
+    package = shop.folder / shop.package / "__init__.py"
+    package.write_text(package.read_text().replace(repr(url), repr(lesser)))
+    try:
+        yield
+    finally:
+        shop.execute(f"DROP OWNED BY {role}")
+        shop.execute(f"DROP ROLE {role}")
+
+
+def test_a_user_who_may_not_alter_an_older_ledger_is_told_what_to_do(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url)
+    shop.write_csv("products.csv", make_items(1))
+    assert run_restock(["sync", "products"], shop).returncode == 0
+    make_older(shop)
+
+    with reader_of(shop, postgresql_url):
+        told = run_restock(["runs"], shop)
+
+    assert "let a database user who may create and alter tables run `restock init` once" in told.stdout + told.stderr
+    assert "s3cret" not in told.stderr
+    assert "Traceback" not in told.stderr
