@@ -10,6 +10,7 @@ import click
 
 from flows.answers import Answer, Commands, run
 from flows.check_command import check
+from flows.feed_command import feed
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
@@ -217,6 +218,7 @@ def prune(older_than: float) -> None:
 
 
 main.add_command(check)
+main.add_command(feed)
 
 
 def _counts(report: RunReport) -> dict[str, Any]:

@@ -22,8 +22,9 @@ class Target:
     """One mapped model as the destination of one feed.
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
-    without: NOT NULL, and neither the model nor the database has a default for them. `stored_forms` say what becomes
-    of a value in the columns that do not give back what they were sent. `discriminator` and `identities` say which
+    without: NOT NULL, and neither the model nor the database has a default for them. `unique_keys` are the attributes
+    that could recognise a row, the primary key first. `stored_forms` say what becomes of a value in the columns that do
+    not give back what they were sent. `discriminator` and `identities` say which
     rows of a table that several models share are this model's; without a discriminator all are.
     """
 
@@ -36,6 +37,7 @@ class Target:
     generates_key: bool
     key_is_exact: bool
     required: tuple[str, ...]
+    unique_keys: list[tuple[str, ...]]
     stored_forms: dict[str, Callable[[Any], Any]]
     discriminator: str | None
     identities: frozenset[Any]
@@ -91,6 +93,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         key=key,
         generates_key=generates,
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
+        unique_keys=_unique_keys(mapper, columns),
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
         stored_forms={name: form for name, form in forms.items() if form is not None},
         discriminator=_discriminator(feed, mapper, by_column),
@@ -117,18 +120,24 @@ def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
 
 
 def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[Any]], key: tuple[str, ...]) -> None:
-    wanted = {columns[name] for name in key}
-    table = mapper.local_table
-    unique = [set(mapper.primary_key)]
-    unique += [{column} for column in columns.values() if column.unique]
-    if isinstance(table, sa.Table):
-        unique += [set(each.columns) for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
-        unique += [set(each.columns) for each in table.indexes if each.unique and not _is_partial(each)]
-    if wanted not in unique:
+    if set(key) not in [set(names) for names in _unique_keys(mapper, columns)]:
         raise ConfigurationError(
             f"Feed {feed.name!r}: match_on {', '.join(key)} is not unique in the model {feed.model}, so one record "
             "could meet several rows; match on the primary key or on a column with a unique constraint."
         )
+
+
+def _unique_keys(mapper: Mapper[Any], columns: dict[str, sa.Column[Any]]) -> list[tuple[str, ...]]:
+    """What may recognise a row, by attributes: the primary key first."""
+    table = mapper.local_table
+    unique: list[Any] = [mapper.primary_key]
+    unique += [[column] for column in columns.values() if column.unique]
+    if isinstance(table, sa.Table):
+        unique += [each.columns for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+        unique += [each.columns for each in table.indexes if each.unique and not _is_partial(each)]
+    by_column: dict[Any, str] = {column: attribute for attribute, column in columns.items()}
+    mapped = [each for each in unique if all(column in by_column for column in each)]
+    return list(dict.fromkeys(tuple(by_column[column] for column in each) for each in mapped))
 
 
 def _is_partial(index: sa.Index) -> bool:

@@ -1,0 +1,115 @@
+"""Guesses how a file is written, for a person to read and correct. Nothing here is used while a feed is loaded."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import chardet
+import clevercsv
+import pyarrow as pa
+import pyarrow.parquet as pq
+from clevercsv.detect import Detector
+
+from restock.errors import SourceError
+from sources.csv_text import byte_blocks
+from sources.framing import plain_type
+from sources.locations import open_pinned
+
+if TYPE_CHECKING:
+    from sources.locations import SourceFile
+
+# The start of a file that is looked at: enough for any dialect to show, and CleverCSV takes 0.1 s for it.
+SAMPLE_BYTES = 64 * 1024
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+@dataclass
+class Dialect:
+    """How a CSV file seems to be written: keys of `csv:` with their values, and what is not certain, key by key."""
+
+    rules: dict[str, Any] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+
+def guess_dialect(file: SourceFile) -> Dialect:
+    """How a CSV file seems to be written, from its first bytes.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    start = _start(file)
+    guessed = Dialect()
+    text = _guess_encoding(start, guessed)
+    _guess_signs(text, guessed)
+    return guessed
+
+
+def flat_parquet_columns(file: SourceFile) -> list[str]:
+    """The columns of a Parquet file that hold one value each.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with open_pinned(file) as handle:
+        try:
+            schema = pq.read_schema(handle)
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{file.name} is not a readable Parquet file; have it exported again.") from error
+    return [field.name for field in schema if not pa.types.is_nested(plain_type(field.type))]
+
+
+def _start(file: SourceFile) -> bytes:
+    with open_pinned(file) as handle:
+        return next(iter(byte_blocks(file, handle)))[:SAMPLE_BYTES]
+
+
+def _guess_encoding(start: bytes, guessed: Dialect) -> str:
+    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if encoding is None and _decodes(start, "utf-8"):
+        encoding = "utf-8"
+    if encoding is None:
+        likely = list(
+            dict.fromkeys(codecs.lookup(each["encoding"] or "cp1252").name for each in chardet.detect_all(start))
+        )
+        encoding = likely[0]
+        others = f", or else {', '.join(likely[1:4])}" if likely[1:] else ""
+        guessed.doubts["encoding"] = (
+            f"no UTF-8; its letters look like {encoding}{others}: look for wrong ones in the samples"
+        )
+    guessed.rules["encoding"] = encoding
+    return codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
+
+
+def _decodes(start: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(start)  # the last character may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in start
+
+
+def _guess_signs(text: str, guessed: Dialect) -> None:
+    """Delimiter and quote, as CleverCSV finds them."""
+    try:
+        found = Detector().detect(text)
+    except clevercsv.Error:
+        found = None
+    if found is None or not found.delimiter:
+        first = text.partition("\n")[0]
+        delimiter = max(_DELIMITERS, key=first.count)
+        guessed.doubts["delimiter"] = "it could not be told from the text; there may be one column only"
+    else:
+        delimiter = found.delimiter
+    guessed.rules["delimiter"] = delimiter
+    if found is not None and found.quotechar and found.quotechar != '"':
+        guessed.rules["quote"] = found.quotechar
+        guessed.doubts["quote"] = "unusual: check it against the text"

@@ -1,0 +1,232 @@
+"""`restock feed guess`: what it prints is a feed that restock takes as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fix_shop import MakeShop
+from shops import Shop
+from stories.doorway import run_here
+
+from restock.feeds_file import read_feeds
+
+FILES = Path(__file__).parent.parent / "data" / "csv"
+
+SURPLUS = """\
+class Product(db.Model):
+    __tablename__ = "product"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    nsn: Mapped[str] = mapped_column(sa.String(20))
+    item_name: Mapped[str | None] = mapped_column(sa.String(100))
+    quantity: Mapped[int]
+    acquisition_cost: Mapped[decimal.Decimal] = mapped_column(sa.Numeric(12, 2))
+    ship_date: Mapped[dt.date]
+"""
+GERMAN = """\
+class Product(db.Model):
+    __tablename__ = "product"
+
+    sku: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(255))
+    price: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(10, 2))
+    stock: Mapped[int | None]
+    in_stock: Mapped[bool | None]
+    updated_at: Mapped[dt.datetime | None]
+    made_in: Mapped[str | None] = mapped_column(sa.String(2))
+"""
+GERMAN_ROWS = """\
+Artikelnummer;Bezeichnung;Preis;Bestand;In Stock;Updated-At;Made in;Farbe
+00123;Gartenschlauch;1.234,50 €;7;ja;31.12.2025 14:30;NA;grün
+00124;Häcksler;99,00 €;-;nein;01.02.2026 08:00;DE;blau
+00125;Rechen;12,00 €;3;ja;13.02.2026 08:00;DE;blau
+"""
+
+
+def guess(shop: Shop, capfd: pytest.CaptureFixture[str], file: str, *options: str) -> tuple[str, dict[str, Any]]:
+    """What is proposed, put into feeds.yaml as it is: its text, and the one feed in it."""
+    said = run_here(capfd, "feed", "guess", str(shop.folder / file), "--model", shop.model(), *options)
+    assert said.status == 0, said.err
+    (shop.folder / "feeds.yaml").write_text(said.out, encoding="utf-8")
+    assert read_feeds(shop.folder / "feeds.yaml")
+    [(name, feed)] = yaml.safe_load(said.out)["feeds"].items()
+    return said.out, {"name": name, **feed}
+
+
+def synced(capfd: pytest.CaptureFixture[str], name: str) -> dict[str, Any]:
+    """The summary of the feed's sync, which must be what a check before it said."""
+    [check] = run_here(capfd, "check", name, "--json").answer["checks"]
+    said = run_here(capfd, "sync", name, "--json")
+    assert said.status == 0, said.err
+    assert check["accepted"] == said.answer["inserted"]
+    assert check["rejected"] == said.answer["rejected"]
+    return said.answer
+
+
+def test_a_catalogue_with_prices_in_dollars_loads_as_guessed(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(FILES / "abtbuy_buy.csv", sqlite_shop.folder)
+
+    text, feed = guess(sqlite_shop, capfd, "abtbuy_buy.csv")
+
+    assert feed["columns"] == {"sku": "unique_id", "name": "title", "price": "price"}
+    assert feed["match_on"] == ["sku"]
+    assert feed["csv"] == {"encoding": "utf-8", "currency": ["$"], "thousands": ","}
+    assert "# not used: description" in text
+    assert synced(capfd, "abtbuy-buy")["inserted"] == 1092
+    prices = {row["sku"]: row["price"] for row in sqlite_shop.rows("product", "sku", "price")}
+    assert len([price for price in prices.values() if price is not None]) == 590
+
+
+def test_a_gzipped_catalogue_loads_as_guessed(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(
+        sqlite_url,
+        'class Product(db.Model):\n    __tablename__ = "product"\n\n'
+        "    code: Mapped[str] = mapped_column(sa.String(6), primary_key=True)\n"
+        "    description: Mapped[str] = mapped_column(sa.Text)\n",
+    )
+    shutil.copy(FILES / "hs17_product_codes.csv.gz", shop.folder)
+
+    _, feed = guess(shop, capfd, "hs17_product_codes.csv.gz", "--name", "customs")
+
+    assert feed["match_on"] == ["code"]
+    assert synced(capfd, "customs")["inserted"] == 5384
+
+
+def test_rows_without_a_key_and_dates_of_another_country_load_as_guessed(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, SURPLUS)
+    shutil.copy(FILES / "us_surplus_ks_1033.csv", shop.folder)
+
+    text, feed = guess(shop, capfd, "us_surplus_ks_1033.csv", "--name", "surplus")
+
+    assert "match_on" not in feed
+    assert "doubt: no column fills id, so rows cannot be recognised" in text
+    assert feed["csv"]["date_format"] == "%m/%d/%Y %H:%M:%S"
+    assert synced(capfd, "surplus")["inserted"] == 1575
+
+
+def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    (shop.folder / "Preise 2026.csv").write_text(GERMAN_ROWS, encoding="cp1252")
+
+    text, feed = guess(shop, capfd, "Preise 2026.csv")
+
+    assert feed["name"] == "preise-2026"
+    assert feed["columns"] == {
+        "sku": "Artikelnummer",
+        "name": "Bezeichnung",
+        "price": "Preis",
+        "stock": "Bestand",
+        "in_stock": "In Stock",
+        "updated_at": "Updated-At",
+        "made_in": "Made in",
+    }
+    rules = feed["csv"]
+    assert (rules["delimiter"], rules["decimal"], rules["thousands"], rules["currency"]) == (";", ",", ".", ["€"])
+    assert rules["null_values"] == ["", "-"]
+    assert rules["datetime_format"] == "%d.%m.%Y %H:%M"
+    assert {"ja", "nein"} <= {*rules["true_values"], *rules["false_values"]}
+    assert "doubt: NA stands in 1 rows and stays text unless null_values names it" in text
+    assert "doubt: timestamps that name no zone are taken for UTC" in text
+    assert "doubt: no UTF-8; its letters look like cp1252, or else iso8859-15" in text
+    assert "# not used: Farbe # grün | blau" in text
+    assert synced(capfd, "preise-2026")["inserted"] == 3
+    assert [row["made_in"] for row in shop.rows("product")] == ["NA", "DE", "DE"]
+
+
+def test_a_number_that_may_mean_two_things_is_a_doubt(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN.replace("sa.Numeric(10, 2)", "sa.Numeric(10, 3)"))
+    (shop.folder / "f.csv").write_text('sku,name,price\n1,Hose,"1,234"\n2,Rake,"2,500"\n', encoding="utf-8")
+
+    text, _ = guess(shop, capfd, "f.csv")
+
+    assert "doubt: 1,234 is read as 1.234; with decimal '.' it is 1234.000" in text
+
+
+def test_a_day_that_may_be_a_month_is_a_doubt(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, SURPLUS)
+    header = "nsn,item_name,quantity,acquisition_cost,ship_date"
+    (shop.folder / "f.csv").write_text(f"{header}\n1,Hose,1,1.00,03/04/2026\n", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["csv"]["date_format"] == "%d/%m/%Y"
+    assert "doubt: %m/%d/%Y would read the sample as well, as other days" in text
+
+
+def test_what_does_not_fit_is_counted_beside_its_column(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{number},Hose,{price}\n" for number, price in enumerate(["1.00", "ask us", "2.00", "1.005"]))
+    (sqlite_shop.folder / "f.csv").write_text("sku,name,price\n" + rows, encoding="utf-8")
+
+    text, _ = guess(sqlite_shop, capfd, "f.csv")
+
+    assert "doubt: 1 of the 4 cells do not fit (not_a_number)" in text
+    assert "doubt: 1 of the 4 cells do not fit (scale)" in text
+
+
+def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("sku,name\n4.00638E+12,Hose\n4.00638E+12,Rake\n", encoding="utf-8")
+
+    text, _ = guess(sqlite_shop, capfd, "f.csv")
+
+    assert "doubt: 1 of the first 2 rows repeat the key of another one" in text
+    assert "such as 4.00638E+12" in text
+
+
+def test_samples_cannot_break_out_of_their_comment(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    name = '"a\nfeeds: {}\u2028- b\x85c"'
+    (sqlite_shop.folder / "f.csv").write_text(f"sku,name,# x: [\n1,{name},y\n", encoding="utf-8")
+
+    _, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name"}
+
+
+def test_a_parquet_file_is_guessed_by_its_columns(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    sqlite_shop.write_parquet("f.parquet", [{"SKU": "1", "name": "Hose", "tags": ["a"], "colour": "red"}])
+
+    text, feed = guess(sqlite_shop, capfd, "f.parquet")
+
+    assert feed["columns"] == {"sku": "SKU", "name": "name"}
+    assert "# not used: colour" in text
+    assert synced(capfd, "f")["inserted"] == 1
+
+
+def test_a_file_that_resembles_nothing_is_refused_with_both_lists(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("aaa,bbb\n1,2\n", encoding="utf-8")
+
+    said = run_here(capfd, "feed", "guess", str(sqlite_shop.folder / "f.csv"), "--model", sqlite_shop.model())
+
+    assert said.status == 2
+    assert "the file has aaa, bbb, the model has id, sku, name" in said.sentence
+
+
+def test_a_model_without_an_app_beside_it_asks_for_one(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("sku,name\n1,Hose\n", encoding="utf-8")
+    (sqlite_shop.folder / f"lonely_{sqlite_shop.package}.py").write_text("class Product: pass\n", encoding="utf-8")
+
+    said = run_here(
+        capfd, "feed", "guess", str(sqlite_shop.folder / "f.csv"), "--model", f"lonely_{sqlite_shop.package}:Product"
+    )
+
+    assert said.status == 2
+    assert "name it with --app" in said.sentence

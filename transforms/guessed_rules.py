@@ -1,0 +1,188 @@
+"""Guesses the rules by which a feed writes numbers, flags and dates: those under which most of a sample can be cast."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from restock.contract import Contract, FieldSpec, Kind
+from restock.csv_rules import CsvRules
+from restock.records import to_records
+from transforms.contract_check import cast_column
+
+NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
+# Decimal sign and thousands sign; the first of several that read the sample equally well is taken.
+_SIGNS = [(".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "), (",", "\u00a0"), (",", "\u202f")]
+_SIGNS += [(".", "'"), (".", "’"), (",", "'")]
+_NULL_WORDS = ("NULL", "null", "N/A", "n/a", "NA", "#N/A", "None", "none", "NaN", "nan", "-", "--", "\\N", "?", ".")
+_WORDS_FOR_FLAGS = (
+    *(("ja", "nein"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("sim", "não"), ("tak", "nie"), ("on", "off")),
+    *(("x", "-"), ("in stock", "out of stock"), ("available", "unavailable")),
+)
+_DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d.%m.%y", "%d %b %Y")
+_CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "T%H:%M:%S")
+_NOT_OF_A_NUMBER = re.compile(r"[\d.,'’+\-\s]+")
+_CURRENCIES = ("$", "€", "£", "¥", "₹", "₽", "kr", "zł", "USD", "EUR", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK")
+
+
+@dataclass
+class GuessedRules:
+    """Keys of `csv:` with their values, and what is not certain: by key, or by attribute as `columns.<name>`."""
+
+    rules: dict[str, Any] = field(default_factory=dict)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
+
+    def doubt(self, key: str, text: str) -> None:
+        """Note what a person should look at."""
+        self.doubts.setdefault(key, []).append(text)
+
+
+def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
+    """Guess the rules of a feed from a sample of its rows.
+
+    Args:
+        sample: columns are attributes; text as it stands in the source, the empty field missing.
+        contract: what the columns must be, and which of them are the key.
+    """
+    guessed = GuessedRules()
+    texts = {
+        name: sample[name].dropna()
+        for name in sample.columns
+        if name in contract.fields and isinstance(sample[name].dtype, pd.StringDtype)
+    }
+    columns = [(contract.fields[name], cells) for name, cells in texts.items()]
+    columns = _guess_null_words(columns, guessed)
+    _guess_number_signs([each for each in columns if each[0].kind in NUMBERS], guessed)
+    _guess_flag_words([cells for spec, cells in columns if spec.kind is Kind.BOOLEAN], guessed)
+    formats = tuple(day + clock for clock in _CLOCKS for day in ("%Y-%m-%d", *_DAYS))
+    _guess_dates([each for each in columns if each[0].kind is Kind.DATE], "date_format", formats, guessed)
+    moments = [each for each in columns if each[0].kind is Kind.DATETIME]
+    _guess_dates(moments, "datetime_format", formats, guessed)
+    if any(not cells.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").all() for _, cells in moments):
+        guessed.doubt("timezone", "timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin")
+        guessed.rules["timezone"] = "UTC"
+    _doubt_misfits(columns, guessed)
+    _doubt_shortened([(spec, cells) for spec, cells in columns if spec.name in contract.key], guessed)
+    return guessed
+
+
+def _guess_null_words(
+    columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules
+) -> list[tuple[FieldSpec, pd.Series]]:
+    """Null words are those that stand where a number, flag or date should; in text they may be words like any other."""
+    found: dict[str, None] = {}
+    for spec, cells in columns:
+        if spec.kind not in (Kind.TEXT, Kind.ENUM, Kind.JSON):
+            found |= dict.fromkeys(word for word in _NULL_WORDS if (cells == word).any())
+    if found:
+        guessed.rules["null_values"] = ["", *found]
+    for spec, cells in columns:
+        if spec.kind is Kind.TEXT:
+            for word in _NULL_WORDS[:12]:
+                rows = int((cells == word).sum())
+                told = "is read as no value here too" if word in found else "stays text unless null_values names it"
+                if rows:
+                    guessed.doubt(f"columns.{spec.name}", f"{word} stands in {rows:,} rows and {told}")
+    return [(spec, cells[~cells.isin(list(found))]) for spec, cells in columns]
+
+
+def _guess_number_signs(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
+    currencies = _currencies([cells for _, cells in columns])
+    readings = []
+    for decimal, thousands in _SIGNS:
+        rules = CsvRules.model_validate({"decimal": decimal, "thousands": thousands, "currency": currencies})
+        values, faults = _read(columns, rules)
+        readings.append((faults, rules, values))
+    if not readings or not columns:
+        return
+    fewest = min(faults for faults, _, _ in readings)
+    _, best, values = next(reading for reading in readings if reading[0] == fewest)
+    if currencies:
+        guessed.rules["currency"] = currencies
+    for key, value in (("decimal", best.decimal), ("thousands", best.thousands)):
+        if value != CsvRules.model_fields[key].default:
+            guessed.rules[key] = value
+    for faults, rules, other in readings:
+        place = next((at for at, value in enumerate(values) if other[at] != value), None)
+        if faults == fewest and place is not None:
+            text = [text for _, cells in columns for text in cells][place]
+            readings_differ = f"{text} is read as {values[place]}; with decimal {rules.decimal!r} it is {other[place]}"
+            guessed.doubt("decimal", readings_differ)
+            guessed.rules["decimal"] = best.decimal
+            break
+
+
+def _currencies(columns: list[pd.Series]) -> list[str]:
+    """Signs that stand beside digits: known ones, or what stands beside most numbers of a column."""
+    found: Counter[str] = Counter()
+    for cells in columns:
+        with_digits = cells[cells.str.contains(r"\d", regex=True)]
+        signs = Counter(sign for text in with_digits for sign in _NOT_OF_A_NUMBER.split(text) if sign)
+        found.update({s: n for s, n in signs.items() if s in _CURRENCIES or n > len(with_digits) / 2})
+    return [sign for sign, _ in found.most_common(5) if sign not in ("e", "E")]
+
+
+def _guess_flag_words(columns: list[pd.Series], guessed: GuessedRules) -> None:
+    true, false = CsvRules().true_values, CsvRules().false_values
+    words = {word.strip().lower() for cells in columns for word in cells.unique()}
+    for yes, no in _WORDS_FOR_FLAGS:
+        if words - {*true, *false} and words & {yes, no} - {*true, *false}:
+            true, false = (*true, yes), (*false, no)
+            guessed.rules |= {"true_values": list(true), "false_values": list(false)}
+
+
+def _guess_dates(
+    columns: list[tuple[FieldSpec, pd.Series]], key: str, formats: tuple[str, ...], guessed: GuessedRules
+) -> None:
+    """The declared format that reads most; none where the default, ISO 8601, reads as much."""
+    columns = [(spec, cells.drop_duplicates()) for spec, cells in columns if len(cells)]
+    if not columns:
+        return
+    fewest = _read(columns, CsvRules())[1]
+    best: tuple[str, list[Any]] | None = None
+    for pattern in formats if fewest else ():
+        values, faults = _read(columns, CsvRules.model_validate({key: pattern}))
+        if faults < fewest:
+            best, fewest = (pattern, values), faults
+        elif best is not None and faults == fewest and values != best[1]:
+            guessed.doubt(key, f"{pattern} would read the sample as well, as other days")
+    if best is not None:
+        guessed.rules[key] = best[0]
+
+
+def _read(columns: list[tuple[FieldSpec, pd.Series]], rules: CsvRules) -> tuple[list[Any], int]:
+    """The values under some rules, those of each column in turn, and how many cells have a fault."""
+    values: list[Any] = []
+    faults = 0
+    for spec, cells in columns:
+        column = cast_column(cells, spec, rules)
+        values += column.values if isinstance(column.values, list) else column.values.to_pylist()
+        faults += len(column.faults)
+    return values, faults
+
+
+def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
+    rules = CsvRules.model_validate(guessed.rules)
+    for spec, cells in columns:
+        codes = Counter(cast_column(cells, spec, rules).faults.values())
+        for code, rows in codes.most_common(3):
+            guessed.doubt(f"columns.{spec.name}", f"{rows:,} of the {len(cells):,} cells do not fit ({code})")
+
+
+def _doubt_shortened(keys: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
+    for spec, cells in keys:
+        if spec.kind is Kind.TEXT and cells.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d+").any():
+            guessed.doubt(
+                f"columns.{spec.name}", "some look like numbers that a spreadsheet shortened, such as 4.00638E+12"
+            )
+
+
+def clean_samples(cells: pd.Series, most: int = 3) -> Iterator[str]:
+    """The first different values of a column, as text."""
+    for record in to_records(cells.dropna().drop_duplicates().head(most).to_frame("cell")):
+        yield str(record["cell"])
