@@ -3,7 +3,8 @@
 # make setup-dev  install what developing restock needs as well
 # make demo       bring the example feed into the example shop
 # make test       run the tests; ARGS="-k spool -x" goes to pytest
-# make bench      measure restock against the tutorial's loops; writes docs/benchmarks.md
+# make bench      measure the speed claims; writes docs/benchmarks.md; ARGS="--rows 1000000", or "--help" for the rest
+# make bench-peers  the same for other tools, which get an environment of their own
 # make torture    the long proof under random faults; SEED=7 SECONDS=1800 repeats one
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again
@@ -12,10 +13,11 @@
 
 VENV := .venv
 RUN := $(VENV)/bin/python
+PEERS := $(VENV)-peers
 ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo test torture bench lint fix clean
+.PHONY: all setup setup-dev demo test torture bench bench-peers lint fix clean
 
 all: lint test
 
@@ -29,7 +31,10 @@ test: setup-dev
 	@$(RUN) -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: setup-dev
-	@$(RUN) -m benchmarks.ladder --write $(ARGS)
+	@$(RUN) -m benchmarks --write $(ARGS)
+
+bench-peers: setup-dev $(PEERS)/.installed
+	@$(RUN) -m benchmarks --write --peers $(PEERS)/bin/python $(ARGS)
 
 torture: setup-dev
 	@PYTHONPATH=.:tests $(RUN) -m torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
@@ -44,7 +49,7 @@ fix: setup-dev
 	@$(RUN) -m ruff format .
 
 clean:
-	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(PEERS) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are newer than the lock they were installed from. Development needs are a superset, in the same versions.
@@ -55,6 +60,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 $(VENV)/.installed-dev: requirements-dev.lock requirements.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	@touch $(VENV)/.installed $@
+
+$(PEERS)/.installed: benchmarks/peers.lock
+	@echo "Setting up $(PEERS) ..."
+	@$(RUN) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --require-hashes -r $<
+	@touch $@
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 CANDIDATES = $(if $(PYTHON),$(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)

@@ -1,102 +1,141 @@
-"""A catalogue of made-up products, the same for the same seed, and what a table that holds it must contain."""
+"""A catalogue of made-up products, the same for the same seed: the feeds of three nights, and the tables they lead to.
+
+Made block by block, so that ten million products need no more memory than one block.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-import sqlalchemy as sa
+import pyarrow.compute as pc
 
-COLUMNS = (
-    "sku", "name", "description", "brand", "category", "price", "currency", "quantity", "active", "weight", "updated_at"
-)  # fmt: skip
-SHARE_OF_NULLS = 0.05
-SHARE_CHANGED = 0.05
-SHARE_NEW = 0.01
-
-
-def first_night(rows: int, seed: int) -> pa.Table:
-    """`rows` products in random order of their keys, with 5% nulls in the columns that may be null."""
-    dice = np.random.default_rng(seed)
-    numbers = dice.permutation(rows)
-    cents = dice.integers(1, 1_000_000, rows)
-    words = np.array(
-        ["steel", "garden", "compact", "wireless", "classic", "deluxe", "travel", "kitchen", "pro", "mini"]
-    )
-    picked = words[dice.integers(0, len(words), (rows, 12))]
-    table = {
-        "sku": pa.array([f"SKU-{number:09d}" for number in numbers]),
-        "name": pa.array([f"{a} {b} product {n}" for a, b, n in zip(picked[:, 0], picked[:, 1], numbers, strict=True)]),
-        "description": _with_nulls([" ".join(row) + " and more of it" for row in picked], dice),
-        "brand": _with_nulls(picked[:, 2].tolist(), dice),
-        "category": pa.array(picked[:, 3].tolist()),
-        "price": _with_nulls([Decimal(int(cent)).scaleb(-2) for cent in cents], dice, pa.decimal128(12, 2)),
-        "currency": pa.array(["EUR"] * rows),
-        "quantity": _with_nulls(dice.integers(0, 5000, rows).tolist(), dice, pa.int64()),
-        "active": pa.array((dice.random(rows) < 0.9).tolist()),
-        "weight": _with_nulls((dice.integers(1, 80_000, rows) / 1000).tolist(), dice, pa.float64()),
-        "updated_at": pa.array(
-            (pd.Timestamp("2026-01-01") + pd.to_timedelta(dice.integers(0, 20_000_000, rows), unit="s")).tolist(),
-            pa.timestamp("us"),
-        ),
+SCHEMA = pa.schema(
+    {
+        "id": pa.int64(),
+        "sku": pa.string(),
+        "name": pa.string(),
+        "description": pa.string(),
+        "brand": pa.string(),
+        "category": pa.string(),
+        "price": pa.decimal128(12, 2),
+        "currency": pa.string(),
+        "quantity": pa.int64(),
+        "active": pa.bool_(),
+        "weight": pa.float64(),
+        "updated_at": pa.timestamp("us"),
     }
-    return pa.table(table)
+)
+BLOCK_ROWS = 50_000
+SHARE_OF_NULLS = 0.05
+SHARE_CHANGED = 0.0504
+SHARE_NEW = 0.01
+WORDS = pa.array(
+    [
+        *("steel", "garden", "compact", "wireless", "classic", "deluxe", "travel"),
+        *("kitchen", "pro", "mini", "Straße", "crème", "outdoor", "silent"),
+    ]
+)
+WORDS_OF_DESCRIPTION = 17
+LAST_CHANGE = np.datetime64("2026-01-01T00:00:00", "us")
+A_DAY = np.timedelta64(1, "D")
 
 
-def second_night(first: pa.Table, seed: int) -> pa.Table:
-    """The first night with 5% of its prices and quantities changed, and 1% new products."""
-    dice = np.random.default_rng(seed + 1)
-    changed = dice.random(first.num_rows) < SHARE_CHANGED
-    prices = first["price"].to_pylist()
-    quantities = first["quantity"].to_pylist()
-    for place in np.flatnonzero(changed):
-        prices[place] = Decimal(int(dice.integers(1, 1_000_000))).scaleb(-2)
-        quantities[place] = int(dice.integers(5000, 9000))
-    table = first.set_column(5, "price", pa.array(prices, pa.decimal128(12, 2)))
-    table = table.set_column(7, "quantity", pa.array(quantities, pa.int64()))
-    new = first_night(max(1, int(first.num_rows * SHARE_NEW)), seed + 2)
-    skus = pa.array([sku.replace("SKU-", "NEW-") for sku in new["sku"].to_pylist()])
-    return pa.concat_tables([table, new.set_column(0, "sku", skus)])
+@dataclass(frozen=True)
+class Catalogue:
+    """So many products, by a seed. Every method yields tables of SCHEMA."""
+
+    rows: int
+    seed: int
+
+    def first_night(self) -> Iterator[pa.Table]:
+        """All products in the order of their ids, with 5% nulls where a column may be null."""
+        for number, first in enumerate(range(0, self.rows, BLOCK_ROWS)):
+            yield self._block(number, first + 1, min(BLOCK_ROWS, self.rows - first))
+
+    def second_night(self) -> Iterator[pa.Table]:
+        """The whole catalogue again: 5% of the products changed, and 1% new ones at the end."""
+        for number, block in enumerate(self.first_night()):
+            dice = self._dice(2, number)
+            yield _changed(block, dice.random(block.num_rows) < SHARE_CHANGED, dice)
+        yield from self._new_ones(max(1, int(self.rows * SHARE_NEW)))
+
+    def shuffled_night(self) -> pa.Table:
+        """Half of the products, all changed, and half as many new ones, in random order."""
+        changed = [block.filter(pa.array(mask)) for block, mask in self._half_changed()]
+        feed = pa.concat_tables([*changed, *self._new_ones(self.rows // 2)])
+        return feed.take(pa.array(self._dice(4, 0).permutation(feed.num_rows)))
+
+    def after_shuffled_night(self) -> Iterator[pa.Table]:
+        """What a table that held the first night holds after the shuffled one, in the order of the ids."""
+        for block, _ in self._half_changed():
+            yield block
+        yield from self._new_ones(self.rows // 2)
+
+    def _half_changed(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        for number, block in enumerate(self.first_night()):
+            dice = self._dice(3, number)
+            mask = dice.permutation(block.num_rows) < block.num_rows // 2
+            yield _changed(block, mask, dice), mask
+
+    def _new_ones(self, rows: int) -> Iterator[pa.Table]:
+        for number, first in enumerate(range(0, rows, BLOCK_ROWS)):
+            yield self._block(1_000_000 + number, self.rows + first + 1, min(BLOCK_ROWS, rows - first))
+
+    def _dice(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose, number])
+
+    def _block(self, number: int, first_id: int, rows: int) -> pa.Table:
+        dice = self._dice(1, number)
+        ids = pa.array(np.arange(first_id, first_id + rows))
+        told = ids.cast(pa.string())
+
+        def words(count: int) -> pa.Array:
+            return pc.binary_join_element_wise(*(_picked(dice, rows) for _ in range(count)), " ")
+
+        seconds = dice.integers(0, 20_000_000, rows).astype("timedelta64[s]")
+        columns = [
+            ids,
+            pc.binary_join_element_wise("SKU", pc.utf8_lpad(told, 10, "0"), "-"),
+            pc.binary_join_element_wise(words(2), "product", told, " "),
+            _with_nulls(words(WORDS_OF_DESCRIPTION), dice),
+            _with_nulls(_picked(dice, rows), dice),
+            _picked(dice, rows),
+            _with_nulls(_prices(dice, rows), dice),
+            pa.array(["EUR"] * rows),
+            _with_nulls(pa.array(dice.integers(0, 5000, rows)), dice),
+            pa.array(dice.random(rows) < 0.9),
+            _with_nulls(pa.array(dice.integers(1, 80_000, rows) / 1000), dice),
+            pa.array(LAST_CHANGE - seconds),
+        ]
+        return pa.table([column.cast(kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
 
 
-def _with_nulls(values: list[object], dice: np.random.Generator, type_: pa.DataType | None = None) -> pa.Array:
-    gone = dice.random(len(values)) < SHARE_OF_NULLS
-    return pa.array([None if null else value for value, null in zip(values, gone, strict=True)], type_)
+def _picked(dice: np.random.Generator, rows: int) -> pa.Array:
+    return WORDS.take(pa.array(dice.integers(0, len(WORDS), rows)))
 
 
-def save(table: pa.Table, path: Path) -> None:
-    """Write a night as a supplier would: one Parquet file."""
-    pq.write_table(table, path, row_group_size=100_000)
+def _prices(dice: np.random.Generator, rows: int) -> pa.Array:
+    cents = pa.array(dice.integers(100, 1_000_000, rows)).cast(pa.decimal128(19, 0))
+    return pc.multiply(cents, pa.scalar(Decimal("0.01"))).cast(pa.decimal128(12, 2))
 
 
-def digest_of_night(table: pa.Table) -> str:
-    """A digest of every value of every row, in the order of the keys."""
-    return _digest(sorted(zip(*(table[name].to_pylist() for name in COLUMNS), strict=True)))
+def _with_nulls(values: pa.Array, dice: np.random.Generator) -> pa.Array:
+    return pc.if_else(pa.array(dice.random(len(values)) < SHARE_OF_NULLS), pa.scalar(None, values.type), values)
 
 
-def digest_of_table(url: str) -> str:
-    """The same of what a database holds, read with plain SQL through a connection of its own."""
-    engine = sa.create_engine(url)
-    columns = [
-        sa.column("price", sa.Numeric(12, 2)) if name == "price"
-        else sa.column("active", sa.Boolean) if name == "active"
-        else sa.column("updated_at", sa.DateTime) if name == "updated_at"
-        else sa.column(name)
-        for name in COLUMNS
-    ]  # fmt: skip
-    with engine.connect() as connection:
-        rows = connection.execute(sa.select(*columns).select_from(sa.table("product")).order_by(sa.text("sku"))).all()
-    engine.dispose()
-    return _digest(sorted(tuple(row) for row in rows))
-
-
-def _digest(rows: list[tuple[object, ...]]) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(repr(row).encode())
-    return digest.hexdigest()
+def _changed(block: pa.Table, mask: np.ndarray, dice: np.random.Generator) -> pa.Table:
+    """The block with other prices, quantities and times where the mask says so."""
+    other = {
+        "price": _prices(dice, block.num_rows),
+        "quantity": pa.array(dice.integers(5000, 9000, block.num_rows)),
+        "updated_at": pa.array(block["updated_at"].to_numpy() + A_DAY),
+    }
+    for name, values in other.items():
+        place = SCHEMA.get_field_index(name)
+        column = pc.if_else(pa.array(mask), values, block[name].combine_chunks())
+        block = block.set_column(place, SCHEMA.field(name), column.cast(SCHEMA.field(name).type))
+    return block

@@ -1,25 +1,27 @@
-"""The ways to load a night: those of the tutorial that restock began from, and restock itself.
+"""The ways to load a night in Python: those of the tutorial that restock began from, sqlite3, and restock itself.
 
 Run as a process of its own, so that time and memory are its own: `python -m benchmarks.contestants NAME FILE`. Prints
-the seconds of the work, without interpreter start and imports.
+the seconds of the work, without interpreter start and imports, and the memory it took above its imports, as JSON.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
-
-import pandas as pd
-
-from benchmarks.shop import Product, create_app, db
 
 CHUNK = 10_000
 
 
 def add_and_commit(file: str) -> None:
     """One object and one commit for each row. Only for an empty table."""
+    from benchmarks.shop import Product, db
+
     for record in _records(file):
         db.session.add(Product(**record))
         db.session.commit()
@@ -27,6 +29,8 @@ def add_and_commit(file: str) -> None:
 
 def add_all(file: str) -> None:
     """`add_all` for each chunk. Only for an empty table."""
+    from benchmarks.shop import Product, db
+
     for records in _chunks(_records(file)):
         db.session.add_all([Product(**record) for record in records])
         db.session.commit()
@@ -34,18 +38,27 @@ def add_all(file: str) -> None:
 
 def bulk_mappings(file: str) -> None:
     """The tutorial's own loop: look the keys of a chunk up with IN, then insert or update mappings."""
+    from benchmarks.shop import Product, db
+
     for records in _chunks(_records(file)):
-        keys = [record["sku"] for record in records]
-        present = dict(db.session.query(Product.sku, Product.id).filter(Product.sku.in_(keys)).all())
-        inserts = [record for record in records if record["sku"] not in present]
-        updates = [{**record, "id": present[record["sku"]]} for record in records if record["sku"] in present]
+        keys = [record["id"] for record in records]
+        present = {key for (key,) in db.session.query(Product.id).filter(Product.id.in_(keys))}
+        inserts = [record for record in records if record["id"] not in present]
+        updates = [record for record in records if record["id"] in present]
         db.session.bulk_insert_mappings(Product, inserts)  # type: ignore[arg-type]
         db.session.bulk_update_mappings(Product, updates)  # type: ignore[arg-type]
         db.session.commit()
 
 
-def restock_command(_file: str) -> None:
-    """`restock sync` end to end: extract, spool, duplicates, transform, contract, ledger, table."""
+def sqlite3_executemany(file: str) -> None:
+    """The reference on SQLite."""
+    from benchmarks.references import sqlite_executemany
+
+    sqlite_executemany(os.environ["BENCH_DATABASE"], Path(file))
+
+
+def restock_directly(_file: str) -> None:
+    """What `restock sync` does where no Prefect server is configured."""
     from flows.admission import sync
     from flows.loading import load_here
     from flows.progress import Progress
@@ -55,7 +68,17 @@ def restock_command(_file: str) -> None:
     sync(place, place.feed("catalogue"), load_here, Progress()).verdict()
 
 
+def restock_through_prefect(_file: str) -> None:
+    """What `restock sync` does with the Prefect server that is configured: a flow run with its task runs."""
+    from flows.progress import Progress
+    from flows.sync_products import run_sync_flow
+
+    run_sync_flow("catalogue", None, False, Progress()).verdict()
+
+
 def _records(file: str) -> list[dict[str, Any]]:
+    import pandas as pd
+
     frame = pd.read_parquet(file)
     return frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[return-value]
 
@@ -65,24 +88,43 @@ def _chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield records[start : start + CHUNK]
 
 
-CONTESTANTS: dict[str, Callable[[str], None]] = {
-    "add and commit per row": add_and_commit,
-    "add_all": add_all,
-    "bulk mappings": bulk_mappings,
-    "restock": restock_command,
+# With what each imports while it is at work, which does not count, for anybody.
+CONTESTANTS: dict[str, tuple[Callable[[str], None], tuple[str, ...]]] = {
+    "add and commit per row": (add_and_commit, ("pandas", "pyarrow.parquet")),
+    "add_all": (add_all, ("pandas", "pyarrow.parquet")),
+    "bulk mappings": (bulk_mappings, ("pandas", "pyarrow.parquet")),
+    "sqlite3 executemany": (sqlite3_executemany, ("benchmarks.references",)),
+    "restock without Prefect": (restock_directly, ("flows.cli", "flows.admission", "transforms.products")),
+    "restock": (restock_through_prefect, ("flows.cli", "flows.sync_products", "transforms.products")),
 }
+
+
+def memory_mib(name: str) -> float:
+    """This process's own memory: `VmRSS` now, `VmHWM` at its highest.
+
+    `getrusage` would begin with what the parent had when it started this process.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(name)
 
 
 def main() -> None:
     """Do the work of one contestant and print how long it took."""
     name, file = sys.argv[1:]
+    work, modules = CONTESTANTS[name]
+    from benchmarks.shop import create_app
+
+    for module in modules:
+        import_module(module)
     app = create_app()
-    if name == "restock":
-        import flows.admission  # noqa: F401 - imports do not count, for anybody
     with app.app_context():
+        before = memory_mib("VmRSS")
         started = time.perf_counter()
-        CONTESTANTS[name](file)
-        print(time.perf_counter() - started)
+        work(file)
+        seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "peak_mib": memory_mib("VmHWM") - before}))
 
 
 if __name__ == "__main__":

@@ -15,28 +15,29 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.catalogue import first_night, second_night
+from benchmarks.catalogue import Catalogue
 
 ROWS = 100_000
 PAUSE_SECONDS = 0.01
 FEEDS = """\
 feeds:
-  catalogue: {source: night.parquet, app: benchmarks.shop:create_app, model: benchmarks.shop:Product, match_on: [sku]}
+  catalogue: {source: night.parquet, app: benchmarks.shop:create_app, model: benchmarks.shop:Product}
 """
 
 
 def main() -> None:
     """Measure two nights: into an empty table, and with 5% of the rows changed."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    first = first_night(rows, seed=1)
+    catalogue = Catalogue(rows, seed=1)
     with tempfile.TemporaryDirectory(prefix="restock-open-shop-") as name:
         folder = Path(name)
         (folder / "feeds.yaml").write_text(FEEDS, encoding="utf-8")
         _run(folder, "from benchmarks.shop import create_app; create_app()").wait()
-        for title, night in (("empty table", first), ("second night", second_night(first, seed=1))):
-            pq.write_table(night, folder / "night.parquet")
+        for title, night in (("empty table", catalogue.first_night()), ("second night", catalogue.second_night())):
+            pq.write_table(pa.concat_tables(night), folder / "night.parquet")
             waits, seconds = _waits_during_sync(folder)
             ordered = [1000 * wait for wait in sorted(waits)]
             percentiles = statistics.quantiles(ordered, n=100)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 from decimal import Decimal
+from typing import Any
 
+import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Float, Numeric, String, Text
+from sqlalchemy import BigInteger, Double, Numeric, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -22,8 +24,8 @@ db = SQLAlchemy(model_class=Base)
 class Product(db.Model):  # type: ignore[name-defined, misc]
     """One product of the catalogue."""
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    sku: Mapped[str] = mapped_column(String(20), unique=True)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    sku: Mapped[str] = mapped_column(String(20))
     name: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(Text)
     brand: Mapped[str | None] = mapped_column(String(50))
@@ -32,7 +34,7 @@ class Product(db.Model):  # type: ignore[name-defined, misc]
     currency: Mapped[str | None] = mapped_column(String(3))
     quantity: Mapped[int | None]
     active: Mapped[bool | None]
-    weight: Mapped[float | None] = mapped_column(Float)
+    weight: Mapped[float | None] = mapped_column(Double)
     updated_at: Mapped[dt.datetime | None]
 
 
@@ -42,5 +44,13 @@ def create_app() -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["BENCH_DATABASE"]
     db.init_app(app)
     with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            sa.event.listen(db.engine, "connect", _settle_sqlite)
         db.create_all()
     return app
+
+
+def _settle_sqlite(connection: Any, _record: Any) -> None:
+    # The usual settings of a shop on SQLite; every contestant gets them.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -1,0 +1,65 @@
+"""The speed claims, measured: `make bench`, or `python -m benchmarks`. The options choose what is measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from benchmarks import entries
+from benchmarks.entries import Size
+from benchmarks.measuring import Site
+from benchmarks.page import markdown, write_page
+from benchmarks.sections import Section, keep
+from flows.prefect_server import quiet_server
+
+USUAL = ("contest", "ladder", "strictness", "small")
+
+
+@click.command()
+@click.option("--rows", default=200_000, show_default=True, help="Products of the first night.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds; medians are reported.")
+@click.option("--seed", default=7, show_default=True, help="Seed of the catalogue.")
+@click.option("--ground", "grounds", multiple=True, help="Only this database: SQLite, PostgreSQL or MariaDB.")
+@click.option("--contest", "chosen", flag_value="contest", help="restock against the databases' own clients.")
+@click.option("--ladder", "chosen", flag_value="ladder", help="The tutorial's loops, on at most 100,000 products.")
+@click.option("--strictness", "chosen", flag_value="strictness", help="What strict CSV and the contract cost.")
+@click.option("--small", "chosen", flag_value="small", help="A feed of 1,000 rows, and `restock --help`.")
+@click.option("--profile", "chosen", flag_value="profile", help="Where the time goes, by stage.")
+@click.option("--memory", "chosen", flag_value="memory", help="Peak memory at 1 and 10 million rows. Long.")
+@click.option("--growth", "chosen", flag_value="growth", help="W2 at 10 million rows against 1 million. Long.")
+@click.option("--latency", "chosen", flag_value="latency", help="One worker and four, 20 ms away from the database.")
+@click.option("--peers", type=click.Path(exists=True), help="Other tools, by the Python that has them.")
+@click.option("--write", is_flag=True, help="Keep the results and write docs/benchmarks.md.")
+def main(chosen: str | None, peers: str | None, write: bool, **size: object) -> None:
+    """Measure, and print the tables."""
+    names = ("peers",) if peers else (chosen,) if chosen else USUAL
+    with _site() as site:
+        for name in names:
+            section = entries.MEASUREMENTS[name](site, Size(**size, peers=peers))  # type: ignore[arg-type]
+            _show(section)
+            if write:
+                keep(section)
+    if write:
+        write_page()
+
+
+@contextmanager
+def _site() -> Iterator[Site]:
+    with tempfile.TemporaryDirectory(prefix="restock-bench-") as folder:
+        home = Path(folder) / "prefect"
+        with quiet_server(home) as url:
+            yield Site(Path(folder), url, home)
+
+
+def _show(section: Section) -> None:
+    click.echo(f"\n{section.title}\n")
+    for title, lines in section.tables:
+        click.echo(f"{title}\n{markdown(lines)}\n")
+
+
+if __name__ == "__main__":
+    main()

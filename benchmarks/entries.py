@@ -1,0 +1,74 @@
+"""The measurements by name; each makes the section of the page that tells about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.catalogue import Catalogue
+from benchmarks.contest import hold_contest
+from benchmarks.grounds import open_grounds
+from benchmarks.measuring import LADDER, REFERENCES, RESTOCK, Site
+from benchmarks.sections import Section, machine
+from benchmarks.works import prepare_works
+
+LADDER_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured, and where: `grounds` empty is everywhere."""
+
+    rows: int
+    rounds: int
+    seed: int
+    grounds: tuple[str, ...] = ()
+    peers: str | None = None
+
+    def told(self) -> str:
+        """The size as it stands on the page."""
+        return f"{self.rows:,} products, seed {self.seed}, medians of {self.rounds} rounds"
+
+
+def measure_contest(site: Site, size: Size) -> Section:
+    """restock against the databases' own clients."""
+    works = prepare_works(Catalogue(size.rows, size.seed), site.folder)
+    with open_grounds(site.folder, size.grounds) as grounds:
+        versions = [ground.version for ground in grounds]
+        conditions = f"{size.told()}. {machine(*versions)}"
+        contest = hold_contest((*REFERENCES, *RESTOCK), grounds, works, site, size.rounds)
+    return Section(
+        "contest",
+        "Against the databases' own clients",
+        "Rows per second. The references: psql `\\copy` of a text file (W2, W3: into unlogged staging, then INSERT … "
+        "ON CONFLICT … WHERE IS DISTINCT FROM); sqlite3 `executemany` of an upsert in one transaction, from the "
+        "Parquet file; LOAD DATA LOCAL into staging, then INSERT … ON DUPLICATE KEY UPDATE. Peak memory is that above "
+        "the imports.",
+        [*contest.tables(), ("What was asked for", contest.musts())],
+        conditions,
+        contest.bars(),
+    )
+
+
+def measure_ladder(site: Site, size: Size) -> Section:
+    """The loops of the tutorial against restock's other writers, at a size that they end at."""
+    rows = min(size.rows, LADDER_ROWS)
+    works = prepare_works(Catalogue(rows, size.seed), site.folder, ("W1", "W2"))
+    with open_grounds(site.folder, size.grounds) as grounds:
+        conditions = f"{rows:,} products, seed {size.seed}, medians of {size.rounds} rounds. {machine()}"
+        contest = hold_contest(LADDER, grounds, works, site, size.rounds)
+    return Section(
+        "ladder",
+        "Against the tutorial's loops",
+        "The loops of the tutorial that restock began from, as it shows them, in chunks of 10,000 rows (the first with "
+        "a commit for each row); × is the pace as a multiple of its bulk loop.",
+        [*contest.tables(), ("What was asked for", contest.musts())],
+        conditions,
+        [bar for bar in contest.bars() if bar.label == "bulk mappings, the tutorial's loop"],
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[Site, Size], Section]] = {
+    "contest": measure_contest,
+    "ladder": measure_ladder,
+}
