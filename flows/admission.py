@@ -198,7 +198,7 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
         run_id,
         feed.chunk_rows or usual,
         partial(canonical_keys, feed=feed, contract=contract),
-        set(contract.fields),
+        contract,
         read,
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from restock.csv_rules import CsvRules, Names, Rules
-from restock.limits import Limit
+from restock.limits import Limit, parse_size
 
 
 def _as_limit(value: Any) -> Any:
@@ -17,6 +17,7 @@ def _as_limit(value: Any) -> Any:
 
 
 RowLimit = Annotated[Limit | None, BeforeValidator(_as_limit)]
+Size = Annotated[int | None, BeforeValidator(lambda value: value if value is None else parse_size(value))]
 OnDuplicate = Literal["last", "first", "newest", "reject"]
 
 
@@ -41,6 +42,7 @@ class Feed(Rules):
     chunk_rows: int | None = Field(default=None, ge=1, le=1_000_000)
     max_rejects: RowLimit = None
     max_chunk_rejects: RowLimit = None
+    max_unpacked: Size = None
 
     @model_validator(mode="after")
     def _columns_are_one_to_one(self) -> Feed:
@@ -96,6 +98,6 @@ class Feed(Rules):
         Limits and chunk size are left out: they decide whether and in what steps, not what.
         """
         shaping = self.model_dump(
-            mode="json", exclude={"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects"}
+            mode="json", exclude={"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects", "max_unpacked"}
         )
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()

@@ -17,6 +17,7 @@ from sources.framing import resized
 from sources.parquet_source import ParquetSource
 
 if TYPE_CHECKING:
+    from restock.contract import Contract
     from restock.feeds import Feed
     from sources.locations import SourceFile
     from sources.spool import Spool
@@ -33,13 +34,13 @@ class Extraction:
     ignored_columns: list[str]
 
 
-def open_source(file: SourceFile, feed: Feed) -> CsvSource | ParquetSource:
+def open_source(file: SourceFile, feed: Feed, contract: Contract) -> CsvSource | ParquetSource:
     """The reader for a file, its columns known.
 
     Raises:
         SourceError: the file is not what its format says, or its columns cannot be used.
     """
-    return ParquetSource(file, feed) if file.format == "parquet" else CsvSource(file, feed)
+    return ParquetSource(file, feed, contract) if file.format == "parquet" else CsvSource(file, feed)
 
 
 def extract(
@@ -49,7 +50,7 @@ def extract(
     run_id: str,
     chunk_rows: int,
     canonical_keys: CanonicalKeys | None,
-    attributes: set[str],
+    contract: Contract,
     on_rows: Callable[[int], None],
 ) -> Extraction:
     """Read a source whole into the spool. On any error nothing of the run stays there.
@@ -62,7 +63,7 @@ def extract(
         chunk_rows: the rows of a chunk; fewer only in the last one, and where the types of two files differ.
         canonical_keys: turns the sound rows of a frame into their keys as they are compared (same index, and under
             the rule `newest` the version as the last column); None where duplicates need not be settled.
-        attributes: the mapped attributes of the model.
+        contract: what the model demands of the columns that the feed may fill.
         on_rows: called with the rows of each chunk that was spooled.
 
     Raises:
@@ -70,8 +71,8 @@ def extract(
         SourceChanged: a file changed since it was found.
     """
     try:
-        opened = [open_source(file, feed) for file in files]
-        ignored = _check_sources(opened, feed, attributes)
+        opened = [open_source(file, feed, contract) for file in files]
+        ignored = _check_sources(opened, feed, contract)
         duplicates = Duplicates(feed.duplicate_rule)
         chunks: list[PlannedChunk] = []
         for frame in resized(_frames(opened, chunk_rows), chunk_rows):
@@ -87,7 +88,7 @@ def extract(
     return Extraction(chunks, sum(chunk.rows for chunk in chunks), ignored)
 
 
-def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, attributes: set[str]) -> list[str]:
+def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, contract: Contract) -> list[str]:
     first = opened[0]
     for other in opened[1:]:
         differing = sorted(set(first.columns) ^ set(other.columns))
@@ -96,7 +97,7 @@ def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, attribut
                 f"{first.file.name} and {other.file.name} have different columns ({differing[0]!r} is in one only); "
                 "give all files of a source the same columns."
             )
-    return check_columns(first.columns, feed, attributes, first.file.name)
+    return check_columns(first.columns, feed, set(contract.fields), first.file.name)
 
 
 def _frames(opened: list[CsvSource | ParquetSource], rows: int) -> Iterator[pd.DataFrame]:

@@ -37,7 +37,7 @@ def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 def column_of(values: pa.ChunkedArray | pa.Array) -> Any:
     """Arrow values as a pandas array: text as `str`, anything else under its own Arrow type."""
-    if isinstance(values.type, (pa.DictionaryType, pa.BaseExtensionType)):
+    if values.type != plain_type(values.type):
         values = values.cast(plain_type(values.type))
     chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
     if _is_text(chunked.type):
@@ -52,10 +52,16 @@ def no_text(rows: int) -> Any:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values themselves, without a dictionary or an extension around them."""
+    """The type of the values themselves, without a dictionary or an extension around them.
+
+    UUIDs stay what they are: without their extension they would be bytes like any others. Few kernels of Arrow know
+    views, so those become plain bytes.
+    """
     if isinstance(kind, pa.DictionaryType):
         return plain_type(kind.value_type)
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.UuidType) else kind
 
 
 def _is_text(kind: pa.DataType) -> bool:

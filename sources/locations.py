@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from restock.errors import ConfigurationError, SourceChanged, SourceError
+from sources.unpacking import most_unpacked
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
@@ -35,14 +36,17 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:|.*::|//|\\\\", re.DOTALL)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source, with the digest of its bytes as stored. `name` is how people see it."""
+    """One file of a source, with the digest of its bytes as stored, and the most bytes it may unpack to.
+
+    `name` is how people see it.
+    """
 
     path: Path
     format: Format
     digest: str
     size: int
     name: str
-    modified_ns: int = 0
+    most_bytes: int
 
     @property
     def is_compressed(self) -> bool:
@@ -201,7 +205,7 @@ def _take(path: Path, feed: Feed, settings: Settings) -> SourceFile:
             digest, opened = _digest(handle), os.fstat(handle.fileno())
     except OSError as error:
         raise SourceError(f"{name} cannot be read: {error.strerror}.") from error
-    return SourceFile(path, kind, digest, opened.st_size, name, opened.st_mtime_ns)
+    return SourceFile(path, kind, digest, opened.st_size, name, most_unpacked(feed, opened.st_size))
 
 
 def _format(path: Path, name: str, feed: Feed) -> Format:

@@ -1,50 +1,57 @@
-"""Reads Parquet with its types kept exactly, in frames of bounded size; page checksums are verified."""
+"""Reads Parquet with its types kept exactly, in frames of bounded size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
+from restock.contract import Contract, Kind
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
 from sources.framing import column_of, no_text, plain_type, resized
 from sources.locations import open_pinned
+from sources.nested_json import NoJson, json_texts
+from sources.parquet_file import batches, open_parquet, refuse_false_counts, wrapped_columns
+from sources.unpacking import Growth
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
     from sources.locations import SourceFile
 
-# A small file can hold huge rows, so batches stay small whatever the size of a chunk.
-BATCH_ROWS = 16_384
-
 
 class ParquetSource:
     """One Parquet file. `columns` are all its columns; frames hold those the feed takes.
 
-    Text is `str`; any other type stays what it is, as an Arrow type. INT96 timestamps are read as microseconds.
+    Text is `str`, a nested value is its JSON text; any other type stays what it is, as an Arrow type.
     """
 
-    def __init__(self, file: SourceFile, feed: Feed) -> None:
+    def __init__(self, file: SourceFile, feed: Feed, contract: Contract) -> None:
         """Read the schema.
+
+        Args:
+            file: the file.
+            feed: which columns it takes, under which names.
+            contract: which of them may be nested: those that hold JSON.
 
         Raises:
             SourceError: the file is no Parquet, has no rows, or a column that the feed takes cannot be loaded.
         """
         self.file = file
         with open_pinned(file) as handle, self._readable():
-            opened = _open(handle)
-            schema, rows = opened.schema_arrow, opened.metadata.num_rows
-        self.columns = list(schema.names)
-        refuse_bad_names(self.columns, file.name)
-        self._taken = list(feed.renames(self.columns))
-        self._refuse_nested(schema)
+            opened = open_parquet(handle, file.name)
+            self.schema, rows = opened.schema_arrow, opened.metadata.num_rows
+            self.columns = list(self.schema.names)
+            refuse_bad_names(self.columns, file.name)
+            self._taken = feed.renames(self.columns)
+            self._wrapped = [name for name in wrapped_columns(opened) if name in self._taken]
+        self._nested = [name for name in self._taken if pa.types.is_nested(plain_type(self.schema.field(name).type))]
+        self._refuse_nested(contract)
         if rows == 0:
             raise SourceError(f"{file.name} holds no rows; have it exported again.")
 
@@ -52,7 +59,7 @@ class ParquetSource:
         """The rows in frames of that many (the last may be smaller), with the spool columns beside those taken.
 
         Raises:
-            SourceError: the file cannot be read to its end.
+            SourceError: the file cannot be read to its end, or unpacks to more than the feed allows.
             SourceChanged: the file is not the one that was planned.
         """
         first = 1
@@ -62,46 +69,81 @@ class ParquetSource:
             yield frame
 
     def _batches(self) -> Iterator[pd.DataFrame]:
+        growth = Growth(self.file)
         with open_pinned(self.file) as handle, self._readable():
-            opened, count = _open(handle), 0
-            for batch in opened.iter_batches(BATCH_ROWS, columns=self._taken):
+            self._refuse_wrapped(handle)
+            opened, count = open_parquet(handle, self.file.name), 0
+            for batch in batches(opened, list(self._taken)):
                 batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
+                growth.add(batch.nbytes)
                 count += batch.num_rows
-                if batch.num_rows:
-                    yield _frame(batch, self._taken)
-            if count != opened.metadata.num_rows:
-                raise SourceError(
-                    f"{self.file.name} is not a readable Parquet file: it promises {opened.metadata.num_rows} rows "
-                    f"and holds {count}; have it exported again."
-                )
+                yield self._frame(batch)
+            refuse_false_counts(opened, list(self._taken), count, self.file.name)
+
+    def _frame(self, batch: pa.RecordBatch) -> pd.DataFrame:
+        rows = batch.num_rows
+        columns: dict[str, Any] = {name: column_of(self._cells(batch, name)) for name in self._taken}
+        columns[ROW] = np.zeros(rows, np.int64)
+        columns[LINE] = pd.array([None] * rows, dtype="Int64")
+        columns[FAULT] = columns[RAW] = no_text(rows)
+        columns[SUPERSEDED] = np.zeros(rows, bool)
+        return pd.DataFrame(columns, columns=[*self._taken, *SPOOL_COLUMNS])
+
+    def _cells(self, batch: pa.RecordBatch, name: str) -> pa.Array:
+        if name not in self._nested:
+            return batch.column(name)
+        try:
+            return json_texts(batch.column(name))
+        except NoJson as error:
+            raise SourceError(
+                f"The column {name!r} of {self.file.name} cannot become JSON: {error}; change it in the export, or "
+                "leave it out under `columns:`."
+            ) from error
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
             yield
         except (pa.ArrowException, OSError, EOFError, MemoryError, UnicodeDecodeError) as error:
-            hint = "it is encrypted" if "crypt" in str(error) else "have it exported again"
-            raise SourceError(f"{self.file.name} is not a readable Parquet file; {hint}.") from error
+            if "crypt" in str(error):
+                raise SourceError(f"{self.file.name} is encrypted; have it exported without encryption.") from error
+            raise SourceError(
+                f"{self.file.name} is not a readable Parquet file; have it exported or fetched again."
+            ) from error
 
-    def _refuse_nested(self, schema: pa.Schema) -> None:
-        for name in self._taken:
-            kind = schema.field(name).type
-            if pa.types.is_nested(plain_type(kind)):
+    def _refuse_nested(self, contract: Contract) -> None:
+        for name in self._nested:
+            spec = contract.fields.get(self._taken[name])
+            kind = self.schema.field(name).type
+            if spec is None or spec.kind is not Kind.JSON:
                 raise SourceError(
-                    f"The column {name!r} of {self.file.name} is nested ({kind}), which fits no table column; "
-                    "flatten it in the export, or leave it out under `columns:`."
+                    f"The column {name!r} of {self.file.name} is nested ({kind}), which fits only a column that holds "
+                    "JSON; flatten it in the export, or leave it out under `columns:`."
+                )
+            if name in self._wrapped:
+                raise SourceError(
+                    f"The column {name!r} of {self.file.name} holds old INT96 timestamps inside a nested value, which "
+                    "cannot be checked; have them exported as timestamps of today, or leave it out under `columns:`."
                 )
 
+    def _refuse_wrapped(self, handle: Any) -> None:
+        """Refuse INT96 timestamps that do not fit microseconds: Arrow gives another moment without a word."""
+        if not self._wrapped:
+            return
+        exact = open_parquet(handle, self.file.name, int96_unit="s").iter_batches(columns=self._wrapped)
+        read = open_parquet(handle, self.file.name).iter_batches(columns=self._wrapped)
+        row = 1
+        for seconds, microseconds in zip(exact, read, strict=True):
+            for name in self._wrapped:
+                wrong = _ticks(seconds.column(name)) != _ticks(microseconds.column(name)) // 1_000_000
+                if wrong.any():
+                    raise SourceError(
+                        f"The column {name!r} of {self.file.name} holds in row {row + int(wrong.argmax())} a "
+                        "timestamp too far from today for microseconds; correct it in the export, or leave the column "
+                        "out under `columns:`."
+                    )
+            row += seconds.num_rows
 
-def _open(handle: BinaryIO) -> pq.ParquetFile:
-    return pq.ParquetFile(handle, page_checksum_verification=True, coerce_int96_timestamp_unit="us", pre_buffer=False)
 
-
-def _frame(batch: pa.RecordBatch, names: list[str]) -> pd.DataFrame:
-    rows = batch.num_rows
-    columns: dict[str, Any] = {name: column_of(batch.column(name)) for name in names}
-    columns[ROW] = np.zeros(rows, np.int64)
-    columns[LINE] = pd.array([None] * rows, dtype="Int64")
-    columns[FAULT] = columns[RAW] = no_text(rows)
-    columns[SUPERSEDED] = np.zeros(rows, bool)
-    return pd.DataFrame(columns, columns=[*names, *SPOOL_COLUMNS])
+def _ticks(moments: pa.Array) -> np.ndarray:
+    return moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)

@@ -140,11 +140,20 @@ def _as_texts(cells: Any) -> Column:
         return Column(pa.array([None if v is None else format(v, "f") for v in cells.to_pylist()], TEXT))
     if pa.types.is_date(type_) or pa.types.is_time(type_) or pa.types.is_timestamp(type_):
         return Column(arrow_texts(cells))
-    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
-        texts, faults = one_by_one(cells.to_pylist(), _decoded)
-        return Column(pa.array(texts, TEXT), faults)
     # A float has no text of its own: an article number that became one would turn into 4006381333931.0 unnoticed.
     return wrong_type(cells, TEXT)
+
+
+def decoded(cells: Any) -> tuple[Any, dict[int, str]]:
+    """Bytes as the UTF-8 text that old Parquet writers did not call text; cells of any other type as they are."""
+    type_ = cells.type
+    if not (pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)):
+        return cells, {}
+    try:
+        return cells.cast(pa.large_binary()).cast(TEXT), {}
+    except pa.ArrowInvalid:  # some are not UTF-8; Arrow does not say which
+        texts, faults = one_by_one(cells.to_pylist(), _decoded)
+        return pa.array(texts, TEXT), faults
 
 
 def _decoded(value: bytes) -> str:

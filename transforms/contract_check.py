@@ -110,12 +110,15 @@ def _read_cells(column: pd.Series, spec: FieldSpec) -> Column:
 
 
 def _read_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
-    read = _COLUMN_READERS[spec.kind]
+    def read(cells: Any) -> Column:
+        texts, faults = columns.decoded(cells)
+        found = _COLUMN_READERS[spec.kind](texts, spec, rules)
+        return Column(found.values, {**found.faults, **faults})
+
     cells = _as_arrow(column)
     if cells is not None and not isinstance(cells.type, pa.UuidType):
-        return read(cells, spec, rules)
-    values = _python_values(column) if cells is None else cells.to_pylist()
-    return _read_mixed(values, lambda cells: read(cells, spec, rules))
+        return read(cells)
+    return _read_mixed(_python_values(column) if cells is None else cells.to_pylist(), read)
 
 
 def _as_arrow(column: pd.Series) -> Any:

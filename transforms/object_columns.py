@@ -40,7 +40,7 @@ def read_uuid(value: Any, spec: FieldSpec) -> uuid.UUID:
 def read_json(value: Any, spec: FieldSpec) -> Any:
     """The value that JSON text stands for, or a nested value as it is if JSON can hold it."""
     try:
-        content = json.loads(value) if isinstance(value, str) else value
+        content = json.loads(value) if isinstance(value, str | bytes) else value
         text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
         raise Misfit("json") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restock.limits import Limit
+from restock.limits import Limit, parse_size, shown_size
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,23 @@ def test_anything_else_is_not_a_limit(written):
 
 def test_a_limit_is_shown_as_it_was_written():
     assert str(Limit.parse(" 1.5% ")) == "1.5%"
+
+
+@pytest.mark.parametrize(
+    "written,size,shown",
+    [
+        (1, 1, "1 bytes"),
+        ("1500", 1500, "1 KiB"),
+        ("2 kB", 2_000, "1 KiB"),
+        ("1.5 MiB", 1_572_864, "1 MiB"),
+        ("20GB", 20_000_000_000, "18 GiB"),
+    ],
+)
+def test_a_size_is_bytes_or_has_a_unit(written, size, shown):
+    assert (parse_size(written), shown_size(size)) == (size, shown)
+
+
+@pytest.mark.parametrize("written", [0, -1, "", "2 G", "MB", "1,5 GB", True, "0 KB"])
+def test_what_is_no_size_gets_a_sentence(written):
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(written)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from restock.contract import Contract, FieldSpec, Kind
 from restock.feeds import Feed
 from restock.settings import Settings, read_settings
 from sources.extract import open_source
@@ -57,11 +58,12 @@ def found(make_feed: MakeFeed, settings_in: Callable[..., Settings]) -> Callable
 
 @pytest.fixture(scope="session")
 def read(found: Callable[..., tuple[SourceFile, Feed]]) -> Callable[..., pd.DataFrame]:
-    """All rows of a file, put together from frames of `rows`."""
+    """All rows of a file, put together from frames of `rows`; `json` names the attributes that hold JSON."""
 
-    def read_all(path: Path, rows: int = 1000, **keys: Any) -> pd.DataFrame:
+    def read_all(path: Path, rows: int = 1000, json: tuple[str, ...] = (), **keys: Any) -> pd.DataFrame:
         file, feed = found(path, **keys)
-        return pd.concat(open_source(file, feed).frames(rows), ignore_index=True)
+        contract = Contract({name: FieldSpec(name, Kind.JSON) for name in json}, ())
+        return pd.concat(open_source(file, feed, contract).frames(rows), ignore_index=True)
 
     return read_all
 

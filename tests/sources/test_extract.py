@@ -6,10 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS, SUPERSEDED, ChunkRef
+from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
 from sources.extract import extract
 from sources.locations import find_source
 from sources.spool import Spool
+
+CONTRACT = Contract({name: FieldSpec(name, Kind.TEXT) for name in ("sku", "name", "version")}, ("sku",))
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def bring(tmp_path, spool, make_feed, settings_in):
         feed = make_feed(source=list(files), **feed_keys)
         found = find_source(feed, settings_in(tmp_path))
         canonical = (lambda frame: frame[list(keys)]) if keys else None
-        done = extract(found, feed, spool, "run-1", chunk_rows, canonical, {"sku", "name", "version"}, on_rows)
+        done = extract(found, feed, spool, "run-1", chunk_rows, canonical, CONTRACT, on_rows)
         refs = [
             ChunkRef("run-1", chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, 0) for chunk in done.chunks
         ]

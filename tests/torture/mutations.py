@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restock.chunks import FAULT, RAW, ROW, SPOOL_COLUMNS
+from restock.contract import Contract
 from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.settings import Settings
@@ -117,7 +118,7 @@ def _read(kind: str, folder: Path) -> pd.DataFrame:
         else {"name": "f", "source": "feed.parquet", "app": "a:b", "model": "a:B"}
     )
     [file] = find_source(feed, settings, None)
-    return pd.concat(list(open_source(file, feed).frames(7)), ignore_index=True)
+    return pd.concat(list(open_source(file, feed, Contract({}, ())).frames(7)), ignore_index=True)
 
 
 def _wrong_csv(frame: pd.DataFrame, content: bytes) -> str | None:

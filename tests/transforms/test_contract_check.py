@@ -54,6 +54,27 @@ def test_nul_is_a_reject_only_where_the_database_cannot_store_it(read):
     assert read(Kind.TEXT, ["a\0b"]) == (["a\0b"], {})
 
 
+BYTES = [pa.binary(), pa.large_binary(), pa.binary(3)]
+
+
+@pytest.mark.parametrize("type_", BYTES, ids=str)
+@pytest.mark.parametrize(
+    "kind,value", [(Kind.TEXT, "007"), (Kind.INTEGER, 7), (Kind.DECIMAL, Decimal(7)), (Kind.JSON, 7), (Kind.FLOAT, 7.0)]
+)
+def test_bytes_that_no_one_called_text_are_read_as_utf_8_or_rejected(read, type_, kind, value):
+    """Old Parquet writers do not say which of their bytes are text."""
+    cells = [b"7  ", b"\xff  ", None] if kind is Kind.JSON else [b"007", b"\xff7 ", None]
+
+    values, faults = read(kind, arrow(cells, type_), dtype=None)
+
+    assert values == [value, None]
+    assert faults == {1: "json" if kind is Kind.JSON else "encoding"}
+
+
+def test_bytes_without_a_type_are_read_as_utf_8_too(read):
+    assert read(Kind.INTEGER, [b"7", b"\xff", "8", 9], dtype=object) == ([7, 8, 9], {1: "encoding"})
+
+
 def test_a_lone_surrogate_is_a_reject_and_its_neighbours_stay(read):
     assert read(Kind.TEXT, ["a", "\ud800", None], dtype=object) == (["a", None], {1: "encoding"})
 

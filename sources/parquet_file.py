@@ -1,0 +1,140 @@
+"""Opens Parquet files that may lie: what a footer claims is weighed before it is believed, and bounds what is read.
+
+Every page's checksum is verified where there is one. Old INT96 timestamps are read as microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from restock.errors import SourceError
+
+# A footer takes some twenty times its size in memory, and its size grows with columns times row groups.
+MOST_FOOTER_BYTES = 32 * 2**20
+# A small file can hold huge rows, so batches stay small whatever the size of a chunk.
+BATCH_ROWS = 16_384
+BATCH_BYTES = 16 * 2**20
+SAMPLE_ROWS = 64
+# Reading a column bit by bit is no slower, and a row group of any size fits into memory.
+BUFFER_BYTES = 2**20
+
+_TAIL_BYTES = 8
+_ENCRYPTED, _PLAIN = b"PARE", b"PAR1"
+
+
+def open_parquet(handle: BinaryIO, name: str, int96_unit: str = "us") -> pq.ParquetFile:
+    """Open a Parquet file.
+
+    Args:
+        handle: the file; it stays the caller's.
+        name: what to call it in an error.
+        int96_unit: the unit INT96 timestamps are read in.
+
+    Raises:
+        SourceError: it is encrypted, or its footer is too large to be read in bounded memory.
+        pa.ArrowException, OSError: it is no Parquet file.
+    """
+    _check_footer(handle, name)
+    return pq.ParquetFile(
+        handle,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit=int96_unit,
+        pre_buffer=False,
+        buffer_size=BUFFER_BYTES,
+    )
+
+
+def batches(opened: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows in order, in batches of about `BATCH_BYTES` and at most `BATCH_ROWS` rows; none is empty."""
+    for groups, rows in _spans(opened.metadata):
+        size = BATCH_ROWS
+        if rows > SAMPLE_ROWS:
+            first = next(opened.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None)
+            size = _batch_rows(first)
+        for batch in opened.iter_batches(size, row_groups=groups, columns=columns):
+            if batch.num_rows:
+                yield batch
+
+
+def wrapped_columns(opened: pq.ParquetFile) -> list[str]:
+    """The columns whose values may not fit the unit they are read in: INT96 reaches further than 64 bits do."""
+    paths = [leaf.path for leaf in _leaves(opened) if leaf.physical_type == "INT96"]
+    return [name for name in opened.schema_arrow.names if any(_belongs(path, name) for path in paths)]
+
+
+def refuse_false_counts(opened: pq.ParquetFile, columns: list[str], read: int, name: str) -> None:
+    """Refuse a footer that contradicts itself or the rows that were read: Arrow drops what goes beyond a number.
+
+    To be called when the columns were read: Arrow ends the process over the metadata of a column that is encrypted.
+
+    Args:
+        opened: the file.
+        columns: those that were read.
+        read: the rows that were read.
+        name: what to call the file in an error.
+
+    Raises:
+        SourceError: the file, its row groups and its columns do not agree about the number of rows.
+    """
+    metadata = opened.metadata
+    flat = [
+        place
+        for place, leaf in enumerate(_leaves(opened))
+        if leaf.max_repetition_level == 0 and any(_belongs(leaf.path, column) for column in columns)
+    ]
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    promised = {metadata.num_rows, sum(group.num_rows for group in groups)}
+    promised |= {sum(group.column(place).num_values for group in groups) for place in flat}
+    if promised != {read}:
+        raise SourceError(
+            f"{name} is not a readable Parquet file: it promises {', '.join(map(str, sorted(promised)))} rows and "
+            f"holds {read}; have it exported again."
+        )
+
+
+def _leaves(opened: pq.ParquetFile) -> list[pq.ColumnSchema]:
+    return [opened.schema.column(place) for place in range(len(opened.schema))]
+
+
+def _belongs(path: str, column: str) -> bool:
+    """Whether a leaf is that column, or inside it. Names may hold points, so the path cannot be split."""
+    return path == column or path.startswith(f"{column}.")
+
+
+def _check_footer(handle: BinaryIO, name: str) -> None:
+    end = handle.seek(0, 2)
+    handle.seek(max(0, end - _TAIL_BYTES))
+    tail = handle.read(_TAIL_BYTES)
+    handle.seek(0)
+    if tail.endswith(_ENCRYPTED):
+        raise SourceError(f"{name} is encrypted; have it exported without encryption.")
+    footer = int.from_bytes(tail[:4], "little")
+    if tail.endswith(_PLAIN) and MOST_FOOTER_BYTES < footer < end:
+        raise SourceError(
+            f"{name} has a footer of {footer} bytes, and restock reads up to {MOST_FOOTER_BYTES}; have it exported "
+            "with fewer columns or larger row groups."
+        )
+
+
+def _spans(metadata: pq.FileMetaData) -> Iterator[tuple[list[int], int]]:
+    """Consecutive row groups and their rows: small ones together, so that many of them are not many batches."""
+    groups: list[int] = []
+    rows = 0
+    for place in range(metadata.num_row_groups):
+        groups.append(place)
+        rows += metadata.row_group(place).num_rows
+        if rows >= BATCH_ROWS:
+            yield groups, rows
+            groups, rows = [], 0
+    if groups:
+        yield groups, rows
+
+
+def _batch_rows(first: pa.RecordBatch | None) -> int:
+    if first is None or not first.num_rows or not first.nbytes:
+        return BATCH_ROWS
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // first.nbytes))
