@@ -87,7 +87,7 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
         dialect = guess_dialect(file)
         rules, doubts = dialect.rules, {f"csv.{key}": [text] for key, text in dialect.doubts.items()}
         feed = feed.model_copy(update={"csv": CsvRules(**rules)})
-    names = flat_parquet_columns(file) if file.format == "parquet" else open_source(file, feed).columns
+    names = flat_parquet_columns(file) if file.format == "parquet" else open_source(file, feed, target.contract).columns
     matches = match_columns(names, list(target.contract.fields))
     if not matches:
         raise ConfigurationError(
@@ -95,7 +95,7 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
             f"{', '.join(names[:20])}, the model has {', '.join(target.contract.fields)}."
         )
     feed = feed.model_copy(update={"columns": {each.attribute: each.column for each in matches}})
-    frame = next(open_source(file, feed).frames(SAMPLE_ROWS))
+    frame = next(open_source(file, feed, target.contract).frames(SAMPLE_ROWS))
     proposal = Proposal(feed, len(frame), matches, rules, doubts=doubts)
     _read_sample(proposal, frame, target)
     filled = dict(proposal.feed.columns or {})
