@@ -2,6 +2,8 @@
 # make setup      install what running restock needs, into .venv
 # make setup-dev  install what developing restock needs as well
 # make demo       bring the example feed into the example shop
+# make up         start a Prefect server, a worker and the deployments on this machine; PORT=4300 chooses another port
+# make down       end them; what they knew is kept
 # make test       run the tests; ARGS="-k spool -x" goes to pytest
 # make bench      measure the speed claims; writes docs/benchmarks.md; ARGS="--rows 1000000", or "--help" for the rest
 # make bench-peers  the same for other tools, which get an environment of their own
@@ -17,7 +19,7 @@ PEERS := $(VENV)-peers
 ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo test torture bench bench-peers lint fix clean
+.PHONY: all setup setup-dev demo up down test torture bench bench-peers lint fix clean
 
 all: lint test
 
@@ -26,6 +28,12 @@ setup-dev: $(VENV)/.installed-dev ; @:
 
 demo: setup
 	@$(RUN) -m example_app.demo
+
+up: setup
+	@PORT="$(PORT)" $(RUN) -m flows.station up
+
+down: setup
+	@$(RUN) -m flows.station down
 
 test: setup-dev
 	@$(RUN) -m pytest -n auto --dist loadfile $(ARGS)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
+from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.errors import ConfigurationError, LeaseLost, RunIncomplete, TargetBusy
+from restock.errors import AlreadyServed, ConfigurationError, LeaseLost, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
@@ -28,15 +29,16 @@ from transforms.apply import canonical_keys, check_transforms, code_digest
 # SQLite holds its one write lock for a whole chunk, so chunks are smaller there.
 CHUNK_ROWS = 50_000
 CHUNK_ROWS_ON_SQLITE = 5_000
+AS_USUAL = Choices()
 
 
 def sync(
-    place: Workplace, feed: Feed, loader: Loader, progress: Progress, file: str | None = None, wait: float = 0.0
+    place: Workplace, feed: Feed, loader: Loader, progress: Progress, choices: Choices = AS_USUAL, wait: float = 0.0
 ) -> RunReport:
     """Bring a feed in and load it: a full feed as one run, each file of a delta feed as a run of its own, in order.
 
     Args:
-        file: a file to read in place of the feed's own source, inside the allowed roots.
+        choices: what was decided for this run.
         wait: seconds to wait for a target that another run owns.
 
     Returns:
@@ -45,22 +47,27 @@ def sync(
     Raises:
         ConfigurationError, SourceError: before anything was written.
         TargetBusy: another run owned the target all the while.
+        AlreadyServed: the run comes late, and its content has been loaded since it was due.
         SinkUnavailable, LeaseLost: the run stopped; the same call resumes it.
         RunIncomplete: an older run of a delta feed has to be loaded first, and could not be.
     """
+    feed = choices.applied_to(feed)
     sink = open_sink(feed, place.settings.lease_seconds)
     check_transforms(feed)
-    files = find_source(feed, place.settings, file)
+    files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
         history = History(sink.database)
         _close_cut_short(place, sink, history)
-        goes_on = _resumable(feed, files, history)
+        goes_on = None if choices.fresh else _resumable(feed, files, history)
         older = [run for run in history.unfinished(feed.name) if run.run_id != goes_on]
         _load_older_first(sink, lease, older, loader, progress)
-        for some in _generations(feed, files, history, progress):
-            run_id = _resumable(feed, some, history) or _admit(place, sink, lease, some, history, progress)
+        steps = _generations(feed, files, history, progress)
+        _check_still_due(feed, steps, history, choices.due)
+        for some in steps:
+            resumed = None if choices.fresh else _resumable(feed, some, history)
+            run_id = resumed or _admit(place, sink, lease, some, history, progress)
             report = load_run(sink, lease, run_id, loader, progress)
             if not report.summary.outstanding:
                 place.spool.remove_run(run_id)
@@ -88,6 +95,18 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, lease):
         yield lease
+
+
+def _check_still_due(feed: Feed, steps: list[list[SourceFile]], history: History, due: datetime | None) -> None:
+    """After an outage every missed night of a schedule is due at once; the first that comes serves them all."""
+    newest = _newest(history, feed)
+    if due is None or newest is None or len(steps) > 1 or not newest.status.startswith("completed"):
+        return
+    if newest.started_at >= due and newest.fingerprint == fingerprint(steps[0], feed):
+        raise AlreadyServed(
+            f"This run of feed {feed.name} was due at {due:%Y-%m-%d %H:%M} UTC, and run {newest.run_id} has loaded the "
+            "same content since then; nothing is left to do."
+        )
 
 
 def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:

@@ -10,6 +10,7 @@ import click
 
 from flows.answers import Answer, Commands, run
 from flows.check_command import check
+from flows.deployments_command import deployments
 from flows.feed_command import feed
 
 if TYPE_CHECKING:
@@ -38,18 +39,21 @@ def main() -> None:
 @click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
 @click.option("--prefect", is_flag=True, help="Run through Prefect, on a server of its own if none is configured.")
 @wait
-@click.option("--force", is_flag=True, help="Go on although a limit of the feed (max_rejects) trips.")
+@click.option("--fresh", is_flag=True, help="Begin anew where an interrupted run of the same content would go on.")
+@click.option("--max-rejects", metavar="LIMIT", help="Hold this run after so many rejects: 100, or 1%.")
+@click.option("--force", is_flag=True, help="Go on although a limit (max_rejects) trips.")
 @as_json
-def sync(feed: str, file: str | None, prefect: bool, wait: float, force: bool, as_json: bool) -> None:
+def sync(feed: str, prefect: bool, wait: float, as_json: bool, **decided: Any) -> None:
     """Bring a feed in.
 
     Its rows are read, checked, and inserted or updated. An interrupted run of the same content goes on.
     """
 
     def work() -> Answer:
+        from flows.choices import read_choices
         from flows.doors import sync_feed
 
-        report = sync_feed(feed, file, force, wait, prefect)
+        report = sync_feed(feed, read_choices(**decided), wait, prefect)
         return Answer(report.summary.as_dict(), lambda: _print_report(report), [report])
 
     run(work, as_json, f"Opening feed {feed} …")
@@ -219,6 +223,7 @@ def prune(older_than: float) -> None:
 
 main.add_command(check)
 main.add_command(feed)
+main.add_command(deployments)
 
 
 def _counts(report: RunReport) -> dict[str, Any]:

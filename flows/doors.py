@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows import admission, correcting, reprocessing
+from flows.choices import Choices
 from flows.databases import Unreached, find_run, visit_databases
 from flows.loading import load_here
 from flows.prefect_server import check_server, configured_api_url, quiet_server
@@ -20,17 +21,16 @@ from sinks.flask_sink import open_sink
 from sinks.ledger_entries import RejectEntry
 
 
-def sync_feed(name: str, file: str | None, force: bool, wait: float, prefect: bool) -> RunReport:
+def sync_feed(name: str, choices: Choices, wait: float, prefect: bool) -> RunReport:
     """Bring a feed in, through Prefect if a server is configured or it is asked for."""
     place = open_workplace()
     feed = place.feed(name)
     with heeding_signals(), TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
         if not through_prefect:
-            limited = feed.without_limits() if force else feed
-            return admission.sync(place, limited, load_here, progress, file, wait)
+            return admission.sync(place, feed, load_here, progress, choices, wait)
         from flows.sync_products import run_sync_flow
 
-        return run_sync_flow(name, file, force, progress, wait)
+        return run_sync_flow(name, choices, progress, wait)
 
 
 def reprocess_chunks(run_id: str | None, numbers: set[int] | None, wait: float, prefect: bool) -> list[RunReport]:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty
 from typing import Any
 
-from prefect import Flow, State, get_run_logger, runtime
+from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import FailedRun
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
 
-from flows.artifacts import ShownProgress, open_showcase, show_summary
+from flows.announcements import run_completed, run_held, run_stopped
+from flows.artifacts import ShownProgress, open_showcase
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop, heeding_signals
+from flows.summary_page import show_summary
 from flows.task_windows import explained
-from restock.errors import RestockError, RunHeld, RunIncomplete, RunInterrupted, TargetBusy
+from prefect import Flow, State, get_run_logger, runtime
+from restock.errors import (
+    AlreadyServed,
+    RestockError,
+    RunHeld,
+    RunIncomplete,
+    RunInterrupted,
+    SinkUnavailable,
+    TargetBusy,
+)
 
 NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
 DRAIN_SECONDS = 5.0
@@ -56,30 +68,45 @@ _caller: ContextVar[Caller | None] = ContextVar("restock_flow_caller", default=N
 Work = Callable[[Progress, float], list[RunReport]]
 
 
-def carry_out(work: Work) -> State[None]:
+def carry_out(work: Work, feed: str | None = None) -> State[None]:
     """Do the work of a flow run, show it in Prefect, and say how it ended.
 
     Errors become states: raised, Prefect would log them with their chain, which may quote rows.
+
+    Args:
+        feed: the feed that the flow run brings in, if it is one.
     """
     at_terminal = _caller.get()
     caller = at_terminal or Caller(LoggedProgress())
     with open_showcase(runtime.flow_run.id) as showcase:
         try:
             check_stop()
-            # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
-            with heeding_signals() if at_terminal else nullcontext():
+            with heeding_signals():
                 reports = work(ShownProgress(caller.progress, showcase), caller.wait)
         except Exception as error:
             caller.error = error
+            if isinstance(error, RunInterrupted) and not at_terminal:
+                # The chunk under way has ended, so the signal goes on to Prefect: only it knows who wanted what.
+                signal.raise_signal(signal.SIGTERM)
+            if isinstance(error, SinkUnavailable) and feed is not None:
+                run_stopped(feed, str(error))
             return _stopped_state(error)
         caller.reports = reports
         for report in reports:
             show_summary(report, showcase)
+            _announce_end(report)
     return _end_state(reports)
 
 
+def _announce_end(report: RunReport) -> None:
+    if report.summary.status == "held":
+        run_held(report)
+    elif not report.summary.outstanding:
+        run_completed(report)
+
+
 def _stopped_state(error: Exception) -> State[None]:
-    if isinstance(error, TargetBusy):
+    if isinstance(error, (TargetBusy, AlreadyServed)):
         return Completed(name="Skipped", message=str(error))
     names: dict[type[Exception], str] = {RunHeld: "Held", RunIncomplete: "Incomplete", RunInterrupted: "Interrupted"}
     return Failed(name=names.get(type(error), "Failed"), message=explained(error))
@@ -172,6 +199,14 @@ def run_date() -> str:
     scheduled = runtime.flow_run.scheduled_start_time
     assert isinstance(scheduled, datetime)
     return f"{scheduled:%Y-%m-%d}"
+
+
+def slot_of_schedule() -> datetime | None:
+    """When the schedule of a deployment wanted this flow run; None for a run that somebody started."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or not context.flow_run.auto_scheduled:
+        return None
+    return context.flow_run.expected_start_time
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

@@ -66,14 +66,15 @@ def check_server(url: str) -> None:
     Raises:
         ConfigurationError: nobody answers there.
     """
-    if not _answers(url):
+    if not answers(url):
         raise ConfigurationError(
             f"The Prefect server at {_without_secrets(url)} does not answer; start it, or unset PREFECT_API_URL and "
             "the Prefect profile to run without Prefect."
         )
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a Prefect server answers at an API address."""
     try:
         with _opener(url).open(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):
             return True
@@ -130,26 +131,26 @@ def _start(home: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=home,  # away from any prefect.toml or .env of the user
-            env=_environment(home, url),
+            env=server_environment(home, url),
             start_new_session=True,  # Ctrl-C in the terminal is ours to handle
         )
         try:
-            if _wait_until_it_answers(server, url, until):
+            if _wait_until_itanswers(server, url, until):
                 return server, url
         except BaseException:
             _stop(server)
             raise
         _stop(server)
-        if _is_free(port) or time.monotonic() >= until:
+        if is_free(port) or time.monotonic() >= until:
             break
     raise RestockError(
         f"The private Prefect server did not start; {shown(home / 'server.log')} says why, or leave --prefect out."
     )
 
 
-def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, until: float) -> bool:
+def _wait_until_itanswers(server: subprocess.Popen[bytes], url: str, until: float) -> bool:
     while time.monotonic() < until and server.poll() is None:
-        if _answers(url):
+        if answers(url):
             return True
         time.sleep(0.1)
     return False
@@ -172,12 +173,14 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens at a port of this machine."""
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _environment(home: Path, url: str) -> dict[str, str]:
+def server_environment(home: Path, url: str) -> dict[str, str]:
+    """What a Prefect server of ours is started with: nothing of the user's own Prefect, and nothing told to anybody."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     root = str(Path(__file__).resolve().parent.parent)
     return ours | {

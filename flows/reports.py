@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from restock.chunks import ChunkEntry, RunSummary
 from restock.errors import RunHeld, RunIncomplete
@@ -11,16 +11,21 @@ from sinks.history import History
 from sinks.ledger_entries import RunEntry
 
 CHUNKS_NAMED = 12
+PLACES_NAMED = 5
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run's totals, its chunks, and its open rejects by reason and column, most frequent first."""
+    """A run's totals, its chunks, and its open rejects by reason and column, most frequent first.
+
+    `places` says of each reason and column where its first rejects stand in the source, as `line 7` or `row 7`.
+    """
 
     run: RunEntry
     summary: RunSummary
     chunks: list[ChunkEntry]
     reasons: list[tuple[str, str | None, int]]
+    places: dict[tuple[str, str | None], list[str]] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[ChunkEntry]:
@@ -63,9 +68,16 @@ class RunReport:
 
 def read_report(history: History, run: RunEntry) -> RunReport:
     """The report of a run as the ledger knows it at this moment."""
-    found = Counter((reject.code, reject.column) for reject in history.rejects(run.run_id))
+    found: Counter[tuple[str, str | None]] = Counter()
+    places: dict[tuple[str, str | None], list[str]] = {}
+    for reject in history.rejects(run.run_id):
+        reason = (reject.code, reject.column)
+        found[reason] += 1
+        if found[reason] <= PLACES_NAMED:
+            place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
+            places.setdefault(reason, []).append(place)
     reasons = [(code, column, rows) for (code, column), rows in found.most_common()]
-    return RunReport(run, history.summary(run), history.chunks(run.run_id), reasons)
+    return RunReport(run, history.summary(run), history.chunks(run.run_id), reasons, places)
 
 
 def _numbers(chunks: list[ChunkEntry]) -> str:

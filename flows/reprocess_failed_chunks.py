@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from prefect import State, flow, runtime
-
 from flows.flow_runs import carry_out, run_date, run_in_this_process
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.reprocessing import reprocess
 from flows.task_windows import load_in_task_windows
 from flows.workplace import open_workplace
+from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
 
 

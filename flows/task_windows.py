@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import State, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
 from flows.loading import Outcome, load_chunk
+from prefect import State, task
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RestockError
 from restock.feeds import Feed

@@ -48,6 +48,10 @@ class TargetBusy(RestockError):
     exit_status = 4
 
 
+class AlreadyServed(RestockError):
+    """A run of a schedule came late, and its content was loaded since it was due. Nothing was begun."""
+
+
 class RunInterrupted(RestockError):
     """The process was asked to stop. Nothing is half done, and the run can be resumed."""
 

@@ -10,6 +10,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from restock.csv_rules import CsvRules, Names, Rules
 from restock.limits import Limit, parse_size
+from restock.schedule import Schedule
+
+# What decides whether, when and in what steps a feed is loaded, but not what.
+NOT_SHAPING = {"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects", "max_unpacked", "schedule"}
 
 
 def _as_limit(value: Any) -> Any:
@@ -43,6 +47,7 @@ class Feed(Rules):
     max_rejects: RowLimit = None
     max_chunk_rejects: RowLimit = None
     max_unpacked: Size = None
+    schedule: Schedule | None = None
 
     @model_validator(mode="after")
     def _columns_are_one_to_one(self) -> Feed:
@@ -93,11 +98,6 @@ class Feed(Rules):
         return json.dumps([self.format, self.csv.model_dump(mode="json")], sort_keys=True)
 
     def rules_digest(self) -> str:
-        """A digest of the rules that shape what is loaded; a run resumes only under the same rules.
-
-        Limits and chunk size are left out: they decide whether and in what steps, not what.
-        """
-        shaping = self.model_dump(
-            mode="json", exclude={"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects", "max_unpacked"}
-        )
+        """A digest of the rules that shape what is loaded; a run resumes only under the same rules."""
+        shaping = self.model_dump(mode="json", exclude=NOT_SHAPING)
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()

@@ -39,7 +39,12 @@ class Owner:
 
     @classmethod
     def this_process(cls) -> Owner:
-        return cls(_this_host(), os.getpid(), _start_of(os.getpid()) or "")
+        return cls.of_process(os.getpid())
+
+    @classmethod
+    def of_process(cls, number: int) -> Owner:
+        """A process of this host by its number."""
+        return cls(_this_host(), number, _start_of(number) or "")
 
     @classmethod
     def read(cls, text: str) -> Owner:
@@ -53,6 +58,11 @@ class Owner:
     def name(self) -> str:
         """The owner for people."""
         return f"process {self.process} on {self.host.partition('/')[0]}"
+
+    @property
+    def is_alive_here(self) -> bool:
+        """Whether it is a process of this very host that goes on. False says nothing."""
+        return self.host == _this_host() and _start_of(self.process) == self.started
 
     @property
     def is_dead_here(self) -> bool:

@@ -60,18 +60,13 @@ def test_prefect_yaml_deploys_as_it_is_and_a_worker_brings_the_feed_in(
     prefect(environment, "--no-prompt", "deploy", "--all")
 
     with worker(environment, tmp_path / "worker.log"):
-        wrong = run_deployment("sync-products/ad-hoc", parameters={"feed": "nope"}, timeout=60, poll_interval=0.5)
         run = run_deployment("sync-products/ad-hoc", parameters={"feed": "buy-com"}, timeout=60, poll_interval=0.5)
 
     assert run.state.name == "Completed", (run.state.message, (tmp_path / "worker.log").read_text())
     with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as shop:
         assert shop.execute("SELECT count(*) FROM product").fetchone() == (1092,)
-    assert (wrong.state.name, wrong.state.message) == (
-        "Failed",
-        "There is no feed 'nope' in feeds.yaml; it has: buy-com.",
-    )
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
-    nightly = server.client.read_deployment_by_name("sync-products/nightly")
+    nightly = server.client.read_deployment_by_name("sync-products/buy-com")
     assert [(each.schedule.cron, each.schedule.timezone) for each in nightly.schedules] == [("15 2 * * *", "UTC")]
     # With SQLAlchemy 2.1, Prefect 3.8.8 shows the schedule as active and never makes a run of it.
     scheduled = server.scheduled_runs(nightly.id)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from shops import Shop
 
+from flows.choices import Choices
 from flows.progress import Progress
 from flows.reprocess_failed_chunks import run_reprocess_flow
 from flows.sync_products import run_sync_flow
@@ -34,7 +35,8 @@ class Notes(Progress):
 
 
 def run_sync(**keys: Any) -> Any:
-    return run_sync_flow("products", keys.get("file"), keys.get("force", False), keys.get("progress", Progress()))
+    progress = keys.pop("progress", Progress())
+    return run_sync_flow("products", Choices(**keys), progress)
 
 
 def test_a_sync_shows_its_chunks_its_progress_and_its_summary(server: Any, chunked_shop: Shop) -> None:
@@ -147,7 +149,7 @@ def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunke
 
 def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any, chunked_shop: Shop) -> None:
     with pytest.raises(ConfigurationError) as wrong:
-        run_sync_flow("produkts", None, False, Progress())
+        run_sync_flow("produkts", Choices(), Progress())
 
     state = server.flow_run().state
     assert (state.name, state.message) == ("Failed", str(wrong.value))
@@ -156,11 +158,10 @@ def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any
 
 
 def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_shop: Shop) -> None:
-    from prefect import flow
-
     from flows.admission import sync
     from flows.task_windows import load_in_task_windows
     from flows.workplace import open_workplace
+    from prefect import flow
     from restock.feeds import Feed
 
     seen: list[int] = []
@@ -184,10 +185,10 @@ def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_
 
 
 def test_tasks_in_threads_under_an_app_context_get_a_session_each(server: Any, sqlite_shop: Shop) -> None:
-    from prefect import flow, task
     from prefect.task_runners import ThreadPoolTaskRunner
 
     from flows.workplace import open_workplace
+    from prefect import flow, task
     from sinks.flask_sink import open_sink
 
     database = open_sink(open_workplace().feed("products")).database
@@ -300,7 +301,8 @@ class Killing(Progress):
 home = Path(sys.argv[1])
 with prefect_server.quiet_server(home) as url:
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
+    from flows.choices import Choices
     from flows.sync_products import run_sync_flow
-    summary = run_sync_flow("products", None, False, Killing()).summary
+    summary = run_sync_flow("products", Choices(), Killing()).summary
     print(summary.status, summary.inserted)
 """

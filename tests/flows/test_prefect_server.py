@@ -78,7 +78,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 def test_asking_for_the_server_does_not_import_prefect() -> None:
     code = (
-        "import sys, flows.prefect_server as s; s.configured_api_url(); s._answers('http://127.0.0.1:9');"
+        "import sys, flows.prefect_server as s; s.configured_api_url(); s.answers('http://127.0.0.1:9');"
         "sys.exit('prefect' in sys.modules)"
     )
 

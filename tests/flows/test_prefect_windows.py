@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from factories import make_ref
 
-from flows.artifacts import key_of, summary_page
 from flows.reports import RunReport
+from flows.summary_page import key_of, summary_page
 from flows.task_windows import window_name, windows
 from restock.chunks import ChunkEntry, RunSummary, WriteCounts
 from sinks.ledger_entries import RunEntry
@@ -54,7 +54,7 @@ def make_report(reasons: list[tuple[str, str | None, int]], error: str | None = 
         started_at=datetime(2026, 1, 1, tzinfo=UTC), finished_at=None, reason=None,
     )  # fmt: skip
     chunk = ChunkEntry(4, "failed" if error else "loaded", 1, 25, WriteCounts(), error, None)
-    return RunReport(run, summary, [chunk], reasons)
+    return RunReport(run, summary, [chunk], reasons, {("too_long", "name"): ["line 3", "line 9"]})
 
 
 def test_the_counts_of_the_summary_add_up_to_the_rows_read() -> None:
@@ -83,7 +83,7 @@ def test_the_summary_names_failed_chunks_and_reasons_and_how_to_go_on() -> None:
     page = summary_page(make_report([("too_long", "name", 7)], error="It is <b>bad</b> | so.", outstanding=25))
 
     assert "| 4 | 25 | It is &lt;b>bad&lt;/b> \\| so. |" in page
-    assert "| 7 | too_long | name is longer than its column. |" in page
+    assert "| 7 | too_long | name is longer than its column. | line 3, line 9 |" in page
     assert "`restock reprocess --run run-1`" in page
     assert "`restock rejects run-1 --csv rejects.csv`" in page
     assert "Run `run-1` of a\\|b.csv, generation 3" in page

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from shops import Shop
 
 from flows import admission, correcting, reprocessing
+from flows.choices import Choices
 from flows.loading import load_here
 from flows.progress import Progress
 from flows.reports import RunReport
@@ -63,7 +64,8 @@ def sync(shop: Shop, file: str | None = None, force: bool = False, progress: Pro
     """`restock sync` in this process, checked for conservation."""
     place = open_workplace()
     feed = place.feed(shop.feed_name)
-    report = admission.sync(place, feed.without_limits() if force else feed, load_here, progress or Progress(), file)
+    choices = Choices(file=file, force=force)
+    report = admission.sync(place, feed, load_here, progress or Progress(), choices)
     check_conservation(shop)
     return report
 

@@ -1,0 +1,73 @@
+"""From zero to nightly: `make up` and what it leaves behind."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from operations.conftest import House
+
+from flows.station import Station
+from restock.errors import ConfigurationError
+
+
+def test_the_deployments_of_the_feeds_are_registered_with_their_schedules(house: House) -> None:
+    nightly = house.client.read_deployment_by_name("sync-products/products")
+
+    (schedule,) = nightly.schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == ("15 2 * * *", "Europe/Berlin")
+    assert nightly.parameters == {"feed": "products"}
+    ad_hoc = house.client.read_deployment_by_name("sync-products/ad-hoc")
+    assert (ad_hoc.schedules, ad_hoc.parameters) == ([], {})
+
+
+def test_up_again_changes_nothing_and_down_keeps_what_was_known(house: House) -> None:
+    processes = [(house.folder / ".restock/station" / f"{name}.process").read_text() for name in ("server", "worker")]
+    known = house.client.read_deployment_by_name("sync-products/products").id
+
+    again = house.run("flows.station", "up")
+
+    assert again.returncode == 0, again.stderr
+    assert house.pages in again.stdout
+    assert processes == [
+        (house.folder / ".restock/station" / f"{name}.process").read_text() for name in ("server", "worker")
+    ]
+    ended = house.run("flows.station", "down")
+    assert ended.stdout == "Ended: worker and server. What they knew is kept.\n"
+    assert house.run("flows.station", "down").stdout == "Nothing was running.\n"
+    assert house.run("flows.station", "up").returncode == 0
+    assert house.client.read_deployment_by_name("sync-products/products").id == known
+
+
+def test_nobody_may_ask_the_server_without_the_string(house: House) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{house.pages}/api/admin/version")
+    with pytest.raises(urllib.error.HTTPError, match="403"):  # a page of another site could send this: no CSRF token
+        urllib.request.urlopen(f"{house.pages}/api/flows/count", data=b"{}")
+    file = house.folder / ".restock/station/auth-string"
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(house.folder)
+    monkeypatch.delenv("RESTOCK_FEEDS", raising=False)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"^Port {port} is taken by another program; end that one, or"):
+            Station(tmp_path / "station").up(port)
+
+
+def test_a_prefect_yaml_behind_feeds_yaml_is_a_sentence(
+    tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESTOCK_FEEDS", str(house.folder / "feeds.yaml"))
+    (tmp_path / "prefect.yaml").write_text((Path(__file__).parents[2] / "prefect.yaml").read_text())
+
+    with pytest.raises(ConfigurationError, match=r"^prefect\.yaml is behind feeds\.yaml; run `restock deployments`"):
+        Station(tmp_path / "station").up(1)
