@@ -13,7 +13,7 @@ from flows.databases import FoundRun, find_run
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
-from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.errors import ConfigurationError, SourceError
 from restock.feeds import Feed
 from restock.paths import shown
@@ -140,6 +140,7 @@ def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> int:
     raw = pd.DataFrame([each.cells for each in mended], dtype="str")
     raw[ROW] = positions
     raw[LINE] = pd.array([each.line for each in rejects], dtype="Int64")
+    raw[BYTE] = pd.array([None] * len(positions), dtype="Int64")
     raw[FAULT] = pd.Series([None] * len(positions), dtype="str")
     raw[RAW] = pd.Series([None] * len(positions), dtype="str")
     raw[SUPERSEDED] = False

@@ -176,10 +176,10 @@ def print_chunks(report: RunReport) -> None:
 
 def print_rejects(rejects: list[RejectEntry]) -> None:
     """Print the first rejects of a run with their place, reason and value."""
-    table = Table("row", "line", "reason", "column", "value")
+    table = Table("row", "line", "byte", "reason", "column", "value")
     for reject in rejects[:REJECTS_SHOWN]:
-        place = "" if reject.line is None else str(reject.line)
-        table.add_row(str(reject.position), place, reject.code, reject.column or "", reject.value or "")
+        places = ("" if place is None else str(place) for place in (reject.position, reject.line, reject.byte))
+        table.add_row(*places, reject.code, reject.column or "", reject.value or "")
     console = Console(highlight=False)
     console.print(table)
     if len(rejects) > REJECTS_SHOWN:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 # Columns that a spooled row carries beside those of its source.
 ROW = "_row"  # position of the row in its source, from 1
 LINE = "_line"  # line of the file on which the row begins, from 1; null where a format has no lines
+BYTE = "_byte"  # byte of the file, from 0, at which a row with a fault begins or cannot be decoded; else null
 FAULT = "_fault"  # reason code of a row that could not be split or decoded
 RAW = "_raw"  # the text of such a row as it stood in the file
 SUPERSEDED = "_superseded"  # true for a row that lost to another one with its key
-SPOOL_COLUMNS = (ROW, LINE, FAULT, RAW, SUPERSEDED)
+SPOOL_COLUMNS = (ROW, LINE, BYTE, FAULT, RAW, SUPERSEDED)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Reject:
     """One row that may not be loaded, with its reason and everything needed to mend it.
 
     `original` holds the row's cells under the source's own column names; where it could not be split, these are None
-    and its text stands under `_raw`.
+    and its text stands under `_raw`. `byte` says where such a row begins in its file, or cannot be decoded.
     """
 
     row: int
@@ -61,6 +62,7 @@ class Reject:
     column: str | None
     value: str | None
     original: dict[str, str | None]
+    byte: int | None = None
 
 
 @dataclass

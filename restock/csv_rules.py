@@ -6,14 +6,24 @@ import codecs
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+_NO_TEXT = ("\r", "\n", "\0")
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _of_one_line(text: str) -> str:
+    if any(sign in text for sign in _NO_TEXT):
+        raise ValueError("it holds a line end or NUL; give other signs")
+    return text
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Signs = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_of_one_line)]
+Sign = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_of_one_line)]
 
 
 class Rules(BaseModel):
@@ -23,14 +33,22 @@ class Rules(BaseModel):
 
 
 class CsvRules(Rules):
-    """How the text of a feed is split into cells and how cells are read as values.
+    """How the text of a feed is split into cells and how cells are read as values. Nothing of it is guessed.
 
     The rules for numbers, dates and flags also hold for text cells of a Parquet feed.
     """
 
     encoding: str = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
+    delimiter: Signs = ","
+    trailing_delimiter: bool = False
+    quote: Sign | None = '"'
+    escape: Sign | None = None
+    line_end: Literal["any", "lf", "crlf", "cr"] = "any"
+    comment: Signs | None = None
+    skip_lines: int = Field(default=0, ge=0, le=100_000)
+    skip_until: Signs | None = None
+    header_rows: int = Field(default=1, ge=0, le=100)
+    names: Names = ()
     null_values: Names = ("",)
     decimal: Literal[".", ","] = "."
     thousands: str | None = Field(default=None, min_length=1, max_length=1)
@@ -58,10 +76,43 @@ class CsvRules(Rules):
             raise ValueError(f"{name!r} is not a time zone; write a name such as Europe/Berlin") from error
         return name
 
+    @field_validator("delimiter")
+    @classmethod
+    def _tab_is_a_tab(cls, delimiter: str) -> str:
+        if delimiter == r"\t":
+            raise ValueError(r"it is a backslash and the letter t; for a tab write it in double quotes, \"\t\"")
+        return delimiter
+
+    @field_validator("names")
+    @classmethod
+    def _names_tell_columns_apart(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name.strip() for name in names):
+            raise ValueError("a column has no name; name each column of the file")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is given to two columns; give each a name of its own")
+        return names
+
     @model_validator(mode="after")
     def _signs_differ(self) -> CsvRules:
         if self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands are both {self.decimal!r}; they must differ")
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both {self.quote!r}; they must differ")
+        if self.quote is not None and self.quote in self.delimiter:
+            raise ValueError(f"delimiter holds the quote {self.quote!r}; name another quote, or none by `quote: null`")
+        if self.escape is not None and self.escape == self.quote:
+            raise ValueError("escape and quote are the same; leave escape out, a doubled quote is always understood")
+        if self.escape is not None and self.escape in self.delimiter:
+            raise ValueError(f"delimiter holds the escape {self.escape!r}; they must differ")
+        if self.comment is not None and self.comment[0] in (self.quote, self.escape, self.delimiter[0]):
+            raise ValueError("comment begins like a field (with delimiter, quote or escape); give other signs")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_names(self) -> CsvRules:
+        if self.header_rows == 0 and not self.names:
+            raise ValueError("header_rows is 0 and there are no names; name the columns of the file in `names`")
+        if self.skip_lines and self.skip_until is not None:
+            raise ValueError("skip_lines and skip_until both say where the table begins; keep one")
         return self

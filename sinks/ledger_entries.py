@@ -62,6 +62,7 @@ class RejectEntry:
     column: str | None
     value: str | None
     original: dict[str, str | None]
+    byte: int | None
     is_resolved: bool
 
 
@@ -104,6 +105,7 @@ def reject_values(ref: ChunkRef, reject: Reject) -> dict[str, object]:
         "chunk": ref.number,
         "position": reject.row,
         "line": reject.line,
+        "byte": reject.byte,
         "code": reject.code[:200],
         "column_name": reject.column,
         "value": reject.value,
@@ -152,6 +154,7 @@ def as_reject(entry: sa.Row[Any]) -> RejectEntry:
         column=entry.column_name,
         value=entry.value,
         original=json.loads(entry.original),
+        byte=entry.byte,
         is_resolved=entry.resolved_at is not None,
     )
 

@@ -69,6 +69,7 @@ rejects = sa.Table(
     sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),  # the row's number in its source
     sa.Column("line", sa.BigInteger),
+    sa.Column("byte", sa.BigInteger),  # from 0; of a row that could not be split or decoded
     sa.Column("code", sa.String(200), nullable=False),
     sa.Column("column_name", sa.String(200)),
     sa.Column("value", _LONG),

@@ -1,4 +1,4 @@
-"""Rejects as a file that a person can mend: written and read in the feed's own dialect."""
+"""Rejects as a file that a person can mend: written and read in the feed's own dialect, as a spreadsheet knows it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from restock.chunks import RAW
 from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.paths import shown
+from sources.csv_rows import RowSplitter
 
 RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
 ADDRESS = (RUN, CHUNK, ROW, REASON)
@@ -53,17 +54,18 @@ class RejectedRow:
         Raises:
             SourceError: it still cannot be split into these columns.
         """
+        splitter = RowSplitter(feed.csv, shown(path))
         try:
-            found = list(csv.reader(io.StringIO(self.text, newline=""), **_dialect(feed)))
-        except csv.Error:
+            found, _, _ = splitter.rows((self.text or "").rstrip("\r\n"), 1, len(columns), is_last=True)
+        except SourceError:
             found = []
-        if len(found) != 1 or len(found[0]) != len(columns):
+        if len(found) != 1 or found[0].cells is None:
             raise SourceError(
                 f"{shown(path)}: the text of row {self.row} under {RAW} still does not make {len(columns)} fields; "
                 "correct it, or fill in the columns, nothing was loaded."
             )
         nulls = set(feed.csv.null_values)
-        return {name: None if cell in nulls else cell for name, cell in zip(columns, found[0], strict=True)}
+        return {name: None if cell in nulls else cell for name, cell in zip(columns, found[0].cells, strict=True)}
 
 
 def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
@@ -180,4 +182,7 @@ def _accept_large_fields() -> None:
 
 
 def _dialect(feed: Feed) -> dict[str, Any]:
-    return {"delimiter": feed.csv.delimiter, "quotechar": feed.csv.quote, "strict": True, "lineterminator": "\n"}
+    """The feed's dialect as far as spreadsheets know it: one sign as delimiter, and always a quote."""
+    delimiter = feed.csv.delimiter[0]
+    quote = feed.csv.quote or ("'" if delimiter == '"' else '"')
+    return {"delimiter": delimiter, "quotechar": quote, "strict": True, "lineterminator": "\n"}

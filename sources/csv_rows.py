@@ -1,16 +1,16 @@
-"""Splits text into rows strictly by the rules of CSV (RFC 4180), and finds where a row that breaks them ends.
+"""Splits text into rows strictly by the grammar of the feed's dialect, and finds where a row that breaks it ends.
 
 This is the careful way, which decides every doubtful case. `csv_blocks` is the fast way for text without doubt.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restock.errors import ConfigurationError, SourceError
-from sources.csv_text import has_marks, show_marks
+from restock.errors import SourceError
+from sources.csv_grammar import Grammar
+from sources.csv_text import first_mark, has_marks, show_marks
 
 if TYPE_CHECKING:
     from restock.csv_rules import CsvRules
@@ -20,67 +20,38 @@ FIELD_BYTES = 1024 * 1024
 OPEN_QUOTE_CHARACTERS = 64 * 1024 * 1024
 # How far to look for proof that a stray quote harmed one line only.
 PROOF_CHARACTERS = 1024 * 1024
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its cells, or the reason why it has none; the line it begins on; and its text, if it is at fault."""
+    """One row: its cells, or the reason why it has none and its text.
+
+    `line` is the line it begins on; `place` where in the text it begins or, if it cannot be decoded, where that fails.
+    """
 
     line: int
+    place: int
     cells: list[str] | None
     fault: str | None = None
     raw: str | None = None
 
 
-class _NeedsMore(Exception):
-    """What the row is cannot be told before more of the text is there."""
+class NeedsMore(Exception):
+    """What the text means cannot be told before more of it is there."""
 
 
 def count_lines(text: str, start: int, end: int) -> int:
-    """The number of line ends between two places of a text: LF, CRLF, or CR alone."""
+    """The number of line ends between two places of a text, as an editor counts: LF, CRLF, or CR alone."""
     return text.count("\n", start, end) + text.count("\r", start, end) - text.count("\r\n", start, end)
 
 
 class RowSplitter:
-    """Splits the text of one file into rows of a known width.
-
-    Lines end in LF, CRLF or CR; blank lines are skipped; quotes stand around a whole field or doubled in it.
-    """
+    """Splits the text of one file into rows of a known width. Blank lines and comments between rows are skipped."""
 
     def __init__(self, rules: CsvRules, name: str) -> None:
-        if {rules.delimiter, rules.quote} & {"\r", "\n", "\0"}:
-            raise ConfigurationError("csv: delimiter and quote cannot be a line end or NUL; give another character.")
         self.name = name
-        self.delimiter, self.quote = rules.delimiter, rules.quote
-        d, q = re.escape(rules.delimiter), re.escape(rules.quote)
-        quoted, bare = f"{q}(?:[^{q}]++|{q}{q})*+{q}", f"[^{d}{q}\\r\\n]*+"
-        self._quoted, self._bare = re.compile(quoted), re.compile(bare)
-        self._record = re.compile(f"(?:{quoted}|{bare})(?:{d}(?:{quoted}|{bare}))*+(?=[\\r\\n]|\\Z)")
-        self._sound_fields = re.compile(f"(?:(?:{quoted}|{bare}){d})*+")
-        self._field = re.compile(f"{d}(?:{q}((?:[^{q}]++|{q}{q})*+){q}|({bare}))")
-
-    def header(self, text: str, is_last: bool) -> tuple[list[str], int, int] | None:
-        """The cells of the first row, where the text goes on after it, and on which line; None if more is needed.
-
-        Raises:
-            SourceError: there is no such row, or its quotes are wrong.
-        """
-        at, line = self._skip_blank(text, 0, 1)
-        if at == len(text):
-            if is_last:
-                raise SourceError(f"{self.name} holds no header and no rows; have it exported again.")
-            return None
-        match = self._record.match(text, at)
-        if match is None or match.end() == len(text):
-            if not is_last and len(text) < OPEN_QUOTE_CHARACTERS:
-                return None
-            if match is None:
-                raise SourceError(
-                    f"The quotes in the header of {self.name} (line {line}) do not match; mend the header."
-                )
-        end, lines = self._after(text, at, match.end())
-        return self._cells(text[at : match.end()]), end, line + lines
+        self.grammar = Grammar(rules)
+        self._phantoms = int(rules.trailing_delimiter)
 
     def rows(self, text: str, line: int, width: int, is_last: bool) -> tuple[list[Row], int, int]:
         """The rows of a text that begins with a row, as far as they are certain.
@@ -88,7 +59,7 @@ class RowSplitter:
         Args:
             text: the text, in which undecodable bytes are marked.
             line: the line it begins on.
-            width: how many fields a row must have.
+            width: how many cells a row must have.
             is_last: whether the file ends with the text.
 
         Returns:
@@ -99,60 +70,81 @@ class RowSplitter:
         """
         rows: list[Row] = []
         may_have_marks = has_marks(text)
-        at, line = self._skip_blank(text, 0, line)
-        while at < len(text):
-            try:
-                content_end, is_sound = self._extent(text, at, line, width, is_last)
-            except _NeedsMore:
-                break
-            raw = text[at:content_end]
-            rows.append(self._row(raw, line, width, is_sound, may_have_marks))
-            at, lines = self._after(text, at, content_end)
-            at, line = self._skip_blank(text, at, line + lines)
+        at = 0
+        try:
+            at, line = self.skip_between(text, at, line, is_last)
+            while at < len(text):
+                end, is_sound = self._extent(text, at, line, width, is_last)
+                rows.append(self._row(text[at:end], line, at, width, is_sound, may_have_marks))
+                at, line = self.after(text, at, end, line)
+                at, line = self.skip_between(text, at, line, is_last)
+        except NeedsMore:
+            pass
         return rows, at, line
 
-    def _row(self, raw: str, line: int, width: int, is_sound: bool, may_have_marks: bool) -> Row:
-        if may_have_marks and has_marks(raw):
-            return Row(line, None, "encoding", show_marks(raw))
-        if not is_sound:
-            return Row(line, None, "quote", raw)
-        cells = self._cells(raw)
-        if len(cells) != width:
-            return Row(line, None, "too_few_fields" if len(cells) < width else "too_many_fields", raw)
-        if len(raw) * 4 > FIELD_BYTES and any(len(cell.encode()) > FIELD_BYTES for cell in cells):
-            return Row(line, None, "field_too_large", raw)
-        return Row(line, cells)
+    def skip_between(self, text: str, at: int, line: int, is_last: bool) -> tuple[int, int]:
+        """The place and line of the next row: behind blank lines and comments.
 
-    def _cells(self, raw: str) -> list[str]:
-        if self.quote not in raw:
-            return raw.split(self.delimiter)
-        doubled = self.quote * 2
-        return [
-            quoted.replace(doubled, self.quote) or bare for quoted, bare in self._field.findall(self.delimiter + raw)
-        ]
+        Raises:
+            NeedsMore: the text may end in the middle of a comment.
+        """
+        while True:
+            comment = self.grammar.comment.match(text, at)
+            if comment is None:
+                match = self.grammar.line_end.match(text, at)
+                if match is None:
+                    return at, line
+                at, line = match.end(), line + 1
+            elif comment.end() == len(text) and not is_last:
+                raise NeedsMore
+            else:
+                at, line = self.after(text, at, comment.end(), line)
 
-    def _skip_blank(self, text: str, at: int, line: int) -> tuple[int, int]:
-        while match := _LINE_END.match(text, at):
-            at, line = match.end(), line + 1
-        return at, line
-
-    def _after(self, text: str, start: int, end: int) -> tuple[int, int]:
-        """Where the next line begins after a row, and how many lines the row took."""
-        match = _LINE_END.match(text, end)
+    def after(self, text: str, start: int, end: int, line: int) -> tuple[int, int]:
+        """The place and number of the line behind what begins at `start`, on that line, and ends at `end`."""
+        match = self.grammar.line_end.match(text, end)
         following = match.end() if match else end
-        return following, count_lines(text, start, following)
+        return following, line + count_lines(text, start, following)
+
+    def sound_cells(self, text: str, at: int, is_last: bool) -> tuple[list[str], int] | None:
+        """The cells of the row at a place and where it ends, whatever its width; None if its quotes are wrong.
+
+        Raises:
+            NeedsMore: the row may go on behind the text.
+        """
+        match = self.grammar.row.match(text, at)
+        if (match is None or match.end() == len(text)) and not is_last and len(text) - at < OPEN_QUOTE_CHARACTERS:
+            raise NeedsMore
+        return None if match is None else (self.grammar.cells(match.group()), match.end())
+
+    def _row(self, raw: str, line: int, at: int, width: int, is_sound: bool, may_have_marks: bool) -> Row:
+        if may_have_marks and has_marks(raw):
+            return Row(line, at + first_mark(raw), None, "encoding", show_marks(raw))
+        if not is_sound:
+            return Row(line, at, None, "quote", raw)
+        cells = self.grammar.cells(raw)
+        if not self._fits(cells, width):
+            is_short = len(cells) < width + self._phantoms
+            return Row(line, at, None, "too_few_fields" if is_short else "too_many_fields", raw)
+        if len(raw) * 4 > FIELD_BYTES and any(len(cell.encode()) > FIELD_BYTES for cell in cells):
+            return Row(line, at, None, "field_too_large", raw)
+        return Row(line, at, cells[:width])
+
+    def _fits(self, cells: list[str], width: int) -> bool:
+        """Whether a row has the right cells, and the empty one behind a trailing delimiter where that is declared."""
+        return len(cells) == width + self._phantoms and (not self._phantoms or cells[-1] == "")
 
     def _extent(self, text: str, at: int, line: int, width: int, is_last: bool) -> tuple[int, bool]:
         """Where the row that begins at a place ends, without its line end, and whether its quotes are sound."""
-        match = self._record.match(text, at)
+        match = self.grammar.row.match(text, at)
         if match is not None:
             if match.end() == len(text) and not is_last:
-                raise _NeedsMore
+                raise NeedsMore
             return match.end(), True
-        field = self._sound_fields.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
-        if text[field] != self.quote:
+        field = self.grammar.sound_fields.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
+        if text[field : field + 1] != self.grammar.quote:
             # A quote inside a field that is not quoted: whatever it means, this line end is one.
-            return self._line_end(text, self._bare.match(text, field).end(), is_last), False  # type: ignore[union-attr]
+            return self._line_end(text, self.grammar.bare.match(text, field).end(), is_last), False  # type: ignore[union-attr]
         return self._extent_of_open_quote(text, at, field, line, width, is_last), False
 
     def _extent_of_open_quote(self, text: str, at: int, field: int, line: int, width: int, is_last: bool) -> int:
@@ -161,14 +153,12 @@ class RowSplitter:
         Either the first quote is a stray one, and the row ends with its line; or it is a true one, and one inside is
         not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second.
         """
-        closed = self._quoted.match(text, field)
+        closed = self.grammar.quoted.match(text, field)
         if closed is None and not is_last and len(text) - field < OPEN_QUOTE_CHARACTERS:
-            raise _NeedsMore
+            raise NeedsMore
         first_end = self._line_end(text, field, is_last)
         last_end = len(text) if closed is None else self._line_end(text, closed.end(), is_last)
-        if closed is not None and first_end == last_end and is_last and not text[last_end:].strip("\r\n"):
-            return last_end
-        in_pairs = closed is not None and text.count(self.quote, at, last_end) % 2 == 0
+        in_pairs = closed is not None and self.grammar.count_quotes(text, at, last_end) % 2 == 0
         if not (in_pairs and first_end == last_end) and self._is_followed_by_rows(text, first_end, width, is_last):
             return first_end
         if in_pairs:
@@ -187,28 +177,23 @@ class RowSplitter:
     def _is_followed_by_rows(self, text: str, at: int, width: int, is_last: bool) -> bool:
         """Whether rows of the right width follow, one of them with sound quotes, so that no quote is open here."""
         limit = at + PROOF_CHARACTERS
-        at, _ = self._skip_blank(text, at, 0)
+        may_go_on = not is_last and len(text) < limit
+        at, _ = self.skip_between(text, at, 0, not may_go_on)
         while at < min(len(text), limit):
-            match = self._record.match(text, at)
-            if match is None or match.end() == len(text):
-                if not is_last and len(text) < limit:
-                    raise _NeedsMore
-                if match is None:
-                    return False
-            raw = match.group()
-            if len(self._cells(raw)) != width:
+            match = self.grammar.row.match(text, at)
+            if (match is None or match.end() == len(text)) and may_go_on:
+                raise NeedsMore
+            if match is None or not self._fits(self.grammar.cells(match.group()), width):
                 return False
-            if self.quote in raw:
+            if str(self.grammar.quote) in match.group():
                 return True
-            at, _ = self._skip_blank(text, match.end(), 0)
-        if at >= len(text) and not is_last and len(text) < limit:
-            raise _NeedsMore
+            at, _ = self.skip_between(text, match.end(), 0, not may_go_on)
+        if at >= len(text) and may_go_on:
+            raise NeedsMore
         return False
 
     def _line_end(self, text: str, at: int, is_last: bool) -> int:
-        match = _LINE_END.search(text, at)
-        if match is not None:
-            return match.start()
-        if not is_last:
-            raise _NeedsMore
-        return len(text)
+        end = self.grammar.line.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
+        if end == len(text) and not is_last:
+            raise NeedsMore
+        return end

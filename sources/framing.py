@@ -51,6 +51,11 @@ def no_text(rows: int) -> Any:
     return column_of(pa.nulls(rows, pa.large_string()))
 
 
+def no_numbers(rows: int) -> Any:
+    """An integer column in which every value is missing."""
+    return pd.arrays.IntegerArray(np.zeros(rows, np.int64), np.ones(rows, bool))
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """The type of the values themselves, without a dictionary or an extension around them.
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
 from restock.contract import Contract, Kind
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
-from sources.framing import column_of, no_text, plain_type, resized
+from sources.framing import column_of, no_numbers, no_text, plain_type, resized
 from sources.locations import open_pinned
 from sources.nested_json import NoJson, json_texts
 from sources.parquet_file import batches, open_parquet, refuse_false_counts, wrapped_columns
@@ -84,7 +84,7 @@ class ParquetSource:
         rows = batch.num_rows
         columns: dict[str, Any] = {name: column_of(self._cells(batch, name)) for name in self._taken}
         columns[ROW] = np.zeros(rows, np.int64)
-        columns[LINE] = pd.array([None] * rows, dtype="Int64")
+        columns[LINE] = columns[BYTE] = no_numbers(rows)
         columns[FAULT] = columns[RAW] = no_text(rows)
         columns[SUPERSEDED] = np.zeros(rows, bool)
         return pd.DataFrame(columns, columns=[*self._taken, *SPOOL_COLUMNS])

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api.types import pandas_dtype
 
-from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED
 from restock.errors import SourceError
 from sources.framing import column_of
 
 if TYPE_CHECKING:
     from restock.chunks import ChunkRef
 
-_SPOOL_TYPES = {ROW: "int64", LINE: "Int64", FAULT: "str", RAW: "str", SUPERSEDED: "bool"}
+_SPOOL_TYPES = {ROW: "int64", LINE: "Int64", BYTE: "Int64", FAULT: "str", RAW: "str", SUPERSEDED: "bool"}
 
 
 class Spool:

@@ -107,7 +107,7 @@ def test_the_transform_in_the_documents_runs() -> None:
 def test_every_key_of_a_feed_is_documented() -> None:
     text = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
 
-    missing = {name for model in (Feed, CsvRules) for name in model.model_fields if f"`{name}" not in text}
+    missing = {name for model in (Feed, CsvRules) for name in model.model_fields if f"`{name}`" not in text}
 
     assert missing == {"name"}  # it is the entry's own key
 

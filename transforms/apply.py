@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED, Chunk, ChunkRef, Reject
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED, Chunk, ChunkRef, Reject
 from restock.contract import Contract
 from restock.errors import ChunkFailed
 from restock.feeds import Feed
@@ -88,7 +88,7 @@ def _set_aside(rejected: Iterable[RejectedRows]) -> dict[int, Fault]:
 def _rejects(rows: pd.DataFrame, faults: Faults) -> list[Reject]:
     if not faults:
         return []
-    cells, lines = originals(rows, faults), _lines(rows.loc[list(faults)])
+    cells, lines = originals(rows, faults), _numbers(rows.loc[list(faults)], LINE)
     return [
         Reject(row, line, fault.code, fault.column, fault.value, cells[row])
         for (row, fault), line in zip(faults.items(), lines, strict=True)
@@ -98,7 +98,7 @@ def _rejects(rows: pd.DataFrame, faults: Faults) -> list[Reject]:
 def _unread(rows: pd.DataFrame) -> list[Reject]:
     """Rows that were at fault already when they were read."""
     cells = originals(rows, rows.index)
-    found = zip(rows.index, _lines(rows), rows[FAULT], rows[RAW], strict=True)
+    found = zip(rows.index, _numbers(rows, LINE), _numbers(rows, BYTE), rows[FAULT], rows[RAW], strict=True)
     return [
         Reject(
             row=int(row),
@@ -107,10 +107,14 @@ def _unread(rows: pd.DataFrame) -> list[Reject]:
             column=None,
             value=None,
             original=cells[row] if code in WHOLE_ROW_FAULTS else {**cells[row], RAW: None if pd.isna(text) else text},
+            byte=byte,
         )
-        for row, line, code, text in found
+        for row, line, byte, code, text in found
     ]
 
 
-def _lines(rows: pd.DataFrame) -> list[int | None]:
-    return [None if pd.isna(line) else int(line) for line in rows[LINE]]
+def _numbers(rows: pd.DataFrame, column: str) -> list[int | None]:
+    """The values of a spool column of places; all missing in a chunk that an older restock spooled without it."""
+    if column not in rows:
+        return [None] * len(rows)
+    return [None if pd.isna(place) else int(place) for place in rows[column]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from restock.chunks import FAULT, LINE, RAW, SPOOL_COLUMNS
 from restock.errors import SourceError
-from sources import csv_source, csv_text
+from sources import csv_frames, csv_text
 
 CELL = st.text(alphabet='ab,;"\n\t é名', max_size=6)
 ONE_LINE = st.text(alphabet='ab,;" é', max_size=5)
@@ -82,7 +82,7 @@ def read_bytes(read):
     def read_all(content, block, **rules):
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setattr(csv_text, "BLOCK_BYTES", block)
-            patch.setattr(csv_source, "CAREFUL_CHARACTERS", 16)
+            patch.setattr(csv_frames, "CAREFUL_BYTES", 16)
             path = Path(folder) / "feed.csv"
             path.write_bytes(content)
             frame = read(path, rows=3, csv={"null_values": [], **rules})

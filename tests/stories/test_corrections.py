@@ -331,3 +331,35 @@ def test_the_commands_write_a_rejects_file_and_load_it_from_anywhere(sqlite_shop
     assert loaded.returncode == 0, loaded.stderr
     assert "mended 2." in loaded.stdout
     assert table(sqlite_shop) == expected(GOOD, [FOUR_TWO, NAMED])
+
+
+def test_a_row_of_an_unusual_dialect_is_mended_in_it(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(
+        csv={
+            "delimiter": "||",
+            "quote": None,
+            "escape": "\\",
+            "trailing_delimiter": True,
+            "header_rows": 0,
+            "names": ["sku", "name", "price", "stock"],
+        }
+    )
+    lines = ["S-001||Two \\|| bars||1.50||1||", "S-002||Pipe||2.00||", "S-003||Hook||cheap||3||"]
+    (shop.folder / "products.csv").write_text("\n".join(lines), encoding="utf-8")
+    run_id = sync(shop).run.run_id
+    path = export(shop, run_id)
+    text = path.read_text(encoding="utf-8")
+
+    path.write_text(
+        text.replace("S-002||Pipe||2.00||", "S-002||Pi\\||pe||2.00||2||").replace("cheap", "3.00"), encoding="utf-8"
+    )
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 3}
+    assert [row["byte"] for row in shop.rows("restock_reject", "position", "byte")] == [len(lines[0]) + 1, None]
+    assert table(shop) == {
+        "S-001": ("Two || bars", Decimal("1.50"), 1),
+        "S-002": ("Pi||pe", Decimal("2.00"), 2),
+        "S-003": ("Hook", Decimal("3.00"), 3),
+    }

@@ -10,7 +10,7 @@ import pytest
 from factories import make_feed, make_ref
 
 import restock
-from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED, Reject
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED, Reject
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import ChunkFailed
 from restock.records import to_records
@@ -28,6 +28,9 @@ PRODUCT = Contract(
 )
 
 
+NO_CELLS = dict.fromkeys(["Item", "Title", "Price", "Note"])
+
+
 def spooled(*rows: dict, first: int = 101) -> pd.DataFrame:
     """Raw rows as the spool gives them back: text cells, then the spool's own columns."""
     frame = pd.DataFrame(
@@ -35,6 +38,7 @@ def spooled(*rows: dict, first: int = 101) -> pd.DataFrame:
     )
     frame[ROW] = pd.Series(range(first, first + len(rows)), dtype="int64")
     frame[LINE] = pd.Series([row.get(LINE) for row in rows], dtype="Int64")
+    frame[BYTE] = pd.Series([row.get(BYTE) for row in rows], dtype="Int64")
     frame[FAULT] = pd.Series([row.get(FAULT) for row in rows], dtype="str")
     frame[RAW] = pd.Series([row.get(RAW) for row in rows], dtype="str")
     frame[SUPERSEDED] = pd.Series([row.get(SUPERSEDED, False) for row in rows], dtype="bool")
@@ -51,7 +55,7 @@ def test_each_row_becomes_one_thing():
     raw = spooled(
         {"Item": "1", "Title": "one", "Price": "1.50", "Note": "n"},
         {"Item": "2", "Title": "two", "Price": "cheap", "Note": "m", LINE: 7},
-        {FAULT: "too_few_fields", RAW: "3;three", LINE: 8},
+        {FAULT: "too_few_fields", RAW: "3;three", LINE: 8, BYTE: 90},
         {"Item": "4", SUPERSEDED: True},
         {"Item": "5", "Title": "five", FAULT: "duplicate_key"},
         {"Item": "6", FAULT: "duplicate_key", SUPERSEDED: True},
@@ -65,9 +69,7 @@ def test_each_row_becomes_one_thing():
     assert chunk.frame.index.tolist() == [101]
     assert chunk.rejects == [
         Reject(102, 7, "not_a_number", "price", "cheap", {"Item": "2", "Title": "two", "Price": "cheap", "Note": "m"}),
-        Reject(
-            103, 8, "too_few_fields", None, None, {**dict.fromkeys(["Item", "Title", "Price", "Note"]), RAW: "3;three"}
-        ),
+        Reject(103, 8, "too_few_fields", None, None, {**NO_CELLS, RAW: "3;three"}, byte=90),
         Reject(105, None, "duplicate_key", None, None, {"Item": "5", "Title": "five", "Price": None, "Note": None}),
     ]
     assert (chunk.superseded, chunk.skipped) == (2, 0)
@@ -80,6 +82,14 @@ def test_the_raw_frame_goes_on_under_the_rows_positions():
 
     assert chunk.raw.index.tolist() == [101, 102]
     assert list(chunk.raw.columns) == ["Item", "Title", "Price", "Note", *SPOOL_COLUMNS]
+
+
+def test_a_chunk_that_an_older_restock_spooled_has_no_bytes():
+    raw = spooled({FAULT: "quote", RAW: '"', LINE: 8, BYTE: 90}).drop(columns=BYTE)
+
+    chunk = transform_chunk(raw, make_ref(), make_feed(columns=COLUMNS), PRODUCT)
+
+    assert [(reject.line, reject.byte) for reject in chunk.rejects] == [(8, None)]
 
 
 def test_an_empty_chunk_stays_empty():
