@@ -33,11 +33,12 @@ def to_records(frame: pd.DataFrame) -> list[Record]:
         raise SourceError(f"The columns {', '.join(twice)} occur twice; give each column one name.")
     if not names:
         return [{} for _ in range(len(frame))]
-    columns = [_plain_values(frame.iloc[:, place]) for place in range(len(names))]
+    columns = [plain_values(frame.iloc[:, place]) for place in range(len(names))]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _plain_values(column: pd.Series) -> list[Any]:
+def plain_values(column: pd.Series) -> list[Any]:
+    """The values of one column as `to_records` gives them."""
     if column.dtype == object:
         missing = column.isna()
         values = column.tolist()

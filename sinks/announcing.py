@@ -11,8 +11,7 @@ from restock.feeds import Feed
 from restock.references import place_of
 from restock.signals import rows_loaded
 from sinks.app_database import AppDatabase
-from sinks.presence import Changes, Key
-from sinks.target import Target
+from sinks.changes import Changes, Key
 
 log = logging.getLogger("restock")
 
@@ -29,10 +28,9 @@ class WrittenKeys:
     inserted: list[Any] = field(default_factory=list)
     updated: list[Any] = field(default_factory=list)
 
-    def note(self, target: Target, written: Changes, inserted: list[Key]) -> None:
+    def note(self, written: Changes, inserted: list[Key]) -> None:
         """Remember the keys of what this attempt wrote."""
-        updated = [tuple(record[name] for name in target.primary_key) for _, record in written.updates]
-        self.inserted, self.updated = _plain(inserted), _plain(updated)
+        self.inserted, self.updated = _plain(inserted), _plain(list(written.updates.values()))
 
     def announce(self, database: AppDatabase, feed: Feed, ref: ChunkRef) -> None:
         """Send the keys of a chunk that is committed to every receiver, whatever one of them does."""

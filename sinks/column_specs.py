@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,60 +61,10 @@ def field_spec(
     )
 
 
-def stored_form(column: sa.Column[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
-    """How a value looks once the column has stored it, for columns that do not give back what they were sent."""
-    form: Callable[[Any], Any] | None = None
-    if isinstance(_stored_type(column.type, dialect), sa.CHAR):
-        form = _without_padding
-    elif is_single_precision(column, dialect):
-        form = _with_24_bits
-    return _through(column.type, dialect, form) if isinstance(column.type, sa.types.TypeDecorator) else form
-
-
-def _without_padding(text: str) -> str:
-    return text.rstrip(" ")
-
-
-def _with_24_bits(number: float) -> float:
-    return ctypes.c_float(number).value
-
-
-def _through(
-    type_: sa.types.TypeDecorator[Any], dialect: sa.Dialect, form: Callable[[Any], Any] | None
-) -> Callable[[Any], Any]:
-    """What the app's own type makes of a value on its way to the table and back."""
-    own = sa.types.TypeDecorator
-
-    def through(value: Any) -> Any:
-        try:
-            if type(type_).process_bind_param is not own.process_bind_param:
-                value = type_.process_bind_param(value, dialect)
-            if form is not None and value is not None:
-                value = form(value)
-            if type(type_).process_result_value is not own.process_result_value:
-                value = type_.process_result_value(value, dialect)
-        except Exception:
-            # It cannot be stored, so it equals nothing that is; whoever writes it hears why.
-            return object()
-        return value
-
-    return through
-
-
 def words_of(type_: sa.types.TypeEngine[Any]) -> dict[Any, str]:
     """What is stored for each member of the app's enumeration: its name, or what the model's values_callable says."""
     members = getattr(type_, "enum_class", None) or ()
     return dict(zip(members, getattr(type_, "enums", ()), strict=False))
-
-
-def is_single_precision(column: sa.Column[Any], dialect: sa.Dialect) -> bool:
-    """Whether the column keeps the 24 bits of a short float, and so rounds most numbers."""
-    type_ = _stored_type(column.type, dialect)
-    if not isinstance(type_, sa.Float) or isinstance(type_, sa.Double) or dialect.name == "sqlite":
-        return False
-    if dialect.name == "postgresql":
-        return isinstance(type_, sa.REAL) or (type_.precision or 53) <= 24
-    return not isinstance(type_, sa.REAL) and (type_.precision or 24) <= 24
 
 
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from restock.chunks import LINE, SPOOL_COLUMNS, Chunk, Reject
 from restock.feeds import Feed
-from sinks.presence import RowFault
+from sinks.changes import RowFault
 
 
 def as_rejects(chunk: Chunk, feed: Feed, faults: list[RowFault]) -> list[Reject]:

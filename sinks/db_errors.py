@@ -127,6 +127,11 @@ def _mysql_number(cause: BaseException | None) -> int | None:
     return arguments[0] if is_mysql and arguments and isinstance(arguments[0], int) else None
 
 
+def is_denied(error: DBAPIError) -> bool:
+    """Whether the database's user lacks a right on the database as a whole."""
+    return _mysql_number(error.orig) == 1044 or getattr(error.orig, "sqlstate", None) == "42501"
+
+
 def describe(error: BaseException) -> str:
     """An error by its class and code, without its text: the text of a driver error may hold row values."""
     cause = getattr(error, "orig", None) or error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,25 +13,24 @@ from sqlalchemy.orm import Session
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RestockError
 from restock.feeds import Feed
-from restock.records import Record, to_records
 from restock.references import place_of
 from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
+from sinks.changes import Changes, Key, RowFault
 from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
-from sinks.isolation import Writer, write_isolated
+from sinks.isolation import Writer, fill_isolated, write_isolated
 from sinks.lease import usual_lease_seconds
 from sinks.ledger import AlreadyLoaded, Ledger
-from sinks.presence import Changes, Key, compare
+from sinks.presence import compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, with_retries
+from sinks.rows import BoundRows, Rows
+from sinks.stage import Stage, drop_stage
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer
-
-# Writes changes in a session's transaction; returns those that the database took, and the keys of inserted rows.
-Write = Callable[[Session, Changes], tuple[Changes, list[Key]]]
 
 
 class Book(Protocol):
@@ -65,48 +64,62 @@ class FlaskSink:
             LeaseLost: another run owns the target now.
             AlreadyLoaded: somebody else has loaded the chunk.
         """
-        rows = list(zip(chunk.frame.index.tolist(), to_records(chunk.frame), strict=True))
+        rows = Rows(chunk.frame, self.target, self.database.engine.dialect)
         keys = WrittenKeys()
         try:
-            counts = self._until_through(chunk.ref, lambda: self._commit(chunk, rows, self._write_whole, keys))
+            counts = self._until_through(chunk, rows, keys, isolating=False)
         except DataTrouble:
             # Nothing of that transaction is left; a new one finds the guilty rows and loads the others.
             counts = self._load_isolated(chunk, rows, keys)
         keys.announce(self.database, self.feed, chunk.ref)
         return counts
 
-    def _commit(self, chunk: Chunk, rows: list[tuple[int, Record]], write: Write, keys: WrittenKeys) -> WriteCounts:
+    def _commit(self, chunk: Chunk, rows: Rows, keys: WrittenKeys, isolating: bool) -> WriteCounts:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
-            changes = compare(connection, self.target, self.feed.mode, rows, loaded_before(connection, chunk.ref))
+            changes = self._compare(session, chunk.ref, rows, isolating)
             self.book.fence(connection, chunk.ref)
-            written, inserted = write(session, changes)
-            keys.note(self.target, written, inserted)
+            written, inserted = self._write(session, changes, isolating)
+            keys.note(written, inserted)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
             check_limits(connection, self.feed, chunk.ref, counts, rejects)
             self.book.loaded(connection, chunk.ref, counts, rejects)
+            drop_stage(connection)
         return counts
 
-    def _load_isolated(self, chunk: Chunk, rows: list[tuple[int, Record]], keys: WrittenKeys) -> WriteCounts:
+    def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
+        def fill(stage: Stage, bound: BoundRows) -> list[RowFault]:
+            if isolating:
+                return fill_isolated(session, stage, bound)
+            stage.fill(bound)
+            return []
+
+        connection = self.database.connection(session)
+        return compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
+
+    def _write(self, session: Session, changes: Changes, isolating: bool) -> tuple[Changes, list[Key]]:
+        if not isolating:
+            return changes, self.writer.write(session, self.target, changes)
+        refused, keys = write_isolated(session, self.writer, self.target, changes)
+        return changes.without(refused), keys
+
+    def _load_isolated(self, chunk: Chunk, rows: Rows, keys: WrittenKeys) -> WriteCounts:
         try:
-            return self._until_through(chunk.ref, lambda: self._commit(chunk, rows, self._write_isolated, keys))
+            return self._until_through(chunk, rows, keys, isolating=True)
         except DataTrouble as error:
             raise ChunkFailed(
                 f"The database refused the commit of {chunk.ref} as a whole ({describe(error.__cause__ or error)}), "
                 "perhaps for a deferred constraint; mend its rows or the constraint, then reprocess it."
             ) from error
 
-    def _until_through(self, ref: ChunkRef, commit: Callable[[], WriteCounts]) -> WriteCounts:
-        return with_retries(commit, f"loading {ref}", settled=lambda: self.book.counts_if_loaded(ref))
-
-    def _write_whole(self, session: Session, changes: Changes) -> tuple[Changes, list[Key]]:
-        return changes, self.writer.write(session, self.target, changes)
-
-    def _write_isolated(self, session: Session, changes: Changes) -> tuple[Changes, list[Key]]:
-        refused, keys = write_isolated(session, self.writer, self.target, changes)
-        return changes.without(refused), keys
+    def _until_through(self, chunk: Chunk, rows: Rows, keys: WrittenKeys, isolating: bool) -> WriteCounts:
+        return with_retries(
+            lambda: self._commit(chunk, rows, keys, isolating),
+            f"loading {chunk.ref}",
+            settled=lambda: self.book.counts_if_loaded(chunk.ref),
+        )
 
     def check_table(self) -> None:
         """Make sure that the model's table is there, before a source is read for it.

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from restock.records import Record
+from sinks.changes import Changes, Key, RowFault
 from sinks.db_errors import DataFault, ModelRefused, Trouble, data_fault, trouble_of
-from sinks.presence import Changes, Key, RowFault
+from sinks.rows import BoundRows
+from sinks.stage import Stage
 from sinks.target import Target
-
-# A row, and whether it is to be inserted (else updated).
-Write = tuple[bool, int, Record]
 
 # What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
 _CURABLE = ("foreign_key", "unique")
+
+# Brings some rows, named by a number each, into the database; raises what it raises.
+Attempt = Callable[[Sequence[int]], None]
+Refused = list[tuple[int, DataFault]]
 
 
 class Writer(Protocol):
@@ -44,45 +47,51 @@ def write_isolated(
     Raises:
         SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
     """
-    writes: list[Write] = [(True, *each) for each in changes.inserts] + [(False, *each) for each in changes.updates]
     keys: list[Key] = []
-    refused = _halve(session, writer, target, writes, keys)
+
+    def write(positions: Sequence[int]) -> None:
+        written = writer.write(session, target, changes.of(positions))
+        session.flush()
+        keys.extend(written)
+
+    refused = _halve(session, write, [*changes.inserts, *changes.updates])
     while True:
-        again = [(write, fault) for write, fault in reversed(refused) if fault.code.startswith(_CURABLE)]
-        still = [each for write, _ in again for each in _halve(session, writer, target, [write], keys)]
+        again = [each for each in reversed(refused) if each[1].code.startswith(_CURABLE)]
+        still = [each for position, _ in again for each in _halve(session, write, [position])]
         final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
         if len(still) == len(again) or not still:
-            return [RowFault(write[1], fault) for write, fault in final + still], keys
+            return [_named(position, fault, target) for position, fault in final + still], keys
         refused = final + still
 
 
-def _halve(
-    session: Session, writer: Writer, target: Target, writes: Sequence[Write], keys: list[Key]
-) -> list[tuple[Write, DataFault]]:
-    if not writes:
+def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
+    """Stage all rows but those that the database would not even stage, by halving under savepoints.
+
+    Raises:
+        SQLAlchemyError: trouble that is not about a row.
+    """
+    refused = _halve(session, lambda places: stage.fill(rows.at(np.asarray(places))), range(len(rows)))
+    return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
+
+
+def _named(position: int, fault: DataFault, target: Target) -> RowFault:
+    return RowFault(position, replace(fault, column=target.attribute_of(fault.column)))
+
+
+def _halve(session: Session, attempt: Attempt, numbers: Sequence[int]) -> Refused:
+    if not numbers:
         return []
     savepoint = session.begin_nested()
     try:
-        inserted = writer.write(session, target, _as_changes(writes))
-        session.flush()
+        attempt(numbers)
     except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
         if trouble_of(error) is not Trouble.DATA:
             raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
         savepoint.rollback()
-        if len(writes) == 1:
-            fault = data_fault(error)
-            return [(writes[0], replace(fault, column=target.attribute_of(fault.column)))]
+        if len(numbers) == 1:
+            return [(numbers[0], data_fault(error))]
     else:
         savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
-        keys += inserted
         return []
-    middle = len(writes) // 2
-    first = _halve(session, writer, target, writes[:middle], keys)
-    return first + _halve(session, writer, target, writes[middle:], keys)
-
-
-def _as_changes(writes: Sequence[Write]) -> Changes:
-    changes = Changes()
-    for is_insert, position, record in writes:
-        (changes.inserts if is_insert else changes.updates).append((position, record))
-    return changes
+    middle = len(numbers) // 2
+    return _halve(session, attempt, numbers[:middle]) + _halve(session, attempt, numbers[middle:])

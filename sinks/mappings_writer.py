@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from restock.records import Record
 from sinks.announcing import is_anybody_listening
-from sinks.presence import Changes, Key
+from sinks.changes import Changes, Key
 from sinks.target import Target
 
 
@@ -26,13 +26,13 @@ class MappingsWriter:
         """
         keys: list[Key] = []
         by_columns: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-        for _, record in changes.inserts:
+        for record in changes.new_records():
             by_columns[tuple(record)].append(record)
         # Rows that bring their key come first: else the database might give it to a row that brings none.
         for columns, records in sorted(by_columns.items(), key=lambda each: -len(each[0])):
             ordered = _in_order(records, [name for name in target.key if name in columns])
             keys += _insert(session, target, _with_nulls(ordered, target))
-        updates = _in_order([record for _, record in changes.updates], list(target.primary_key))
+        updates = _in_order(changes.changed_records(), list(target.primary_key))
         session.bulk_update_mappings(target.mapper, _with_nulls(updates, target))
         return keys
 

@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session, lazyload, undefer
 from sqlalchemy.orm.exc import StaleDataError
 
 from restock.records import Record
+from sinks.changes import Changes, Key
 from sinks.column_specs import words_of
 from sinks.db_errors import ModelRefused
 from sinks.explicit_nulls import note_nulls
-from sinks.presence import KEYS_PER_STATEMENT, Changes, Key, slices
 from sinks.target import Target
 
+# Instances loaded by one statement. SQLite's smallest limit in use is 32,766 parameters.
+KEYS_PER_STATEMENT = 5_000
 # As often as SQLAlchemy itself flushes before it commits.
 FLUSHES_PER_COMMIT = 100
 
@@ -33,11 +35,12 @@ class ObjectsWriter:
             ModelRefused: the model's constructor, a validator or a listener raised.
         """
         members = _members(target)
-        updates = [_with_members(record, members) for _, record in changes.updates]
+        records = changes.new_records()
+        updates = [_with_members(record, members) for record in changes.changed_records()]
         present = _load(session, target, updates)
         try:
-            new = [target.model(**_with_members(record, members)) for _, record in changes.inserts]
-            note_nulls(session, target, new, [record for _, record in changes.inserts])
+            new = [target.model(**_with_members(record, members)) for record in records]
+            note_nulls(session, target, new, records)
             session.add_all(new)
             for values in updates:
                 _change(present[_key(target, values)], values, target)
@@ -89,7 +92,8 @@ def _load(session: Session, target: Target, records: list[Record]) -> dict[Key, 
     loading = [lazyload("*"), *(undefer(getattr(target.model, name)) for record in records[:1] for name in record)]
     keys = [_key(target, record) for record in records]
     found: dict[Key, Any] = {}
-    for some in slices(keys, KEYS_PER_STATEMENT // len(columns)):
+    size = KEYS_PER_STATEMENT // len(columns)
+    for some in (keys[start : start + size] for start in range(0, len(keys), size)):
         wanted = columns[0].in_([key[0] for key in some]) if len(columns) == 1 else sa.tuple_(*columns).in_(some)
         # A plain statement about the table, so that no rule of the app hides rows (soft deletes, say) from it.
         rows = sa.select(*target.mapper.local_table.columns).where(wanted)

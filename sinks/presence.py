@@ -1,260 +1,165 @@
-"""Which keys are present, and what therefore becomes of each record. The only module that decides it."""
+"""Which keys are present, and what therefore becomes of each row. The only module that decides it."""
 
 from __future__ import annotations
 
-import enum
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from enum import IntEnum
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 import sqlalchemy as sa
 
-from restock.contract import Kind
-from restock.records import Record
+from sinks.changes import Changes, Key, RowFault
+from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
-from sinks.target import Target
+from sinks.rows import BoundRows, Rows
+from sinks.stage import Stage, open_stage
 
 Mode = Literal["sync", "insert_only", "update_only"]
-Key = tuple[Any, ...]
-
-# Keys looked up by one statement. SQLite's smallest limit in use is 32,766 parameters.
-KEYS_PER_STATEMENT = 5_000
-# The kinds of columns whose stored values may have another form than sent ones; the others are compared as they come.
-_TRANSLATED = (Kind.DATETIME, Kind.ENUM, Kind.BINARY, Kind.OTHER)
-# SQLite takes at most 500 SELECTs in one UNION.
-SELECTS_PER_UNION = 400
+# Stages rows; returns those that the database would not even stage.
+Fill = Callable[[Stage, BoundRows], list[RowFault]]
 
 
-@dataclass(frozen=True)
-class RowFault:
-    """A row that only the database could find fault with, by its position."""
+class Verdict(IntEnum):
+    """What becomes of a staged row. Of one that is left alone nothing is heard."""
 
-    row: int
-    fault: DataFault
+    ALONE = 0
+    ABSENT = 1
+    REPEATED = 2  # its key is, for the database, that of another row of the chunk
+    FOREIGN = 3  # it meets a row of another model that shares the table
+    STALE = 4
+    CHANGED = 5
+    DOUBTFUL = 6  # stored otherwise than it was staged, which may be the same value all the same
+    CONFLICT = 7  # it brings another primary key than the row it meets; 7 + n in the n-th attribute of it
 
 
-@dataclass
-class Changes:
-    """What has to be written for a chunk, and what does not. Rows are named by their position.
-
-    `inserts` and `updates` hold the mappings to write; those of an update carry the primary key of the row they meet.
-    """
-
-    inserts: list[tuple[int, Record]] = field(default_factory=list)
-    updates: list[tuple[int, Record]] = field(default_factory=list)
-    faults: list[RowFault] = field(default_factory=list)
-    unchanged: int = 0
-    stale: int = 0
-    skipped: int = 0
-
-    def without(self, refused: list[RowFault]) -> Changes:
-        """The same changes but for rows that the database refused: these join the faults."""
-        if not refused:
-            return self
-        gone = {each.row for each in refused}
-        return replace(
-            self,
-            inserts=[write for write in self.inserts if write[0] not in gone],
-            updates=[write for write in self.updates if write[0] not in gone],
-            faults=self.faults + refused,
-        )
+Rule = tuple[sa.ColumnElement[bool], int]
 
 
 def compare(
-    connection: sa.Connection,
-    target: Target,
-    mode: Mode,
-    rows: Sequence[tuple[int, Record]],
-    is_loaded_before: Callable[[int], bool],
+    connection: sa.Connection, rows: Rows, mode: Mode, is_loaded_before: Callable[[int], bool], fill: Fill
 ) -> Changes:
-    """Meet the records of a chunk with the rows of the table.
+    """Meet the rows of a chunk with those of the table.
 
     Args:
-        rows: position and record; every record has the same attributes.
         is_loaded_before: whether a row without a key, at that position, was inserted by an earlier run of the same
             content: it has nothing else to be recognised by.
+        fill: how rows are staged.
 
     Returns:
-        The changes. Nothing is written and no lock is held.
+        The changes. Nothing of the table is written and none of its rows is locked.
     """
-    changes = Changes()
-    if not rows:
-        return changes
-    keyed, keyless = _split_by_key(rows, target.key)
-    for position, record in keyless:
+    changes = Changes(rows)
+    keyless = rows.lacks(rows.target.key)
+    for position in np.asarray(rows.positions)[keyless].tolist():
         if mode == "update_only" or is_loaded_before(position):
             changes.skipped += 1
         else:
-            _insert(changes, target, position, record)
-    attributes = list(rows[0][1])
-    present = _present_rows(connection, target, [key for key, _, _ in keyed], attributes)
-    names = [name for name in attributes if name not in target.key and name not in target.primary_key]
-    met: set[Key] = set()
-    for key, position, record in keyed:
-        row = present.get(key)
-        if row is None:
-            if mode == "update_only":
-                changes.skipped += 1
-            else:
-                _insert(changes, target, position, record)
-            continue
-        identity = tuple(row[name] for name in target.primary_key)
-        if identity in met:
-            # Two keys of the feed that are one for the database (its collation folds case, say).
-            changes.faults.append(RowFault(position, DataFault("duplicate_key", target.key[0])))
-        elif mode == "insert_only":
-            changes.skipped += 1
-        else:
-            _meet(changes, target, position, record, row, names)
-        met.add(identity)
+            changes.inserts.append(position)
+    if not keyless.all():
+        _compare_keyed(connection, changes, np.flatnonzero(~keyless), mode, fill)
+    _reject_incomplete(changes)
+    changes.inserts.sort()
     return changes
 
 
-def _split_by_key(
-    rows: Sequence[tuple[int, Record]], key: tuple[str, ...]
-) -> tuple[list[tuple[Key, int, Record]], list[tuple[int, Record]]]:
-    keyed: list[tuple[Key, int, Record]] = []
-    keyless: list[tuple[int, Record]] = []
-    for position, record in rows:
-        values = tuple(record.get(name) for name in key)
-        if None in values:
-            keyless.append((position, record))
-        else:
-            keyed.append((values, position, record))
-    return keyed, keyless
+def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarray, mode: Mode, fill: Fill) -> None:
+    rows = changes.rows
+    unbound = [place for place in places.tolist() if place in rows.bound.refused]
+    changes.faults += [
+        RowFault(rows.positions[place], DataFault("refused", rows.bound.refused[place])) for place in unbound
+    ]
+    stage = open_stage(connection, rows.target, rows.attributes)
+    refused = fill(stage, rows.bound.at(np.setdiff1d(places, unbound)))
+    changes.faults += refused
+    # One row, one verdict, even where the table has a key twice.
+    judged = {row[0]: row for row in connection.execute(_question(stage, mode))}
+    left_alone = len(places) - len(unbound) - len(refused) - len(judged)
+    if mode == "insert_only":
+        changes.skipped += left_alone
+    else:
+        changes.unchanged += left_alone
+    _judge(changes, mode, judged.values())
 
 
-def _insert(changes: Changes, target: Target, position: int, record: Record) -> None:
-    for name in target.required:
-        if record.get(name) is None:
-            changes.faults.append(RowFault(position, DataFault("null", name)))
-            return
-    # An explicit NULL would be sent as the key; left out, the database makes one.
-    record = {n: v for n, v in record.items() if v is not None or n not in target.primary_key}
-    changes.inserts.append((position, record))
+def _question(stage: Stage, mode: Mode) -> sa.Select[Any]:
+    """Position, verdict, met primary key and doubtful values of every staged row that is not left alone."""
+    target = stage.target
+    is_met = sa.and_(*(target.columns[name] == stage.sent(name) for name in target.key))
+    key = [readable(target, name).label(f"k{place}") for place, name in enumerate(target.primary_key)]
+    rules: list[Any] = [(condition, sa.literal_column(str(int(verdict)))) for condition, verdict in _rules(stage, mode)]
+    verdict = sa.case(*rules, else_=sa.literal_column(str(int(Verdict.ALONE)))).label("verdict")
+    asked = sa.select(stage.position, verdict, *key, *doubtful_values(stage))
+    judged = asked.select_from(stage.table.outerjoin(target.table, is_met)).subquery("judged")
+    return sa.select(judged).where(judged.c.verdict != sa.literal_column(str(int(Verdict.ALONE))))
 
 
-def _meet(changes: Changes, target: Target, position: int, record: Record, row: Record, names: Sequence[str]) -> None:
-    if target.discriminator is not None and row[target.discriminator] not in target.identities:
-        # A row of another model that shares the table.
-        changes.faults.append(RowFault(position, DataFault("key_conflict", target.key[0])))
-        return
-    version = target.version
-    if version is not None and _is_older(record.get(version), row[version]):
-        changes.stale += 1
-        return
-    for name in target.primary_key:
-        if name not in target.key and record.get(name) not in (None, row[name]):
-            changes.faults.append(RowFault(position, DataFault("key_conflict", name)))
-            return
-    for name in names:
-        if record[name] != row[name] and not _is_same_once_stored(target, name, record[name], row[name]):
-            changes.updates.append((position, {n: row[n] for n in target.primary_key} | {n: record[n] for n in names}))
-            return
-    changes.unchanged += 1
-
-
-def _is_same_once_stored(target: Target, name: str, sent: Any, stored: Any) -> bool:
-    form = target.stored_forms.get(name)
-    return form is not None and sent is not None and stored is not None and form(sent) == form(stored)
-
-
-def _is_older(sent: Any, stored: Any) -> bool:
-    return stored is not None and (sent is None or sent < stored)
-
-
-def _present_rows(
-    connection: sa.Connection, target: Target, keys: list[Key], attributes: list[str]
-) -> dict[Key, Record]:
-    """The rows that the keys meet, by the key as the feed wrote it."""
-    telling = () if target.discriminator is None else (target.discriminator,)
-    wanted = dict.fromkeys((*target.primary_key, *target.key, *telling, *attributes))
-    columns = {name: _readable(target, name) for name in wanted}
-    translated = [name for name in columns if _may_be_translated(target, name)]
-    stored: dict[Key, Record] = {}
-    for some in slices(keys, KEYS_PER_STATEMENT // len(target.key)):
-        statement = sa.select(*(column.label(f"c{place}") for place, column in enumerate(columns.values())))
-        for values in connection.execute(statement.where(_has_key(target, some))):
-            row = dict(zip(columns, values, strict=True))
-            for name in translated:
-                row[name] = _as_sent(target, name, row[name])
-            stored[tuple(row[name] for name in target.key)] = row
-    present = {key: stored[key] for key in keys if key in stored}
+def _rules(stage: Stage, mode: Mode) -> list[Rule]:
+    """The verdicts, each under its condition; the first that holds counts."""
+    target = stage.target
+    rules: list[Rule] = [(target.columns[target.key[0]].is_(None), Verdict.ABSENT)]
     if not target.key_is_exact:
-        present |= _equal_for_the_database(connection, target, [key for key in keys if key not in present], stored)
-    return present
+        met = [target.columns[name] for name in target.primary_key]
+        rules.append((sa.func.row_number().over(partition_by=met, order_by=stage.position) > 1, Verdict.REPEATED))
+    if mode == "insert_only":
+        return rules
+    if target.discriminator is not None:
+        kind = target.columns[target.discriminator]
+        rules.append((sa.or_(kind.is_(None), kind.not_in(target.identities)), Verdict.FOREIGN))
+    if target.version is not None:
+        rules.append((_is_older(*in_order(stage, target.version)), Verdict.STALE))
+    for place, name in enumerate(target.primary_key):
+        if name in stage.attributes and name not in target.key:
+            rules.append((stage.sent(name) != target.columns[name], Verdict.CONFLICT + place))
+    return [*rules, (differs(stage), Verdict.CHANGED), (may_differ(stage), Verdict.DOUBTFUL)]
 
 
-def _may_be_translated(target: Target, name: str) -> bool:
-    is_decorated = isinstance(target.columns[name].type, sa.types.TypeDecorator)
-    return is_decorated or target.contract.fields[name].kind in _TRANSLATED
+def _is_older(sent: sa.ColumnElement[Any], stored: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return sa.and_(stored.is_not(None), sa.or_(sent.is_(None), sent < stored))
 
 
-def _readable(target: Target, name: str) -> sa.ColumnElement[Any]:
-    column = target.columns[name]
-    kind = target.contract.fields[name].kind
-    if kind is Kind.ENUM:
-        return sa.type_coerce(column, sa.String())  # the stored word, not the member that the app makes of it
-    if kind is Kind.FLOAT and name in target.stored_forms:
-        return column + sa.literal_column("0e0")  # MariaDB shows six digits of a FLOAT, unless it is computed with
-    return column
+def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]]) -> None:
+    target = changes.rows.target
+    width = len(target.primary_key)
+    for position, verdict, *others in judged:
+        key: Key = tuple(others[:width])
+        if verdict == Verdict.CHANGED:
+            changes.updates[position] = key
+        elif verdict == Verdict.ABSENT:
+            if mode == "update_only":
+                changes.skipped += 1
+            else:
+                changes.inserts.append(position)
+        elif verdict == Verdict.STALE:
+            changes.stale += 1
+        elif verdict == Verdict.DOUBTFUL:
+            if are_same(others[width:]):
+                changes.unchanged += 1
+            else:
+                changes.updates[position] = key
+        else:
+            changes.faults.append(RowFault(position, _conflict(target, verdict)))
 
 
-def _as_sent(target: Target, name: str, value: Any) -> Any:
-    """A stored value in the form in which the contract sends it, so that equal values are equal."""
-    if isinstance(value, datetime):
-        if target.contract.fields[name].timezone:
-            return value.astimezone(UTC)
-        return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-    if isinstance(value, enum.Enum):
-        return value.name
-    return bytes(value) if isinstance(value, memoryview) else value
-
-
-def _has_key(target: Target, keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-    columns = [target.columns[name] for name in target.key]
-    if len(columns) == 1:
-        return columns[0].in_([key[0] for key in keys])
-    return sa.tuple_(*columns).in_(keys)
-
-
-def _equal_for_the_database(
-    connection: sa.Connection, target: Target, keys: list[Key], stored: dict[Key, Record]
-) -> dict[Key, Record]:
-    """Those keys that the database finds equal to a stored one although their text differs."""
-    loose = {_loosely(key) for key in stored}
-    doubtful = [key for key in keys if _loosely(key) in loose]
-    found: dict[Key, Record] = {}
-    for some in slices(doubtful, SELECTS_PER_UNION):
-        selects = [
-            sa.select(sa.literal(place).label("place"), *(_readable(target, name) for name in target.key)).where(
-                *(target.columns[name] == value for name, value in zip(target.key, key, strict=True))
-            )
-            for place, key in enumerate(some)
-        ]
-        for place, *values in connection.execute(sa.union_all(*selects)):
-            as_stored = tuple(_as_sent(target, n, v) for n, v in zip(target.key, values, strict=True))
-            if as_stored in stored:
-                found[some[place]] = stored[as_stored]
-    return found
-
-
-def _loosely(key: Key) -> Key:
-    """A key without what collations ignore (case, accents, blanks at the end): where asking the database is worth it.
-
-    A key that a collation folds in another way is inserted, clashes, and is rejected with its reason.
-    """
-    return tuple(
-        "".join(c for c in unicodedata.normalize("NFKD", part).casefold() if not unicodedata.combining(c)).rstrip()
-        if isinstance(part, str)
-        else part
-        for part in key
+def _conflict(target: Any, verdict: int) -> DataFault:
+    if verdict == Verdict.REPEATED:
+        return DataFault("duplicate_key", target.key[0])
+    return DataFault(
+        "key_conflict", target.key[0] if verdict == Verdict.FOREIGN else target.primary_key[verdict - Verdict.CONFLICT]
     )
 
 
-def slices(keys: list[Key], size: int) -> Iterator[list[Key]]:
-    """The keys in lists of at most `size`."""
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
+def _reject_incomplete(changes: Changes) -> None:
+    """A new row cannot do without what neither the model nor the database has a default for: no need to ask it."""
+    rows = changes.rows
+    if not changes.inserts:
+        return
+    places = rows.frame.index.get_indexer(pd.Index(changes.inserts))
+    for name in rows.target.required:
+        lacking = rows.lacks([name])[places]
+        if lacking.any():
+            gone = np.asarray(changes.inserts)[lacking].tolist()
+            changes.faults += [RowFault(position, DataFault("null", name)) for position in gone]
+            changes.inserts = np.asarray(changes.inserts)[~lacking].tolist()
+            places = places[~lacking]

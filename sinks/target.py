@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec, stored_form, words_of
+from sinks.column_specs import field_spec, words_of
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Target:
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
     without: NOT NULL, and neither the model nor the database has a default for them. `unique_keys` are the attributes
-    that could recognise a row, the primary key first. `stored_forms` say what becomes of a value in the columns that do
-    not give back what they were sent. `discriminator` and `identities` say which
-    rows of a table that several models share are this model's; without a discriminator all are.
+    that could recognise a row, the primary key first. `key_is_exact` says that keys of different text are different
+    keys for the database. `discriminator` and `identities` say which rows of a table that several models share are this
+    model's; without a discriminator all are.
     """
 
     name: str
@@ -38,10 +38,14 @@ class Target:
     key_is_exact: bool
     required: tuple[str, ...]
     unique_keys: list[tuple[str, ...]]
-    stored_forms: dict[str, Callable[[Any], Any]]
     discriminator: str | None
     identities: frozenset[Any]
     contract: Contract
+
+    @property
+    def table(self) -> sa.FromClause:
+        """The one table of the model."""
+        return self.mapper.local_table
 
     @property
     def version(self) -> str | None:
@@ -83,7 +87,6 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         name: field_spec(name, column, dialect, name in key, nullable=may_be_keyless if name in key else None)
         for name, column in columns.items()
     }
-    forms = {name: stored_form(column, dialect) for name, column in columns.items()}
     return Target(
         name=str(mapper.local_table),
         model=database.model,
@@ -95,7 +98,6 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         unique_keys=_unique_keys(mapper, columns),
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
-        stored_forms={name: form for name, form in forms.items() if form is not None},
         discriminator=_discriminator(feed, mapper, by_column),
         identities=frozenset(_identities(mapper)),
         contract=Contract(specs, key, feed.version_column),

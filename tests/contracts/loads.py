@@ -15,13 +15,13 @@ from shops import Shop
 from sqlalchemy.orm import Session
 
 from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
+from sinks.changes import Changes, Key
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
 from sinks.isolation import Writer
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RejectEntry
 from sinks.mappings_writer import MappingsWriter
-from sinks.presence import Changes, Key
 from sinks.target import Target
 
 Record = dict[str, Any]

@@ -1,0 +1,141 @@
+"""COPY into PostgreSQL in its binary format, on SQLAlchemy's own connection and so in its transaction."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+import pandas as pd
+import pgpq
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from sinks.rows import Values, as_list
+
+_PARTS = "restock_copy"
+_INTERVAL = struct.Struct("!qii")
+_TEXTS = ("text", "varchar", "bpchar", "citext", "json")
+_ARROW: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "bytea": pa.binary(),
+}
+_listening: WeakSet[sa.Dialect] = WeakSet()
+_lock = Lock()
+
+
+def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> bool:
+    """Copy rows into a table, if each of its columns has a type whose binary form is known here.
+
+    Returns:
+        Whether it was done; if not, nothing was sent.
+    """
+    if connection.dialect.name != "postgresql" or connection.dialect.driver != "psycopg":
+        return False
+    preparer = connection.dialect.identifier_preparer
+    name = preparer.format_table(table)
+    encoded = _encode(connection, columns, _types_of(connection, name))
+    if encoded is None:
+        return False
+    _listen(connection)
+    listed = ", ".join(preparer.quote(column) for column in columns)
+    connection.exec_driver_sql(
+        f"COPY {name} ({listed}) FROM STDIN (FORMAT BINARY)", execution_options={_PARTS: encoded}
+    )
+    return True
+
+
+def _types_of(connection: sa.Connection, table: str) -> dict[str, str]:
+    """The database's own name for the type of each column, whatever the model calls it."""
+    found = connection.execute(
+        sa.text(
+            "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
+            "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0"
+        ),
+        {"name": table},
+    )
+    return {name: type_ for name, type_ in found}
+
+
+def _encode(connection: sa.Connection, columns: Mapping[str, Values], types: Mapping[str, str]) -> list[bytes] | None:
+    as_text = _texts(connection)
+    try:
+        arrays = [_as_arrow(values, types[name], as_text) for name, values in columns.items()]
+        batch = pa.record_batch(arrays, names=[f"c{place}" for place in range(len(arrays))])
+        encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
+        return [encoder.write_header(), encoder.write_batch(batch), encoder.finish()]
+    except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
+        # No binary form is known for these values: they are sent as the driver would send any other.
+        return None
+
+
+def _as_arrow(values: Values, type_: str, as_text: Callable[[Any], bytes]) -> pa.Array:
+    pack = {"uuid": _uuid, "interval": _interval, "jsonb": lambda value: b"\x01" + as_text(value), "json": as_text}.get(
+        type_
+    )
+    if pack is not None:
+        return pa.array([None if value is None else pack(value) for value in as_list(values)], pa.binary())
+    if isinstance(values, pd.Series) and values.dtype == object:
+        values = as_list(values)
+    array = pa.array(values, from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
+    if pa.types.is_null(array.type):
+        return array.cast(pa.string())  # NULL looks the same in every type
+    if type_ in _TEXTS:
+        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+            raise TypeError(type_)
+        return array
+    if type_ == "numeric":
+        return array if pa.types.is_decimal128(array.type) else array.cast(pa.decimal128(20, 0))
+    return array.cast(_ARROW[type_])
+
+
+def _uuid(value: Any) -> bytes:
+    return (value if isinstance(value, uuid.UUID) else uuid.UUID(value)).bytes
+
+
+def _interval(value: timedelta) -> bytes:
+    return _INTERVAL.pack(value.seconds * 1_000_000 + value.microseconds, value.days, 0)
+
+
+def _texts(connection: sa.Connection) -> Callable[[Any], bytes]:
+    """The driver's own way of writing a value as text, with whatever JSON serializer the app has given it."""
+    from psycopg.adapt import PyFormat, Transformer
+
+    transformer = Transformer(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    return lambda value: bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"")
+
+
+def _listen(connection: sa.Connection) -> None:
+    """Let SQLAlchemy run our COPY as it runs any statement: with its events, its log and its errors."""
+    with _lock:
+        if connection.dialect not in _listening:
+            sa.event.listen(connection.engine, "do_execute", _do_copy)
+            _listening.add(connection.dialect)
+
+
+def _do_copy(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool | None:
+    parts = context.execution_options.get(_PARTS)
+    if parts is None:
+        return None
+    with cursor.copy(statement) as copy:
+        for part in parts:
+            copy.write(part)
+    return True

@@ -1,0 +1,125 @@
+"""The rows of a chunk on their way into the table: columnar until somebody asks for records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from restock.records import Record, plain_values, to_records
+from sinks.target import Target
+
+# A column as the frame holds it, where the driver takes its values as they are; else what the driver takes.
+Values = pd.Series | np.ndarray | list[Any]
+
+
+class Rows:
+    """The rows of a chunk, by their position in the source."""
+
+    def __init__(self, frame: pd.DataFrame, target: Target, dialect: sa.Dialect) -> None:
+        self.frame = frame
+        self.target = target
+        self.dialect = dialect
+        self._records: dict[int, Record] = {}
+
+    @property
+    def attributes(self) -> list[str]:
+        """The mapped attributes that the chunk fills, in the order of the frame."""
+        return [str(name) for name in self.frame.columns]
+
+    @cached_property
+    def positions(self) -> list[int]:
+        """The position of every row, in the order of the frame."""
+        return self.frame.index.tolist()
+
+    def records(self, positions: Sequence[int]) -> list[Record]:
+        """The records of some rows, in the order asked for. Each is made once."""
+        missing = [position for position in positions if position not in self._records]
+        if missing:
+            self._records.update(zip(missing, to_records(self.frame.loc[missing]), strict=True))
+        return [self._records[position] for position in positions]
+
+    def lacks(self, names: Sequence[str]) -> np.ndarray:
+        """For each row whether it lacks one of these attributes."""
+        if not set(names) <= set(self.attributes):
+            return np.ones(len(self.frame), dtype=bool)
+        return np.asarray(self.frame[list(names)].isna().any(axis="columns"), dtype=bool)
+
+    @cached_property
+    def bound(self) -> BoundRows:
+        """All rows as the driver takes them."""
+        found: dict[str, Values] = {}
+        refused: dict[int, str] = {}
+        for name in self.attributes:
+            column = self.target.columns[name]
+            found[column.name], places = _bind(self.frame[name], column.type, self.dialect)
+            refused |= {place: name for place in places if place not in refused}
+        return BoundRows(np.asarray(self.frame.index, dtype="int64"), found, refused)
+
+
+@dataclass(frozen=True)
+class BoundRows:
+    """Rows as the driver takes them: the values of each column by the name that the database has for it.
+
+    `refused` names, by place, the rows that a column's own type would not bind, with the attribute at fault.
+    """
+
+    positions: np.ndarray
+    columns: dict[str, Values]
+    refused: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def at(self, places: np.ndarray) -> BoundRows:
+        """Some of the rows, in the order of the places."""
+        if len(places) == len(self) and not self.refused and (places == np.arange(len(self))).all():
+            return self
+        columns = {name: _take(values, places) for name, values in self.columns.items()}
+        return BoundRows(self.positions[places], columns, {})
+
+    def tuples(self) -> list[tuple[Any, ...]]:
+        """The rows as tuples, in the order of the columns."""
+        return list(zip(*(as_list(values) for values in self.columns.values()), strict=True))
+
+
+def as_list(values: Values) -> list[Any]:
+    """The values of a column as plain Python objects."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return plain_values(values) if isinstance(values, pd.Series) else values
+
+
+def _take(values: Values, places: np.ndarray) -> Values:
+    if isinstance(values, list):
+        return [values[place] for place in places.tolist()]
+    return values.iloc[places] if isinstance(values, pd.Series) else values[places]
+
+
+def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> tuple[Values, list[int]]:
+    """What the driver is given for the values, and the places of those that the type refuses."""
+    own = type_.dialect_impl(dialect)
+    processor = own.bind_processor(dialect)
+    is_decorated = isinstance(type_, sa.types.TypeDecorator)
+    if processor is None or (
+        dialect.name == "postgresql" and isinstance(own, sa.Enum | sa.Boolean) and not is_decorated
+    ):
+        # The words of an enumeration and flags are checked by the contract already.
+        return values, []
+    bound: list[Any] = []
+    refused: list[int] = []
+    for place, value in enumerate(plain_values(values)):
+        if value is None and isinstance(type_, sa.JSON):
+            bound.append(None)  # NULL, where the type would make the JSON value `null` of it
+            continue
+        try:
+            bound.append(processor(value))
+        except Exception:  # whatever the app's own type raises, it is its verdict on this value
+            bound.append(None)
+            refused.append(place)
+    return bound, refused

@@ -1,0 +1,53 @@
+"""Sends rows into a table column by column, in the fastest way that the driver has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from sinks import postgresql_copy
+from sinks.rows import Values, as_list
+
+
+def send(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> None:
+    """Insert rows into a table: values by column, as the driver takes them. A None is NULL.
+
+    Raises:
+        SQLAlchemyError: the database refused them.
+    """
+    if not len(next(iter(columns.values()))):
+        return
+    if postgresql_copy.copy_in(connection, table, columns):
+        return
+    with _before_the_transaction(connection):
+        _insert(connection, table, columns)
+
+
+def _insert(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> None:
+    parameters = {table.c[name]: f"v{place}" for place, name in enumerate(columns)}
+    statement = sa.insert(table).values(
+        {column: sa.bindparam(name, type_=column.type) for column, name in parameters.items()}
+    )
+    text = str(statement.compile(dialect=connection.dialect))
+    rows: list[Any] = list(zip(*(as_list(values) for values in columns.values()), strict=True))
+    if not connection.dialect.positional:
+        rows = [dict(zip(parameters.values(), row, strict=True)) for row in rows]
+    # The values are bound already: the types of the columns have had their say.
+    connection.exec_driver_sql(text, rows)
+
+
+@contextmanager
+def _before_the_transaction(connection: sa.Connection) -> Iterator[None]:
+    """On SQLite, leave no transaction open that was not: it would hold on to what it has read.
+
+    The driver begins one with any INSERT, also into a temporary table; reading in it, and writing when another program
+    has written meanwhile, would fail at once.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    was_begun = connection.dialect.name != "sqlite" or driver.in_transaction
+    yield
+    if not was_begun:
+        driver.commit()

@@ -1,0 +1,93 @@
+"""The stage: a temporary table with the target's own columns, so that sent and stored values compare as equals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from restock.errors import ConfigurationError
+from sinks.db_errors import is_denied
+from sinks.rows import BoundRows
+from sinks.sending import send
+from sinks.target import Target
+
+STAGE = "restock_stage"
+POSITION = "restock_row"  # of a row in its source; no column of an app is called so
+
+_CREATED = {
+    "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {columns}",
+    "sqlite": "CREATE TEMPORARY TABLE {name} AS {columns}",
+    # Its rows have to go when a savepoint is rolled back, so no other engine will do.
+    "mysql": "CREATE TEMPORARY TABLE {name} ENGINE=InnoDB {columns}",
+}
+_CREATED["mariadb"] = _CREATED["mysql"]
+_GRANTS = {"postgresql": "GRANT TEMPORARY ON DATABASE ... TO ..."}
+_GRANTS["mysql"] = _GRANTS["mariadb"] = "GRANT CREATE TEMPORARY TABLES ON ... TO ..."
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The staged rows of a chunk, seen only by the connection that opened it.
+
+    What has been staged has gone through the column's type: it is what the column would hold.
+    """
+
+    connection: sa.Connection
+    target: Target
+    attributes: tuple[str, ...]
+
+    @cached_property
+    def table(self) -> sa.TableClause:
+        """The stage in a statement: the position of each row, and the columns of its attributes."""
+        stored = (self.target.columns[name] for name in self.attributes)
+        columns = [sa.column(column.name, column.type) for column in stored]
+        return sa.table(STAGE, sa.column(POSITION, sa.BigInteger), *columns)
+
+    @property
+    def position(self) -> sa.ColumnElement[int]:
+        """The position of a staged row."""
+        return self.table.c[POSITION]
+
+    def sent(self, name: str) -> sa.ColumnElement[Any]:
+        """The staged value of an attribute."""
+        return self.table.c[self.target.columns[name].name]
+
+    def fill(self, rows: BoundRows) -> None:
+        """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""
+        send(self.connection, self.table, {POSITION: rows.positions, **rows.columns})
+
+
+def open_stage(connection: sa.Connection, target: Target, attributes: Sequence[str]) -> Stage:
+    """An empty stage for these attributes. What an earlier transaction left of one is removed."""
+    drop_stage(connection)
+    dialect = connection.dialect
+    name = dialect.identifier_preparer.quote(STAGE)
+    # Through an outer join no column is NOT NULL: MariaDB would keep that of the table.
+    one = sa.select(sa.literal_column("1").label("one")).subquery("one")
+    position = sa.cast(sa.literal_column("0"), sa.BigInteger).label(POSITION)
+    stored = [target.columns[attribute] for attribute in attributes]
+    columns = sa.select(position, *stored).select_from(one.outerjoin(target.table, sa.false())).limit(0)
+    as_text = columns.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    try:
+        connection.exec_driver_sql(_CREATED[dialect.name].format(name=name, columns=as_text))
+    except sa.exc.DBAPIError as error:
+        if is_denied(error):
+            raise ConfigurationError(
+                f"The app's database user may not make temporary tables, in which restock compares rows with those of "
+                f"{target.name}; grant it that: {_GRANTS.get(dialect.name, 'see the manual of the database')}."
+            ) from error
+        raise
+    return Stage(connection, target, tuple(attributes))
+
+
+def drop_stage(connection: sa.Connection) -> None:
+    """Remove the stage, where the end of the transaction does not."""
+    temporary = {"sqlite": "TABLE IF EXISTS temp.", "postgresql": None}.get(
+        connection.dialect.name, "TEMPORARY TABLE IF EXISTS "
+    )
+    if temporary is not None:
+        connection.exec_driver_sql(f"DROP {temporary}{STAGE}")
