@@ -86,7 +86,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
     until = time.monotonic() + wait
     while True:
         try:
-            lease = take_lease(sink.database, sink.target.name, sink.ledger.lease_seconds)
+            lease = take_lease(sink.database, sink.target.name)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until:

@@ -19,7 +19,7 @@ from flows.prefect_server import answers, is_free, server_environment
 from flows.workplace import open_workplace
 from restock.errors import ConfigurationError, RestockError
 from restock.paths import shown
-from sinks.lease import Owner
+from sinks.owners import Owner
 
 PORT = 4200
 START_SECONDS = 90.0

@@ -12,7 +12,7 @@ from types import FrameType
 from restock.errors import RunInterrupted
 
 # A chunk under way may end by itself for so long, then it is rolled back. Who sends SIGTERM usually kills after 30 s.
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 12
 
 # Signals belong to the process, and so does what they asked for.
 _asked_to_stop = threading.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LEDGER_TABLES = ("restock_run", "restock_chunk", "restock_reject", "restock_lease")
+LEDGER_TABLES = ("restock_run", "restock_chunk", "restock_reject", "restock_lease", "restock_fence")
 
 
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:

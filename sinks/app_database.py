@@ -18,6 +18,7 @@ from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
 from sinks.db_errors import PASSING, describe, trouble_of
+from sinks.time_limits import limit_transaction, usual_lease_seconds
 
 log = logging.getLogger("restock")
 
@@ -29,7 +30,7 @@ class CommitUnknown(Exception):
 class AppDatabase:
     """One bind of one Flask app: the database that holds a model, and the ledger beside it."""
 
-    def __init__(self, app: Flask, model: type[Any], app_reference: str) -> None:
+    def __init__(self, app: Flask, model: type[Any], app_reference: str, lease_seconds: float | None = None) -> None:
         self.app = app
         self.model = model
         self.app_reference = app_reference
@@ -38,6 +39,8 @@ class AppDatabase:
             engine = session.get_bind(mapper=model)
         assert isinstance(engine, sa.Engine)
         self.engine = engine
+        # For so long a lease here lasts unless it is renewed, and a transaction may be silent.
+        self.lease_seconds = lease_seconds or usual_lease_seconds(engine.dialect.name)
         pool = type(engine.pool)
         logging.getLogger(f"{pool.__module__}.{pool.__name__}").addFilter(_without_traceback)
         if engine.dialect.name == "postgresql":
@@ -68,6 +71,7 @@ class AppDatabase:
         with self.app.app_context(), self.new_session() as session:
             committing = False
             try:
+                limit_transaction(self.connection(session), self.lease_seconds)
                 yield session
                 committing = True
                 session.commit()
@@ -105,17 +109,24 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def open_database(app_reference: str, model_reference: str, feed: str) -> AppDatabase:
+def open_database(
+    app_reference: str, model_reference: str, feed: str, lease_seconds: float | None = None
+) -> AppDatabase:
     """The database of a feed's app and model, made once per process.
+
+    Args:
+        lease_seconds: how long a lease lasts there unless it is renewed; by default what suits the kind of database.
 
     Raises:
         ConfigurationError: the app or the model cannot be imported or used.
     """
-    return _open_database(app_reference, model_reference, feed, os.getpid())
+    return _open_database(app_reference, model_reference, feed, lease_seconds, os.getpid())
 
 
 @cache
-def _open_database(app_reference: str, model_reference: str, feed: str, _process: int) -> AppDatabase:
+def _open_database(
+    app_reference: str, model_reference: str, feed: str, lease_seconds: float | None, _process: int
+) -> AppDatabase:
     app = _open_app(app_reference, _process)
     model = resolve(model_reference, f"the model of feed {feed}")
     if not isinstance(model, type) or sa.inspect(model, raiseerr=False) is None:
@@ -124,7 +135,7 @@ def _open_database(app_reference: str, model_reference: str, feed: str, _process
             "models."
         )
     try:
-        return AppDatabase(app, model, app_reference)
+        return AppDatabase(app, model, app_reference, lease_seconds)
     except SQLAlchemyError as error:
         raise ConfigurationError(
             f"The model {model_reference} of feed {feed} does not belong to the app {app_reference}: its database has "

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed
-from sinks.lease import renew
+from sinks.lease import fence
 from sinks.ledger import Ledger
 from sinks.ledger_entries import counts_of, is_chunk
 from sinks.ledger_tables import chunks, database_time, rejects
@@ -32,7 +32,7 @@ class CorrectionBook:
             LeaseLost: another run owns the target.
             ChunkFailed: a row was resolved meanwhile.
         """
-        renew(connection, self._ledger.lease_of(ref), ref.run_id)
+        fence(connection, self._ledger.lease_of(ref))
         still_open = connection.execute(
             sa.select(sa.func.count()).select_from(rejects).where(self._mine(ref), rejects.c.resolved_at.is_(None))
         ).scalar_one()

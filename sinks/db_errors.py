@@ -54,7 +54,13 @@ _POSTGRESQL = {
     "21000": Trouble.DATA,
     "54000": Trouble.DATA,
 }
-_POSTGRESQL_CLASSES = {"08": Trouble.CONNECTION, "57": Trouble.CONNECTION, "22": Trouble.DATA, "23": Trouble.DATA}
+_POSTGRESQL_CLASSES = {
+    "08": Trouble.CONNECTION,
+    "57": Trouble.CONNECTION,
+    "22": Trouble.DATA,
+    "23": Trouble.DATA,
+    "P0": Trouble.DATA,  # RAISE and its like, in a trigger of the user's: we call no function of theirs otherwise
+}
 _MYSQL = {
     **dict.fromkeys((1020, 1205, 1213, 3572), Trouble.TRANSIENT),
     **dict.fromkeys(
@@ -63,6 +69,7 @@ _MYSQL = {
     **dict.fromkeys((1021, 1114, 1037, 1041), Trouble.RESOURCE),
     **dict.fromkeys((1290, 1792, 1836), Trouble.READ_ONLY),
     **dict.fromkeys((1048, 1062, 1118, 1264, 1292, 1366, 1406, 1451, 1452, 3819, 4025, 1364, 1265), Trouble.DATA),
+    **dict.fromkeys((1643, 1644), Trouble.DATA),  # SIGNAL in a trigger of the user's
 }
 _SQLITE = {
     "BUSY": Trouble.TRANSIENT,
@@ -164,7 +171,9 @@ def _postgresql_fault(cause: BaseException) -> DataFault:
     column = getattr(diagnosis, "column_name", None)
     kind = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23P01": "exclusion"}.get(state)
     if kind is not None:
-        return DataFault(f"{kind}:{constraint}", column)
+        return DataFault(f"{kind}:{constraint}" if constraint else kind, column)
+    if state.startswith("P0"):
+        return DataFault("trigger")
     code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(
         state, f"refused:{state}" if state else "refused"
     )
@@ -196,6 +205,8 @@ def _mysql_fault(number: int, text: str) -> DataFault:
     if number in (3819, 4025):
         name = re.search(r"(?:CONSTRAINT|Check constraint) [`']([^`']*)[`']", text, re.IGNORECASE)
         return DataFault(f"check:{name.group(1).rpartition('.')[2]}" if name else "check")
+    if number in (1643, 1644):
+        return DataFault("trigger")
     code = {1048: "null", 1364: "null", 1406: "too_long", 1264: "out_of_range"}.get(number, f"refused:{number}")
     column = re.search(r"(?:[Cc]olumn|Field) '([^']*)'", text) if number in (1048, 1364, 1406, 1264) else None
     return DataFault(code, column.group(1) if column else None)

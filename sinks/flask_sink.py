@@ -22,7 +22,6 @@ from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, fill_isolated, write_isolated
-from sinks.lease import usual_lease_seconds
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.presence import compare
 from sinks.reject_limits import check_limits
@@ -196,7 +195,7 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     Raises:
         ConfigurationError: the app, the model or the feed's rules about it cannot be used.
     """
-    database = open_database(feed.app, feed.model, feed.name)
+    database = open_database(feed.app, feed.model, feed.name, lease_seconds)
     target = read_target(database, feed)
-    ledger = Ledger(database, target.name, lease_seconds or usual_lease_seconds(database))
+    ledger = Ledger(database, target.name)
     return FlaskSink(feed, database, target, ledger, choose_writer(database, target, feed), book=ledger)

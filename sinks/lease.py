@@ -3,93 +3,30 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import socket
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from restock.errors import LeaseLost, RestockError, TargetBusy
 from sinks.app_database import AppDatabase, CommitUnknown
-from sinks.db_errors import describe
-from sinks.ledger_tables import database_time, leases
-from sinks.retries import with_retries
+from sinks.db_errors import Trouble, describe, trouble_of
+from sinks.ledger_tables import database_time, fences, leases
+from sinks.owners import Owner
+from sinks.retries import ONCE, with_retries
+from sinks.time_limits import end_silent_transactions
 
 log = logging.getLogger("restock")
 
-LEASE_SECONDS = 60.0
-# On SQLite the heartbeat waits for the lock of the load itself, so a lease there outlasts any chunk.
-LEASE_SECONDS_ON_SQLITE = 300.0
+BEATS_PER_LEASE = 4
 
-
-@dataclass(frozen=True)
-class Owner:
-    """A process, named so that another process on the same host can tell whether it still lives."""
-
-    host: str  # host name, boot and process-number space: equal only where process numbers mean the same
-    process: int
-    started: str  # tells a process from a later one with the same number
-
-    @classmethod
-    def this_process(cls) -> Owner:
-        return cls.of_process(os.getpid())
-
-    @classmethod
-    def of_process(cls, number: int) -> Owner:
-        """A process of this host by its number."""
-        return cls(_this_host(), number, _start_of(number) or "")
-
-    @classmethod
-    def read(cls, text: str) -> Owner:
-        host, process, started = text.rsplit("|", 2)
-        return cls(host, int(process), started)
-
-    def __str__(self) -> str:
-        return f"{self.host}|{self.process}|{self.started}"
-
-    @property
-    def name(self) -> str:
-        """The owner for people."""
-        return f"process {self.process} on {self.host.partition('/')[0]}"
-
-    @property
-    def is_alive_here(self) -> bool:
-        """Whether it is a process of this very host that goes on. False says nothing."""
-        return self.host == _this_host() and _start_of(self.process) == self.started
-
-    @property
-    def is_dead_here(self) -> bool:
-        """Whether it was a process of this very host and has ended. False says nothing."""
-        return self.host == _this_host() and _start_of(self.process) != self.started
-
-
-def _this_host() -> str:
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    space = Path("/proc/self/ns/pid")
-    parts = [socket.gethostname()]
-    parts += [boot.read_text().strip()] if boot.exists() else []
-    parts += [str(space.readlink())] if space.is_symlink() else []
-    return "/".join(parts)
-
-
-def _start_of(process: int) -> str | None:
-    """When a process of this host started, in whatever unit the system tells; None if it has ended."""
-    status = Path(f"/proc/{process}/stat")
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False)
-    return re.sub(r"\s+", " ", shown.stdout.strip()) or None
+_LOST = (
+    "Another run has taken over the table {target} meanwhile; nothing of this attempt is kept, and `restock runs` "
+    "shows who goes on."
+)
 
 
 @dataclass(frozen=True)
@@ -101,13 +38,8 @@ class Lease:
     seconds: float
 
 
-def usual_lease_seconds(database: AppDatabase) -> float:
-    """How long a lease lasts on this database unless it is renewed."""
-    return LEASE_SECONDS_ON_SQLITE if database.dialect == "sqlite" else LEASE_SECONDS
-
-
-def take_lease(database: AppDatabase, target: str, seconds: float) -> Lease:
-    """Become the owner of a target.
+def take_lease(database: AppDatabase, target: str) -> Lease:
+    """Become the owner of a target, with none of its former owners' transactions left open.
 
     Raises:
         TargetBusy: another execution owns it; the sentence says who, and for how long.
@@ -116,8 +48,14 @@ def take_lease(database: AppDatabase, target: str, seconds: float) -> Lease:
     taken: list[Lease] = []
 
     def take() -> Lease:
-        with database.transaction() as session:
-            taken.append(_take(database.connection(session), target, seconds))
+        try:
+            with database.transaction() as session:
+                taken.append(_take(database.connection(session), target, database.lease_seconds))
+        except SQLAlchemyError as error:
+            if trouble_of(error) is Trouble.TRANSIENT:
+                # Whoever keeps the lock may be frozen; if it is not, the lease is tried for again all the same.
+                end_silent_transactions(database.engine, (leases, fences), database.lease_seconds)
+            raise
         return taken[-1]
 
     def settled() -> Lease | None:
@@ -142,6 +80,8 @@ def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:
                 f"The table {target} is being written by {owner.name} (run {held.run_id or 'not yet begun'}, for "
                 f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again."
             )
+    # Waits for every transaction that the former owner has fenced.
+    connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token))
     connection.execute(
         sa.update(leases)
         .where(leases.c.target == target)
@@ -151,46 +91,43 @@ def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:
 
 
 def _enter_target(connection: sa.Connection, target: str) -> None:
-    known = connection.execute(sa.select(leases.c.token).where(leases.c.target == target)).first()
-    if known is not None:
-        return
-    try:
-        with connection.begin_nested():
-            connection.execute(sa.insert(leases).values(target=target, token=0, expires_at=0.0))
-    except IntegrityError:
-        # Two first runs at once: the other one has entered the target, and its row serves both.
-        return
+    for table, entry in ((leases, {"token": 0, "expires_at": 0.0}), (fences, {"token": 0})):
+        if connection.execute(sa.select(table.c.token).where(table.c.target == target)).first() is not None:
+            continue
+        # Two first runs at once: where the other one has entered the target, its row serves both.
+        with suppress(IntegrityError), connection.begin_nested():
+            connection.execute(sa.insert(table).values(target=target, **entry))
 
 
 def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) -> None:
-    """Prolong the lease, in the transaction of the connection. This locks it until the transaction ends: the fence.
+    """Prolong the lease, in the transaction of the connection; nobody takes it until that has ended.
 
     Raises:
         LeaseLost: another execution has taken it.
     """
-    _bound_sleep(connection, lease.seconds)
     changes: dict[str, object] = {"expires_at": database_time() + lease.seconds}
     if run_id is not None:
         changes["run_id"] = run_id
     mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
     if connection.execute(sa.update(leases).where(mine).values(changes)).rowcount != 1:
-        raise LeaseLost(
-            f"Another run has taken over the table {lease.target} meanwhile; nothing of this attempt is kept, and "
-            "`restock runs` shows who goes on."
-        )
+        raise LeaseLost(_LOST.format(target=lease.target))
 
 
-def _bound_sleep(connection: sa.Connection, seconds: float) -> None:
-    """Let the server end this transaction if its process falls silent in it, as one on a frozen or lost host does.
+def fence(connection: sa.Connection, lease: Lease) -> None:
+    """Let the transaction of the connection end before anybody takes the lease: what it writes is written by the owner.
 
-    Otherwise such a process would hold the row of the lease, and with it the target, long after the lease has expired.
-    MySQL has no such limit.
+    Any number of transactions may be fenced at a time, and the lease is renewed beside them. On SQLite, where one
+    transaction writes at a time, this is the one that does.
+
+    Raises:
+        LeaseLost: another execution has taken it.
     """
-    if connection.dialect.name == "postgresql":
-        limit = sa.func.set_config("idle_in_transaction_session_timeout", f"{round(seconds * 1000)}ms", True)
-        connection.execute(sa.select(limit))
-    elif getattr(connection.dialect, "is_mariadb", False):
-        connection.execute(sa.text(f"SET idle_transaction_timeout = {round(seconds)}"))
+    if connection.dialect.name == "sqlite":
+        renew(connection, lease)
+        return
+    statement = sa.select(fences.c.token).where(fences.c.target == lease.target).with_for_update(read=True)
+    if connection.execute(statement).scalar() != lease.token:
+        raise LeaseLost(_LOST.format(target=lease.target))
 
 
 @contextmanager
@@ -199,7 +136,7 @@ def keeping(database: AppDatabase, lease: Lease) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
-        while not stop.wait(lease.seconds / 4):
+        while not stop.wait(lease.seconds / BEATS_PER_LEASE):
             try:
                 with database.transaction() as session:
                     renew(database.connection(session), lease)
@@ -227,6 +164,6 @@ def _release(database: AppDatabase, lease: Lease) -> None:
             database.connection(session).execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
 
     try:
-        with_retries(release, f"giving the lease of {lease.target} back", attempts=1)
+        with_retries(release, f"giving the lease of {lease.target} back", attempts=ONCE)
     except RestockError as error:
         log.warning("%s", error)

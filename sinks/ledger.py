@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef, PlannedChunk, Reject, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
-from sinks.lease import Lease, renew
+from sinks.lease import Lease, fence, renew
 from sinks.ledger_creation import create_tables
 from sinks.ledger_entries import (
     OUTSTANDING,
@@ -27,7 +27,7 @@ from sinks.ledger_entries import (
     run_values,
 )
 from sinks.ledger_tables import chunks, database_time, rejects, runs
-from sinks.retries import with_retries
+from sinks.retries import ONCE, with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
 DEADLY_ATTEMPTS = 3
@@ -44,14 +44,13 @@ class AlreadyLoaded(Exception):
 class Ledger:
     """The book of one target."""
 
-    def __init__(self, database: AppDatabase, target: str, lease_seconds: float) -> None:
+    def __init__(self, database: AppDatabase, target: str) -> None:
         self.database = database
         self.target = target
-        self.lease_seconds = lease_seconds
 
     def lease_of(self, ref: ChunkRef) -> Lease:
         """The lease under which a chunk was handed out."""
-        return Lease(self.target, ref.token, self.lease_seconds)
+        return Lease(self.target, ref.token, self.database.lease_seconds)
 
     def create(self) -> None:
         """Create the ledger's tables where they are missing, and bring those of an older restock up to date.
@@ -117,7 +116,7 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, self.lease_of(ref), ref.run_id)
-                entry = connection.execute(sa.select(chunks).where(is_chunk(ref))).one()
+                entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
                 if _is_deadly(entry):
                     values: dict[str, object] = {"status": "failed", "error": _deadly(ref, entry.attempts)}
                     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
@@ -142,7 +141,7 @@ class Ledger:
             LeaseLost: another run owns the target.
             AlreadyLoaded: somebody else has loaded the chunk.
         """
-        renew(connection, self.lease_of(ref), ref.run_id)
+        fence(connection, self.lease_of(ref))
         entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
@@ -184,7 +183,7 @@ class Ledger:
         Tried once: a chunk left `loading` is outstanding all the same.
         """
         given_up = {"status": "planned", "attempts": chunks.c.attempts - 1}
-        with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=1)
+        with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=ONCE)
 
     def _mark(self, ref: ChunkRef, values: Mapping[str, object]) -> None:
         with self.database.transaction() as session:

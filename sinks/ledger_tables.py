@@ -79,7 +79,7 @@ rejects = sa.Table(
     mariadb_charset="utf8mb4",
 )
 
-# One row per target: who may write it, until when, and the token that fences every commit.
+# One row per target: who may write it, until when, and the token under which.
 leases = sa.Table(
     "restock_lease",
     metadata,
@@ -89,6 +89,17 @@ leases = sa.Table(
     sa.Column("run_id", sa.String(40)),
     sa.Column("taken_at", sa.Float(53)),
     sa.Column("expires_at", sa.Float(53), nullable=False),
+    mysql_charset="utf8mb4",
+    mariadb_charset="utf8mb4",
+)
+
+# One row per target: the token of its lease, read and locked by every transaction that writes rows, changed by whoever
+# takes the lease. Beside the lease, so that it is renewed while rows are being written.
+fences = sa.Table(
+    "restock_fence",
+    metadata,
+    sa.Column("target", sa.String(200), primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import PASSING, ModelRefused, Trouble, describe, trouble_of
+from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of
 
-ATTEMPTS = 5
+# How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
+# each time, which makes a minute altogether.
+ATTEMPTS: Mapping[Trouble, int] = {Trouble.TRANSIENT: 12, Trouble.CONNECTION: 5, Trouble.READ_ONLY: 5}
+ONCE: Mapping[Trouble, int] = {}
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -28,7 +32,7 @@ def with_retries(
     work: Callable[[], Outcome],
     doing: str,
     settled: Callable[[], Outcome | None] | None = None,
-    attempts: int = ATTEMPTS,
+    attempts: Mapping[Trouble, int] = ATTEMPTS,
 ) -> Outcome:
     """Run a whole transaction until it is through.
 
@@ -36,13 +40,14 @@ def with_retries(
         work: opens, fills and commits one transaction.
         doing: what it is for, as in "loading chunk 3": goes into the error.
         settled: asks the ledger, after an error from COMMIT, whether the commit happened: its outcome, or None.
+        attempts: how often each trouble is tried.
 
     Raises:
         DataTrouble: the database refuses a row.
         SinkUnavailable: the database could not be used, or is full.
         ConfigurationError: the database is not as the app expects it; trying again cannot help.
     """
-    for attempt in range(1, attempts + 1):
+    for attempt in itertools.count(1):
         try:
             return work()
         except CommitUnknown as error:
@@ -63,10 +68,10 @@ def with_retries(
                 f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start "
                 "again."
             ) from cause
-        if trouble not in PASSING or attempt == attempts:
+        if attempt >= attempts.get(trouble, 1):
             raise SinkUnavailable(
                 f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
                 "is kept, so start the same command again when the database is back."
             ) from cause
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
-    raise AssertionError("the last attempt returns or raises")
+    raise AssertionError("it is tried until it returns or raises")

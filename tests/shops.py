@@ -156,6 +156,27 @@ class Shop:
         return sorted(sa.inspect(self.engine).get_table_names())
 
 
+def refuse_by_trigger(shop: Shop, table: str, condition: str, how: str = "") -> None:
+    """Let a trigger of the shop refuse rows that meet a condition (`NEW.stock = 4`), in its database's own way."""
+    statements = {
+        "sqlite": [
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table} WHEN {condition} "
+            "BEGIN SELECT RAISE(ABORT, 'the shop says no to SECRET'); END"
+        ],
+        "mysql": [
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW IF {condition} THEN "
+            "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the shop says no to SECRET'; END IF"
+        ],
+        "postgresql": [
+            f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN "
+            f"RAISE EXCEPTION 'the shop says no to SECRET'{how}; END IF; RETURN NEW; END $$",
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+    }[shop.engine.dialect.name]
+    for statement in statements:
+        shop.execute(statement)
+
+
 def write_package(folder: Path, package: str, url: str, models: str, binds: Mapping[str, str]) -> None:
     """Write the app and its models as an importable package into `folder`."""
     home = folder / package

@@ -201,7 +201,9 @@ def test_the_ledger_survives_autogenerate_as_the_page_says(
 
     scripts = list((place.folder / "migrations" / "versions").glob("*.py"))
     dropped = {name for each in scripts for name in re.findall(r"op.drop_table\('(\w+)'\)", each.read_text())}
-    assert dropped == (set() if is_told else {"restock_run", "restock_chunk", "restock_reject", "restock_lease"})
+    assert dropped == (
+        set() if is_told else {"restock_run", "restock_chunk", "restock_reject", "restock_lease", "restock_fence"}
+    )
     assert ("No changes in schema detected" in said) == is_told
 
 
@@ -211,7 +213,7 @@ def test_init_makes_the_ledger_ahead_of_the_first_sync(make_place: Any, capfd: p
     assert run_here(capfd, "init").status == 0
 
     made = {name for (name,) in place.execute("SELECT name FROM sqlite_master WHERE name LIKE 'restock%'")}
-    assert {"restock_run", "restock_chunk", "restock_reject", "restock_lease"} <= made
+    assert {"restock_run", "restock_chunk", "restock_reject", "restock_lease", "restock_fence"} <= made
     assert place.execute("SELECT sku, stock FROM product") == [("a", 1), ("b", 2)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from contracts.loads import ITEM, MakeTable, Table, make_items, open_table, recorded_statements
 from fix_shop import MakeShop
+from shops import refuse_by_trigger
 
 from restock.chunks import WriteCounts
 from restock.errors import ChunkFailed
@@ -125,6 +126,18 @@ def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable
     bound = 2 * bad * (math.log2(rows / bad) + 2) + 4
     assert len(attempts) <= bound
     assert len(inserts) <= (bound if products.writes_in_bulk else bound * rows)
+
+
+def test_a_row_that_a_trigger_refuses_is_rejected_and_its_neighbours_load(make_table: MakeTable) -> None:
+    products = make_table()
+    refuse_by_trigger(products.shop, "product", "NEW.stock = 4")
+    items = [item | {"stock": place} for place, item in enumerate(make_items(6))]
+
+    counts = products.load(items)
+
+    assert counts == WriteCounts(inserted=5, rejected=1)
+    assert products.rows(*ITEM) == [item for item in items if item["stock"] != 4]
+    assert [(reject.code, reject.column) for reject in products.rejects()] == [("trigger", None)]
 
 
 def test_a_child_that_comes_before_its_parent_in_a_chunk_is_loaded(nodes: Table) -> None:

@@ -17,12 +17,15 @@ from faults.loads import Load
 from faults.shops_at_risk import SLEEPY
 from faults.sleepers import woken
 
-from flows import admission
+from flows import admission, stopping
 from flows.loading import Outcome, load_chunk
 from flows.progress import Progress
 from flows.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.feeds import Feed
+
+# What is promised to whoever asks a run to stop.
+SECONDS_TO_STOP = 20
 
 
 @pytest.mark.parametrize("place", ["chunk read", "chunk transformed"])
@@ -31,11 +34,12 @@ def test_who_wakes_after_its_lease_was_taken_keeps_nothing(load: Load, place: st
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("place", ["transaction fenced", "loaded entered"])
-def test_who_falls_asleep_inside_its_transaction_loses_it(load: Load, place: str) -> None:
+# The first chunk ends its writes with many statements that are sent at once, which PostgreSQL's own limit does not see.
+@pytest.mark.parametrize("place, arrival", [("transaction fenced", 2), ("rows written", 1), ("loaded entered", 2)])
+def test_who_falls_asleep_inside_its_transaction_loses_it(load: Load, place: str, arrival: int) -> None:
     if load.shop.engine.dialect.name == "sqlite":
         pytest.skip("On SQLite the sleeper holds the only write lock, and nobody else can begin.")
-    found = woken(load, Failpoint(place, 2, "stop"))
+    found = woken(load, Failpoint(place, arrival, "stop"))
     assert not found, "\n".join(found)
 
 
@@ -80,9 +84,7 @@ def sleepy(load: Load) -> Path:
 
 
 def lose_patience_soon() -> None:
-    """Give a chunk one second to end in place of fifteen."""
-    from flows import stopping
-
+    """Give a chunk one second to end in place of twelve."""
     stopping.PATIENCE_SECONDS = 1
 
 
@@ -113,15 +115,11 @@ def test_who_waits_for_a_lock_in_the_database_can_be_stopped_too(load: Load) -> 
         children.wait_until(lambda: "loading" in oracle.statuses(load.shop.engine))
         time.sleep(0.5)
         os.kill(child.pid, signal.SIGTERM)
-
-        if load.shop.engine.dialect.name == "mysql":
-            # Its server does not notice that nobody waits any more, and holds the lease until the lock wait times out.
-            time.sleep(1.5)
-            os.kill(child.pid, signal.SIGTERM)
-        ended = child.wait(20)
+        ended = child.wait(SECONDS_TO_STOP - stopping.PATIENCE_SECONDS + 1)
         outsider.rollback()
-    assert ended == (1 if load.shop.engine.dialect.name == "postgresql" else -signal.SIGTERM)
-    assert "Traceback" not in child.said()
+    assert ended == 1
+    assert "Interrupted. What is committed is kept" in child.said()
+    assert oracle.statuses(load.shop.engine) == ["planned"] * 4
     assert load.untruths() == []
     assert children.run(["sync", "products"], load.shop)[0] == 0
     assert load.violations() == []

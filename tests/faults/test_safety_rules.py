@@ -57,6 +57,7 @@ def judge(found: list[str], is_on: bool) -> None:
 def forget_the_token() -> None:
     """Let every lease be renewed, whoever has it."""
     sinks.ledger.renew = lambda connection, lease, run_id=None: None  # type: ignore[assignment]
+    sinks.ledger.fence = lambda connection, lease: None  # type: ignore[assignment]
 
 
 def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> None:
@@ -118,7 +119,7 @@ def test_after_an_error_from_commit_the_ledger_is_asked(
     upsets.sync_once(load)
     if not is_on:
         asked = sinks.retries.with_retries
-        blind: Any = lambda work, doing, settled=None, attempts=5: asked(work, doing, None, attempts)  # noqa: E731
+        blind: Any = lambda work, doing, settled=None, **keys: asked(work, doing, None, **keys)  # noqa: E731
         monkeypatch.setattr(sinks.ledger, "with_retries", blind)
     found = []
     for number in range(1, 5):

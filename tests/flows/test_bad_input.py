@@ -332,7 +332,10 @@ def test_a_user_who_may_not_create_the_ledger_is_told_what_to_do(make_shop: Make
         shop.execute(f"DROP ROLE {role}")
 
     assert refused.returncode == 2
-    assert "The ledger tables (restock_run, restock_chunk, restock_reject, restock_lease) cannot be" in refused.stderr
+    assert (
+        "The ledger tables (restock_run, restock_chunk, restock_reject, restock_lease, restock_fence) cannot be"
+        in refused.stderr
+    )
     assert "let a database user who may create and alter tables run `restock init` once" in refused.stderr
     assert "s3cret" not in refused.stderr
     assert "Traceback" not in refused.stderr

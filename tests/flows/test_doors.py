@@ -306,7 +306,7 @@ def test_init_creates_the_ledger_and_may_be_repeated(home: Shop, capfd: Capture)
 
     assert (first.status, second.status) == (0, 0)
     assert first.out.startswith("The ledger is ready in the SQLite file ")
-    assert {"restock_run", "restock_chunk", "restock_reject", "restock_lease"} < set(home.tables())
+    assert {"restock_run", "restock_chunk", "restock_reject", "restock_lease", "restock_fence"} < set(home.tables())
     assert everything(home) == ([], {})
 
 

@@ -139,7 +139,7 @@ def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunke
 
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
-    with keeping(sink.database, take_lease(sink.database, sink.target.name, 60)), pytest.raises(TargetBusy) as busy:
+    with keeping(sink.database, take_lease(sink.database, sink.target.name)), pytest.raises(TargetBusy) as busy:
         run_sync()
 
     state = server.flow_run().state

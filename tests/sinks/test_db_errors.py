@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fix_shop import MakeShop
-from shops import Shop
+from shops import Shop, refuse_by_trigger
 
 from restock.errors import ConfigurationError, SinkUnavailable
 from sinks.db_errors import DataFault, Trouble, data_fault, describe, trouble_of
@@ -139,13 +139,20 @@ def test_a_unique_constraint_over_several_columns_names_them_on_sqlite(make_shop
     assert data_fault(error_of(shop.engine, "INSERT INTO pair VALUES (1, 2)")) == DataFault("unique:a,b")
 
 
-def test_a_trigger_on_sqlite_refuses_a_row(make_shop: MakeShop, sqlite_url: str) -> None:
-    shop = make_shop(sqlite_url)
-    shop.execute("CREATE TRIGGER t BEFORE INSERT ON category BEGIN SELECT RAISE(ABORT, 'SECRET'); END")
+def test_a_trigger_that_raises_refuses_a_row(parts: Shop) -> None:
+    refuse_by_trigger(parts, "part", "NEW.label = 'SECRET-t'")
 
-    error = error_of(shop.engine, "INSERT INTO category (name) VALUES ('a')")
+    error = error_of(parts.engine, INSERT, **GOOD | {"label": "SECRET-t"})
 
     assert (trouble_of(error), data_fault(error)) == (Trouble.DATA, DataFault("trigger"))
+    assert "SECRET" not in describe(error)
+
+
+def test_a_trigger_on_postgresql_may_name_the_kind_of_its_refusal(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url, PARTS)
+    refuse_by_trigger(shop, "part", "true", " USING ERRCODE = 'check_violation'")
+
+    assert data_fault(error_of(shop.engine, INSERT, **GOOD)) == DataFault("check")
 
 
 def test_an_exclusion_on_postgresql_refuses_a_row(make_shop: MakeShop, postgresql_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -75,13 +76,46 @@ def test_two_threads_with_one_chunk_write_it_once(products: Table) -> None:
     assert products.entry(ref).counts == WriteCounts(inserted=50)
 
 
+def test_an_attempt_that_begins_while_the_chunk_is_being_loaded_leaves_it_loaded(products: Table) -> None:
+    if products.sink.database.dialect == "sqlite":
+        pytest.skip("SQLite lets nobody else write while a chunk is written.")
+    begun = []
+
+    def begin_another(_session: Session) -> None:
+        begun.append(other.submit(products.sink.ledger.begin_attempt, ref))
+        wait_for_lock(products)
+
+    with products.admitted([1]) as [ref], ThreadPoolExecutor(1) as other:
+        interposed(products, begin_another).load_chunk(products.chunk(make_items(1), ref))
+        with pytest.raises(AlreadyLoaded):
+            begun[0].result(timeout=20)
+
+    assert products.entry(ref).counts == WriteCounts(inserted=1)
+    assert products.entry(ref).status == "loaded"
+
+
+def wait_for_lock(table: Table) -> None:
+    """Wait until somebody waits for a lock of the database."""
+    question = {
+        "postgresql": "SELECT count(*) AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        "AND datname = current_database()",
+        "mysql": "SELECT count(*) AS waiting FROM information_schema.innodb_trx JOIN information_schema.processlist p "
+        "ON p.id = trx_mysql_thread_id WHERE p.db = database() AND trx_state = 'LOCK WAIT'",
+    }[table.shop.engine.dialect.name]
+    for _ in range(200):
+        if table.shop.execute(question)[0]["waiting"]:
+            return
+        time.sleep(0.02)
+    raise AssertionError("nobody waited for a lock")
+
+
 def test_nothing_is_kept_once_another_run_has_taken_the_table_over(products: Table) -> None:
     def never_write(_session: Session) -> None:
         raise AssertionError("the fence comes before the writer")
 
     with products.admitted([1]) as [ref]:
         products.sink.ledger.begin_attempt(ref)
-        products.shop.execute("UPDATE restock_lease SET token = token + 1")
+        products.take_over()
         with pytest.raises(LeaseLost, match="taken over the table product"):
             interposed(products, never_write).sink.load(products.chunk(make_items(1), ref))
 
@@ -91,7 +125,7 @@ def test_nothing_is_kept_once_another_run_has_taken_the_table_over(products: Tab
 
 def test_an_attempt_under_an_old_token_does_not_even_begin(products: Table) -> None:
     with products.admitted([1]) as [ref]:
-        products.shop.execute("UPDATE restock_lease SET token = token + 1")
+        products.take_over()
         with pytest.raises(LeaseLost):
             products.load_chunk(products.chunk(make_items(1), ref))
 

@@ -15,8 +15,9 @@ from contracts.loads import MakeTable, Table, open_table
 from fix_shop import MakeShop
 
 from restock.errors import ConfigurationError, LeaseLost, TargetBusy
-from sinks.lease import Lease, Owner, keeping, renew, take_lease
+from sinks.lease import Lease, keeping, renew
 from sinks.ledger_tables import database_time, metadata
+from sinks.owners import Owner
 
 OPEN_SINK = """\
 import sys
@@ -28,7 +29,7 @@ sys.path.append({folder!r})
 sink = open_sink(Feed(name="products", source="p.csv", app={app!r}, model={model!r}, match_on=["sku"]))
 """
 CREATE = "sink.ledger.create()\n"
-TAKE_LEASE = CREATE + "take_lease(sink.database, sink.target.name, 600)\nprint('taken', flush=True)\n"
+TAKE_LEASE = CREATE + "take_lease(sink.database, sink.target.name)\nprint('taken', flush=True)\n"
 WAIT = "print('ready', flush=True)\nsys.stdin.readline()\n"
 STAY = "sys.stdin.read()\n"
 
@@ -144,9 +145,11 @@ def test_a_lost_lease_cannot_be_renewed_and_is_not_given_back(products: Table) -
     assert held(products)["owner"] == "h|1|s"
 
 
-def test_a_lease_is_renewed_in_the_background_while_it_is_kept(products: Table) -> None:
-    products.sink.ledger.create()
-    lease = take_lease(products.sink.database, "product", 1.0)
+def test_a_lease_is_renewed_in_the_background_while_it_is_kept(
+    products: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products.sink.database, "lease_seconds", 1.0)
+    lease = products.take_lease()
     with keeping(products.sink.database, lease):
         time.sleep(1.6)
 

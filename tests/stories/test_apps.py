@@ -21,7 +21,7 @@ from shops import Shop, run_restock
 from stories.doorway import run_here
 from stories.telling import counts, sync
 
-LEDGER = {"restock_run", "restock_chunk", "restock_reject", "restock_lease"}
+LEDGER = {"restock_run", "restock_chunk", "restock_reject", "restock_lease", "restock_fence"}
 
 MODERN = """
     import datetime, os

@@ -72,12 +72,9 @@ def sleep_too_long(ground: Ground, chance: random.Random) -> tuple[list[str], in
 
 
 def sleep_inside_a_transaction(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
-    """The same inside the data transaction, which the server has to end.
-
-    Not right after a bulk statement: psycopg sends these in a pipeline, after which PostgreSQL starts no idle limit.
-    """
+    """The same inside the data transaction, which has to be ended by others."""
     _usual(ground.load)
-    place = chance.choice(["transaction fenced", "loaded entered"])
+    place = chance.choice(["transaction fenced", "rows half written", "rows written", "loaded entered"])
     return woken(ground.load, Failpoint(place, chance.randint(1, 3), "stop")), 1
 
 
