@@ -24,7 +24,7 @@ from sinks.ledger_entries import Admission, RunEntry
 from sources.extract import Extraction, extract
 from sources.locations import SourceFile, find_source, fingerprint
 from sources.spool import Spool
-from transforms.apply import canonical_keys, check_transforms, code_digest
+from transforms.apply import canonical_keys, check_rules, code_digest
 
 # SQLite holds its one write lock for a whole chunk, so chunks are smaller there.
 CHUNK_ROWS = 50_000
@@ -53,7 +53,7 @@ def sync(
     """
     feed = choices.applied_to(feed)
     sink = open_sink(feed, place.settings.lease_seconds)
-    check_transforms(feed)
+    check_rules(feed, sink.target.contract)
     files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()

@@ -14,14 +14,14 @@ from flows.admission import spool_source
 from flows.progress import Progress
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Reject
+from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault, Reject
 from restock.errors import ChunkFailed, RunHeld, RunIncomplete
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sources.extract import Extraction
 from sources.locations import SourceFile, find_source
 from sources.spool import Spool
-from transforms.apply import check_transforms, transform_chunk
+from transforms.apply import check_rules, transform_chunk
 
 SAMPLES = 5
 
@@ -110,7 +110,7 @@ def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | Non
         ConfigurationError, SourceError: as a sync would.
     """
     sink = open_sink(feed, place.settings.lease_seconds)
-    check_transforms(feed)
+    check_rules(feed, sink.target.contract)
     files = find_source(feed, place.settings, file)
     sources = [files] if feed.kind == "full" else [[each] for each in files]
     return [_check_source(sink, each, progress) for each in sources]
@@ -152,20 +152,21 @@ def _chunks(
 
 def _note_rows(found: Check, raw: pd.DataFrame, chunk: Chunk) -> None:
     for reject in chunk.rejects:
-        _note_reject(found, reject)
+        for fault in reject.faults:
+            _note_fault(found, reject, fault)
     losers = raw[raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(found.superseded_samples))
     for row, line in zip(losers[ROW], losers[LINE], strict=True):
         found.superseded_samples.append(Sample(int(row), None if pd.isna(line) else int(line)))
 
 
-def _note_reject(found: Check, reject: Reject) -> None:
-    reason = next((each for each in found.reasons if (each.code, each.column) == (reject.code, reject.column)), None)
+def _note_fault(found: Check, reject: Reject, fault: Fault) -> None:
+    reason = next((each for each in found.reasons if (each.code, each.column) == (fault.code, fault.column)), None)
     if reason is None:
-        reason = Reason(reject.code, reject.column)
+        reason = Reason(fault.code, fault.column)
         found.reasons.append(reason)
     reason.rows += 1
     if len(reason.samples) < SAMPLES:
-        reason.samples.append(Sample(reject.row, reject.line, reject.value))
+        reason.samples.append(Sample(reject.row, reject.line, fault.value))
 
 
 def _fits_its_limit(found: Check, feed: Feed, ref: ChunkRef, chunk: Chunk) -> bool:

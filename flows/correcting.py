@@ -17,7 +17,7 @@ from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.errors import ConfigurationError, SourceError
 from restock.feeds import Feed
 from restock.paths import shown
-from restock.reasons import sentence
+from restock.reasons import sentences
 from sinks.flask_sink import FlaskSink
 from sinks.lease import Lease
 from sinks.ledger_entries import RejectEntry
@@ -53,10 +53,7 @@ def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
     """
     found = find_run(place, run_id)
     rejects = found.history.rejects(run_id)
-    rows = [
-        RejectedRow(run_id, each.chunk, each.position, sentence(each.code, each.column), each.original)
-        for each in rejects
-    ]
+    rows = [RejectedRow(run_id, each.chunk, each.position, sentences(each.faults), each.original) for each in rejects]
     write_rejects(path, place.feed(found.run.feed), rows)
     return len(rows)
 

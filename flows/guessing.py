@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.matching import Match, match_columns
 from restock.chunks import FAULT, SPOOL_COLUMNS
+from restock.column_rules import ColumnRule
 from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
@@ -37,6 +38,7 @@ class Proposal:
     feed: Feed
     rows: int
     matches: list[Match]
+    columns: dict[str, str]
     rules: dict[str, Any] = field(default_factory=dict)
     samples: dict[str, list[str]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
@@ -94,13 +96,14 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
             f"No column of {file.name} resembles an attribute of the model {feed.model}; the file has "
             f"{', '.join(names[:20])}, the model has {', '.join(target.contract.fields)}."
         )
-    feed = feed.model_copy(update={"columns": {each.attribute: each.column for each in matches}})
+    columns = {each.attribute: each.column for each in matches}
+    plain = {name: ColumnRule.model_validate({"from": column}) for name, column in columns.items()}
+    feed = feed.model_copy(update={"columns": plain})
     frame = next(open_source(file, feed, target.contract).frames(SAMPLE_ROWS))
-    proposal = Proposal(feed, len(frame), matches, rules, doubts=doubts)
+    proposal = Proposal(feed, len(frame), matches, columns, rules, doubts=doubts)
     _read_sample(proposal, frame, target)
-    filled = dict(proposal.feed.columns or {})
-    proposal.unused = [name for name in names if name not in filled.values()]
-    proposal.unfilled = [name for name in target.contract.fields if name not in filled]
+    proposal.unused = [name for name in names if name not in proposal.columns.values()]
+    proposal.unfilled = [name for name in target.contract.fields if name not in proposal.columns]
     for name in set(proposal.unfilled) & set(target.required):
         proposal.doubt(f"columns.{name}", "the model requires it: without it, rows that are new become rejects")
     return proposal
@@ -115,8 +118,7 @@ def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> Non
     proposal.samples = {name: list(clean_samples(frame[name])) for name in names}
     sound = frame[frame[FAULT].isna()].reset_index(drop=True)
     _choose_key(proposal, sound, target)
-    taken = proposal.feed.renames(names)
-    sample = sound[list(taken)].rename(columns=taken)
+    sample = sound[list(proposal.columns.values())].set_axis(list(proposal.columns), axis="columns")
     guessed = guess_rules(sample, replace(target.contract, key=proposal.feed.match_on))
     _add_rules(proposal, guessed)
 
@@ -130,7 +132,7 @@ def _add_rules(proposal: Proposal, guessed: GuessedRules) -> None:
 
 def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> None:
     """Recognise rows by a key of the model that the file fills and that no two rows of the sample share."""
-    columns = dict(proposal.feed.columns or {})
+    columns = proposal.columns
     generated = target.primary_key if target.generates_key else ()
     # A number that the shop's own database gave is rarely one that a supplier knows.
     natural = [key for key in target.unique_keys if key != generated]
@@ -144,9 +146,9 @@ def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> Non
         if repeated:
             proposal.doubt("match_on", f"{repeated:,} of the first {len(cells):,} rows repeat the key of another one")
         if key != generated and set(generated) & set(columns):
-            columns = {name: column for name, column in columns.items() if name not in generated}
+            proposal.columns = {name: column for name, column in columns.items() if name not in generated}
             proposal.doubt(f"columns.{generated[0]}", "left out: the database numbers its rows itself")
-        proposal.feed = proposal.feed.model_copy(update={"match_on": key, "columns": columns})
+        proposal.feed = proposal.feed.model_copy(update={"match_on": key})
         return
     wanted = " or ".join(" and ".join(key) for key in target.unique_keys)
     proposal.doubt("match_on", f"no column fills {wanted}, so rows cannot be recognised; every new content is inserted")

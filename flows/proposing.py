@@ -36,7 +36,7 @@ def _lines(proposal: Proposal) -> Iterator[str]:
 def _columns(proposal: Proposal) -> Iterator[str]:
     yield "    columns: # attribute of the model: column of the file"
     by_attribute = {match.attribute: match for match in proposal.matches}
-    for attribute, column in (proposal.feed.columns or {}).items():
+    for attribute, column in proposal.columns.items():
         match = by_attribute[attribute]
         if match.doubt:
             yield f"      # doubt: {match.doubt}"

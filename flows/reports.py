@@ -18,7 +18,8 @@ PLACES_NAMED = 5
 class RunReport:
     """A run's totals, its chunks, and its open rejects by reason and column, most frequent first.
 
-    `places` says of each reason and column where its first rejects stand in the source, as `line 7` or `row 7`.
+    A row with several faults is among the rows of each of their reasons. `places` says of each reason and column where
+    its first rejects stand in the source, as `line 7` or `row 7`.
     """
 
     run: RunEntry
@@ -71,11 +72,12 @@ def read_report(history: History, run: RunEntry) -> RunReport:
     found: Counter[tuple[str, str | None]] = Counter()
     places: dict[tuple[str, str | None], list[str]] = {}
     for reject in history.rejects(run.run_id):
-        reason = (reject.code, reject.column)
-        found[reason] += 1
-        if found[reason] <= PLACES_NAMED:
-            place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
-            places.setdefault(reason, []).append(place)
+        place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
+        for fault in reject.faults:
+            reason = (fault.code, fault.column)
+            found[reason] += 1
+            if found[reason] <= PLACES_NAMED:
+                places.setdefault(reason, []).append(place)
     reasons = [(code, column, rows) for (code, column), rows in found.most_common()]
     return RunReport(run, history.summary(run), history.chunks(run.run_id), reasons, places)
 

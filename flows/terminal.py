@@ -178,8 +178,10 @@ def print_rejects(rejects: list[RejectEntry]) -> None:
     """Print the first rejects of a run with their place, reason and value."""
     table = Table("row", "line", "byte", "reason", "column", "value")
     for reject in rejects[:REJECTS_SHOWN]:
-        places = ("" if place is None else str(place) for place in (reject.position, reject.line, reject.byte))
-        table.add_row(*places, reject.code, reject.column or "", reject.value or "")
+        places = ["" if place is None else str(place) for place in (reject.position, reject.line, reject.byte)]
+        for fault in reject.faults:
+            table.add_row(*places, fault.code, fault.column or "", fault.value or "")
+            places = [""] * len(places)  # its further faults stand below
     console = Console(highlight=False)
     console.print(table)
     if len(rejects) > REJECTS_SHOWN:

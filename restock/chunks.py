@@ -49,9 +49,19 @@ class PlannedChunk:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """One reason why a row may not be loaded: its code, the attribute at fault and its value as text, shortened."""
+
+    code: str
+    column: str | None
+    value: str | None
+
+
+@dataclass(frozen=True)
 class Reject:
     """One row that may not be loaded, with its reason and everything needed to mend it.
 
+    `code`, `column` and `value` are those of its first fault, by which rejects are counted; `further` are the others.
     `original` holds the row's cells under the source's own column names; where it could not be split, these are None
     and its text stands under `_raw`. `byte` says where such a row begins in its file, or cannot be decoded.
     """
@@ -63,6 +73,12 @@ class Reject:
     value: str | None
     original: dict[str, str | None]
     byte: int | None = None
+    further: tuple[Fault, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Everything that is wrong with the row, in the order of the model's columns."""
+        return (Fault(self.code, self.column, self.value), *self.further)
 
 
 @dataclass

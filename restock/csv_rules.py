@@ -21,7 +21,7 @@ def _of_one_line(text: str) -> str:
     return text
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])]
 Signs = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_of_one_line)]
 Sign = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_of_one_line)]
 

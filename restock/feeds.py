@@ -6,10 +6,12 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from restock.column_rules import Column, ColumnRule
 from restock.csv_rules import CsvRules, Names, Rules
 from restock.limits import Limit, parse_size
+from restock.row_filter import columns_of
 from restock.schedule import Schedule
 
 # What decides whether, when and in what steps a feed is loaded, but not what.
@@ -35,8 +37,10 @@ class Feed(Rules):
     app: str
     model: str
     match_on: Names = ()
-    columns: dict[str, str] | None = None
+    columns: dict[str, Column] | None = None
+    unknown_columns: Literal["fail", "ignore"] | None = None
     csv: CsvRules = CsvRules()
+    where: str | None = None
     transform: Names = ()
     writer: Literal["mappings", "objects"] | None = None
     mode: Literal["sync", "insert_only", "update_only"] = "sync"
@@ -49,15 +53,25 @@ class Feed(Rules):
     max_unpacked: Size = None
     schedule: Schedule | None = None
 
+    @field_validator("where")
+    @classmethod
+    def _asks_columns(cls, where: str | None) -> str | None:
+        if where is not None:
+            columns_of(where)
+        return where
+
     @model_validator(mode="after")
     def _columns_are_one_to_one(self) -> Feed:
         if self.columns is not None:
-            sources = list(self.columns.values())
+            sources = [rule.source for rule in self.columns.values() if rule.source is not None]
             twice = sorted({source for source in sources if sources.count(source) > 1})
             if twice:
                 raise ValueError(f"columns: the source column {twice[0]!r} is given to two attributes; give it to one")
             if not sources:
                 raise ValueError("columns: no column is named; leave the key out to match columns by name")
+        for name in (*self.match_on, *((self.version_column,) if self.version_column else ())):
+            if self.columns is not None and name in self.columns and not self.columns[name].is_plain:
+                raise ValueError(f"columns: {name!r} recognises or orders rows; it is always written, so no write rule")
         if self.on_duplicate == "newest" and self.version_column is None:
             raise ValueError("on_duplicate: newest needs a version_column that says which row is newer")
         return self
@@ -71,23 +85,40 @@ class Feed(Rules):
             return "newest"
         return "first" if self.mode == "insert_only" else "last"
 
+    def rule_of(self, attribute: str) -> ColumnRule:
+        """The rule of an attribute; the plain one where columns are matched by name."""
+        if self.columns is None or attribute not in self.columns:
+            return ColumnRule.model_validate({"from": attribute})
+        return self.columns[attribute]
+
     def attribute_of(self, source_column: str) -> str | None:
-        """The mapped attribute that a source column fills, or None where the feed ignores the column."""
+        """The attribute that a source column fills, or None where the feed ignores the column."""
         if self.columns is None:
             return source_column
-        for attribute, source in self.columns.items():
-            if source == source_column:
-                return attribute
-        return None
+        return next((name for name, rule in self.columns.items() if rule.source == source_column), None)
 
     def source_column_of(self, attribute: str) -> str | None:
-        """The source column that fills a mapped attribute, or None where the feed leaves the attribute alone."""
-        return attribute if self.columns is None else self.columns.get(attribute)
+        """The source column that fills an attribute, or None where none does."""
+        if self.columns is None:
+            return attribute
+        return self.columns[attribute].source if attribute in self.columns else None
 
     def renames(self, source_columns: list[str]) -> dict[str, str]:
         """Source column -> attribute, for those columns the feed takes, in the order of the source."""
         taken = ((column, self.attribute_of(column)) for column in source_columns)
         return {column: attribute for column, attribute in taken if attribute is not None}
+
+    @property
+    def taken_columns(self) -> dict[str, bool] | None:
+        """The source columns that the feed names, and whether a source may lack each; None if they match by name."""
+        if self.columns is None:
+            return None
+        return {rule.source: rule.optional for rule in self.columns.values() if rule.source is not None}
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """The names that are read for filter, transform or schema only; the model need not know them."""
+        return tuple(name for name, rule in (self.columns or {}).items() if rule.write == "never")
 
     def without_limits(self) -> Feed:
         """The same feed, whatever number of rejects it meets."""

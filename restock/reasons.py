@@ -5,6 +5,10 @@ Codes are stable: the ledger keeps them and dashboards count them. A feed's own 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from restock.chunks import Fault
+
 REASONS: dict[str, str] = {
     # Found while the source was read.
     "too_few_fields": "The row has fewer fields than the header.",
@@ -57,3 +61,8 @@ def sentence(code: str, column: str | None) -> str:
     if reason not in REASONS:
         return f"A transform set the row aside as {code}{f' because of {column}' if column else ''}."
     return REASONS[reason].format(column=column or "A value", constraint=constraint or "unnamed")
+
+
+def sentences(faults: Iterable[Fault]) -> str:
+    """All that is wrong with a row, for people."""
+    return " ".join(sentence(fault.code, fault.column) for fault in faults)

@@ -30,10 +30,8 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
 )
 
 
-def field_spec(
-    name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: bool, nullable: bool | None = None
-) -> FieldSpec:
-    """The demands of one column; `nullable` overrides what the column itself says."""
+def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: bool, nullable: bool) -> FieldSpec:
+    """The demands of one column; the feed has a say in whether its value may be missing."""
     kind = _kind_of(column.type)
     limits: dict[str, Any] = {}
     own = _stored_type(column.type, dialect)
@@ -54,7 +52,7 @@ def field_spec(
     return FieldSpec(
         name=name,
         kind=kind,
-        nullable=bool(column.nullable) if nullable is None else nullable,
+        nullable=nullable,
         is_key=is_key,
         allows_nul=dialect.name != "postgresql",
         **limits,

@@ -10,7 +10,7 @@ from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.lease import fence
 from sinks.ledger import Ledger
-from sinks.ledger_entries import counts_of, is_chunk
+from sinks.ledger_entries import counts_of, fault_values, is_chunk
 from sinks.ledger_tables import chunks, database_time, rejects
 
 
@@ -51,7 +51,7 @@ class CorrectionBook:
                 sa.update(rejects)
                 .where(self._mine(ref), rejects.c.position == reject.row)
                 # The original stays what the source sent, whatever a person made of it.
-                .values(code=reject.code[:200], column_name=reject.column, value=reject.value)
+                .values(fault_values(reject))
             )
         again = [reject.row for reject in rejected]
         taken = sa.and_(self._mine(ref), rejects.c.position.not_in(again))

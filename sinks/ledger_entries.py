@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkEntry, ChunkRef, PlannedChunk, Reject, WriteCounts
+from restock.chunks import ChunkEntry, ChunkRef, Fault, PlannedChunk, Reject, WriteCounts
 from sinks.lease import Lease
 from sinks.ledger_tables import COUNTERS, chunks
 
@@ -52,7 +52,10 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class RejectEntry:
-    """One reject as the ledger holds it; `original` has the row under its source's column names."""
+    """One reject as the ledger holds it; `original` has the row under its source's column names.
+
+    `code`, `column` and `value` are those of its first fault, `faults` are all of them.
+    """
 
     run_id: str
     chunk: int
@@ -64,6 +67,12 @@ class RejectEntry:
     original: dict[str, str | None]
     byte: int | None
     is_resolved: bool
+    further: tuple[Fault, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Everything that is wrong with the row."""
+        return (Fault(self.code, self.column, self.value), *self.further)
 
 
 def as_ref(entry: sa.Row[Any], lease: Lease) -> ChunkRef:
@@ -106,10 +115,19 @@ def reject_values(ref: ChunkRef, reject: Reject) -> dict[str, object]:
         "position": reject.row,
         "line": reject.line,
         "byte": reject.byte,
+        "original": json.dumps(reject.original, ensure_ascii=False),
+        **fault_values(reject),
+    }
+
+
+def fault_values(reject: Reject) -> dict[str, object]:
+    """The columns that say what is wrong with a row."""
+    further = [astuple(fault) for fault in reject.further]
+    return {
         "code": reject.code[:200],
         "column_name": reject.column,
         "value": reject.value,
-        "original": json.dumps(reject.original, ensure_ascii=False),
+        "further": json.dumps(further, ensure_ascii=False) if further else None,
     }
 
 
@@ -156,6 +174,7 @@ def as_reject(entry: sa.Row[Any]) -> RejectEntry:
         original=json.loads(entry.original),
         byte=entry.byte,
         is_resolved=entry.resolved_at is not None,
+        further=tuple(Fault(*each) for each in json.loads(entry.further or "[]")),
     )
 
 

@@ -75,6 +75,7 @@ rejects = sa.Table(
     sa.Column("value", _LONG),
     sa.Column("original", _LONG, nullable=False),  # JSON: the row under the source's own column names
     sa.Column("resolved_at", sa.Float(53)),
+    sa.Column("further", _LONG),  # JSON: code, column and value of each fault after the first
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

@@ -80,11 +80,14 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
     key = feed.match_on or primary_key
     _check_attributes(feed, columns)
     _check_unique(feed, mapper, columns, key)
+    _check_key(feed, key)
     generates = _generates_key(mapper) and key == primary_key
     may_be_keyless = generates and feed.missing_key == "insert"
     dialect = database.engine.dialect
     specs = {
-        name: field_spec(name, column, dialect, name in key, nullable=may_be_keyless if name in key else None)
+        name: field_spec(
+            name, column, dialect, name in key, may_be_keyless if name in key else _may_be_missing(feed, column, name)
+        )
         for name, column in columns.items()
     }
     return Target(
@@ -105,7 +108,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
 
 
 def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
-    named = [("columns", name) for name in feed.columns or {}]
+    named = [("columns", name) for name in feed.columns or {} if name not in feed.unwritten]
     named += [("match_on", name) for name in feed.match_on]
     named += [("version_column", name) for name in (feed.version_column,) if name is not None]
     for where, name in named:
@@ -119,6 +122,19 @@ def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
             raise ConfigurationError(
                 f"Feed {feed.name!r}: {where} names {name!r}, but columns does not fill it; add it there."
             )
+
+
+def _check_key(feed: Feed, key: tuple[str, ...]) -> None:
+    for name in key:
+        if not feed.rule_of(name).is_plain:
+            raise ConfigurationError(
+                f"Feed {feed.name!r}: columns: {name!r} is part of the key, which says which row is meant; leave its "
+                "write rule out."
+            )
+
+
+def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:
+    return bool(column.nullable) and feed.rule_of(name).blank != "reject"
 
 
 def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[Any]], key: tuple[str, ...]) -> None:

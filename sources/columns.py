@@ -52,19 +52,23 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
     Raises:
         SourceError: a column is missing, or is unknown where all are matched by name.
     """
-    if feed.columns is not None:
-        taken = list(feed.columns.values())
-        missing = [name for name in taken if name not in columns]
+    taken = feed.taken_columns
+    if taken is not None:
+        missing = [name for name, may_be_missing in taken.items() if name not in columns and not may_be_missing]
         if missing:
             raise SourceError(f"{source} lacks the column {_listed(missing)}; {_hint(missing[0], columns)}.")
-        return [name for name in columns if name not in taken]
-    unknown = [name for name in columns if name not in attributes]
-    if unknown:
+    unknown = [name for name in columns if name not in (attributes if taken is None else taken)]
+    if not unknown or (feed.unknown_columns or ("fail" if taken is None else "ignore")) == "ignore":
+        return unknown
+    if taken is not None:
         raise SourceError(
-            f"{source} has the column {_listed(unknown)}, which the model does not know; name the columns to take "
-            f"under `columns:` of the feed {feed.name!r}, or {_hint(unknown[0], sorted(attributes))}."
+            f"{source} has the column {_listed(unknown)}, which the feed {feed.name!r} does not take; name it under "
+            "`columns:`, or say `unknown_columns: ignore`."
         )
-    return []
+    raise SourceError(
+        f"{source} has the column {_listed(unknown)}, which the model does not know; name the columns to take "
+        f"under `columns:` of the feed {feed.name!r}, or {_hint(unknown[0], sorted(attributes))}."
+    )
 
 
 def _hint(name: str, known: list[str]) -> str:

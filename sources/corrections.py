@@ -77,7 +77,7 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
         SourceError: the file cannot be written, or holds a character the feed's encoding does not have.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
-    columns = columns or list((feed.columns or {}).values())
+    columns = columns or list(feed.taken_columns or ())
     raw = [RAW] if any(RAW in row.cells for row in rows) else []
     null = feed.csv.null_values[0] if feed.csv.null_values else ""
     try:

@@ -14,6 +14,7 @@ import yaml
 
 from flows.cli import main
 from restock.chunks import RunSummary
+from restock.column_rules import ColumnRule
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
@@ -107,7 +108,8 @@ def test_the_transform_in_the_documents_runs() -> None:
 def test_every_key_of_a_feed_is_documented() -> None:
     text = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
 
-    missing = {name for model in (Feed, CsvRules) for name in model.model_fields if f"`{name}`" not in text}
+    fields = [each for model in (Feed, CsvRules, ColumnRule) for each in model.model_fields.items()]
+    missing = {name for name, field in fields if f"`{field.alias or name}`" not in text}
 
     assert missing == {"name"}  # it is the entry's own key
 

@@ -6,16 +6,18 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED, Chunk, ChunkRef, Reject
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, Chunk, ChunkRef, Fault, Reject
 from restock.contract import Contract
 from restock.errors import ChunkFailed
 from restock.feeds import Feed
 from restock.rejecting import RejectedRows
-from transforms.contract_check import Fault, Faults, cast
+from transforms.attributes import attributes, check_columns
+from transforms.contract_check import Faults, cast, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
+from transforms.filtering import check_filter, left_out
 from transforms.originals import originals, shortened, texts_of
 
-__all__ = ["canonical_keys", "check_transforms", "code_digest", "transform_chunk"]
+__all__ = ["canonical_keys", "check_rules", "code_digest", "transform_chunk"]
 
 WHOLE_ROW_FAULTS = ("duplicate_key",)  # faults of rows that were split into cells all the same
 
@@ -30,20 +32,41 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
     superseded = rows[SUPERSEDED].astype("boolean").fillna(False).to_numpy(dtype=bool)
     faulty = rows[FAULT].notna().to_numpy() & ~superseded
     good = rows[~(superseded | faulty)]
-    frame, set_aside = run_transforms(_attributes(good, feed), feed, contract, str(ref))
-    unknown = [str(name) for name in frame.columns if name not in contract.fields]
-    if unknown:
-        raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
-    fitting, faults = cast(frame, contract, feed.csv)
+    frame, set_aside = run_transforms(attributes(good, feed, contract), feed, contract, str(ref))
+    values, faults = _judged(frame, ref, feed, contract)
     rejects = [*_unread(rows[faulty]), *_rejects(good, _set_aside(set_aside) | faults)]
+    loadable = fitting(values, faults)
     return Chunk(
         ref=ref,
-        frame=fitting,
+        frame=loadable,
         raw=rows,
         rejects=sorted(rejects, key=lambda reject: reject.row),
-        skipped=int(len(rows) - superseded.sum() - len(fitting) - len(rejects)),
+        skipped=int(len(rows) - superseded.sum() - len(loadable) - len(rejects)),
         superseded=int(superseded.sum()),
     )
+
+
+def check_rules(feed: Feed, contract: Contract) -> None:
+    """Find what is wrong with the feed's transforms, constants, defaults and filter before a source is read.
+
+    Raises:
+        ConfigurationError: something is.
+    """
+    check_transforms(feed)
+    check_columns(feed, contract)
+    check_filter(feed, contract)
+
+
+def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:
+    """The rows that the feed takes, cast, and what is wrong with some of them. What is never written is gone."""
+    unknown = [str(name) for name in frame.columns if name not in contract.fields and name not in feed.unwritten]
+    if unknown:
+        raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
+    values, faults = cast(frame, contract, feed.csv)
+    seen = [name for name in feed.unwritten if name in frame and name not in values]
+    gone = left_out(values.assign(**{name: frame[name] for name in seen}), faults, feed, str(ref))
+    values = values.drop(columns=list(feed.unwritten), errors="ignore").drop(index=gone)
+    return values, {row: found for row, found in faults.items() if row not in gone} if len(gone) else faults
 
 
 def canonical_keys(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFrame:
@@ -54,7 +77,7 @@ def canonical_keys(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.Data
         if the feed does not fill the whole key. Where the newest row of a key counts, the version comes as the last
         column. The index is that of `raw`.
     """
-    frame = _attributes(raw, feed).set_axis(pd.RangeIndex(len(raw)), axis="index")
+    frame = attributes(raw, feed, contract).set_axis(pd.RangeIndex(len(raw)), axis="index")
     columns = [_cast_alone(frame, contract, contract.key, feed)]
     if feed.duplicate_rule == "newest" and contract.version is not None:
         columns.append(_cast_alone(frame, contract, (contract.version,), feed))
@@ -65,23 +88,16 @@ def _cast_alone(frame: pd.DataFrame, contract: Contract, names: tuple[str, ...],
     """Some columns cast together; missing in the rows where one of them is missing or does not fit."""
     if not set(names) <= set(frame.columns):
         return pd.DataFrame(None, index=frame.index, columns=list(names), dtype=object)
-    fitting, _ = cast(frame, contract.only(names), feed.csv)
-    return fitting[list(names)].dropna().reindex(frame.index)
+    return fitting(*cast(frame, contract.only(names), feed.csv))[list(names)].dropna().reindex(frame.index)
 
 
-def _attributes(raw: pd.DataFrame, feed: Feed) -> pd.DataFrame:
-    """The columns that the feed takes, under the names of their attributes."""
-    names = feed.renames([name for name in raw.columns if name not in SPOOL_COLUMNS])
-    return raw[list(names)].rename(columns=names)
-
-
-def _set_aside(rejected: Iterable[RejectedRows]) -> dict[int, Fault]:
-    """What transforms rejected; the first reason of a row counts."""
-    faults: dict[int, Fault] = {}
+def _set_aside(rejected: Iterable[RejectedRows]) -> Faults:
+    """What transforms rejected."""
+    faults: Faults = {}
     for each in rejected:
         texts = texts_of(pd.Series(each.values, dtype=object))
         for row, text in zip(each.rows, texts, strict=True):
-            faults.setdefault(int(row), Fault(each.code, each.column, shortened(text)))
+            faults.setdefault(int(row), []).append(Fault(each.code, each.column, shortened(text)))
     return faults
 
 
@@ -90,8 +106,8 @@ def _rejects(rows: pd.DataFrame, faults: Faults) -> list[Reject]:
         return []
     cells, lines = originals(rows, faults), _numbers(rows.loc[list(faults)], LINE)
     return [
-        Reject(row, line, fault.code, fault.column, fault.value, cells[row])
-        for (row, fault), line in zip(faults.items(), lines, strict=True)
+        Reject(row, line, first.code, first.column, first.value, cells[row], further=tuple(others))
+        for (row, (first, *others)), line in zip(faults.items(), lines, strict=True)
     ]
 
 

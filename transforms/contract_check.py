@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from restock.chunks import Fault
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from transforms import columns, number_columns, object_columns, time_columns
@@ -42,16 +42,7 @@ _CELL_READERS: dict[Kind, Callable[[Any, FieldSpec], Any]] = {
 _TEXT_DTYPE: Any = pd.StringDtype(na_value=np.nan)  # Any: the stubs do not know __from_arrow__
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Why a row does not fit: the reason, the attribute at fault and its value as text, shortened."""
-
-    code: str
-    column: str | None
-    value: str | None
-
-
-Faults = dict[int, Fault]
+Faults = dict[int, list[Fault]]
 
 
 def cast(frame: pd.DataFrame, contract: Contract, rules: CsvRules) -> tuple[pd.DataFrame, Faults]:
@@ -63,22 +54,38 @@ def cast(frame: pd.DataFrame, contract: Contract, rules: CsvRules) -> tuple[pd.D
         rules: how text is read as numbers, dates and flags.
 
     Returns:
-        The rows that fit, columns in the contract's order, and the first fault of each other row by its position.
+        All rows, columns in the contract's order, missing where a cell is at fault; and the faults of each row that
+        does not fit, by its position.
     """
     casts: dict[str, pd.Series] = {}
-    codes: dict[int, tuple[str, str]] = {}
+    codes: dict[str, dict[int, str]] = {}
     for name, spec in contract.fields.items():
         if name in frame.columns:
             column = cast_column(frame[name], spec, rules)
             casts[name] = _as_series(column.values, frame.index)
-            for place, code in column.faults.items():
-                codes.setdefault(place, (code, name))
-    result = pd.DataFrame(casts, index=frame.index)
-    if not codes:
-        return result, {}
-    fits = np.ones(len(frame), dtype=bool)
-    fits[list(codes)] = False
-    return result[fits], _describe(codes, frame)
+            if column.faults:
+                codes[name] = column.faults
+    return pd.DataFrame(casts, index=frame.index), describe(codes, frame)
+
+
+def fitting(values: pd.DataFrame, faults: Faults) -> pd.DataFrame:
+    """The rows without a fault."""
+    return values[~values.index.isin(list(faults))] if faults else values
+
+
+def describe(codes: dict[str, dict[int, str]], frame: pd.DataFrame) -> Faults:
+    """The faults of a frame by the position of their rows, each with the value at fault.
+
+    Args:
+        codes: the reason code of each place at fault, by column.
+        frame: holds the values as they were.
+    """
+    faults: Faults = {}
+    for name, at_fault in codes.items():
+        rows = frame[name].iloc[list(at_fault)]
+        for row, code, text in zip(rows.index, at_fault.values(), texts_of(rows), strict=True):
+            faults.setdefault(int(row), []).append(Fault(code, name, shortened(text)))
+    return faults
 
 
 def cast_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
@@ -195,15 +202,3 @@ def _as_series(values: Any, index: pd.Index) -> pd.Series:
     if is_text(values.type):
         return pd.Series(_TEXT_DTYPE.__from_arrow__(values), index=index)
     return pd.Series(pd.arrays.ArrowExtensionArray(values), index=index)
-
-
-def _describe(codes: dict[int, tuple[str, str]], frame: pd.DataFrame) -> Faults:
-    at_fault: dict[str, list[int]] = {}
-    for place, (_, name) in codes.items():
-        at_fault.setdefault(name, []).append(place)
-    faults: Faults = {}
-    for name, where in at_fault.items():
-        rows = frame[name].iloc[where]
-        for place, row, text in zip(where, rows.index, texts_of(rows), strict=True):
-            faults[int(row)] = Fault(codes[place][0], name, shortened(text))
-    return faults

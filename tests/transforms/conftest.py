@@ -13,7 +13,7 @@ import pytest
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from restock.records import to_records
-from transforms.contract_check import cast
+from transforms.contract_check import cast, fitting
 
 Refer = Callable[[Callable[..., Any]], str]
 Read = Callable[..., tuple[list[Any], dict[int, str]]]
@@ -28,9 +28,9 @@ def read() -> Read:
     ) -> tuple[list[Any], dict[int, str]]:
         spec = FieldSpec("cell", kind, **demands)
         frame = pd.DataFrame({"cell": pd.Series(cells, dtype=dtype)})
-        fitting, faults = cast(frame, Contract({"cell": spec}, ()), rules or CsvRules())
-        values = [record["cell"] for record in to_records(fitting)]
-        return values, {row: fault.code for row, fault in faults.items()}
+        values, faults = cast(frame, Contract({"cell": spec}, ()), rules or CsvRules())
+        cells = [record["cell"] for record in to_records(fitting(values, faults))]
+        return cells, {row: found.code for row, (found,) in faults.items()}
 
     return read_cells
 

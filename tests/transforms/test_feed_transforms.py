@@ -11,8 +11,7 @@ from factories import make_feed
 import restock
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import ChunkFailed, ConfigurationError
-from transforms.apply import check_transforms, code_digest
-from transforms.feed_transforms import run_transforms
+from transforms.feed_transforms import check_transforms, code_digest, run_transforms
 
 PRODUCT = Contract(
     {

@@ -1,0 +1,62 @@
+"""What a feed does with one column: where its values come from, what a blank means, and whether it is written."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from restock.csv_rules import CsvRules, Rules
+
+Scalar = bool | int | float | str | datetime | date
+
+
+class ColumnRule(Rules):
+    """The rules of one attribute. In feeds.yaml the name of a source column alone stands for `{from: name}`."""
+
+    source: str | None = Field(default=None, alias="from", min_length=1)
+    constant: Scalar | None = None
+    default: Scalar | None = None
+    optional: bool = False
+    blank: Literal["null", "reject"] = "null"
+    write: Literal["always", "never"] = "always"
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> ColumnRule:
+        if (self.source is None) == (self.constant is None):
+            raise ValueError("say where its values come from: `from` a column of the source, or a `constant`")
+        if self.constant is not None and (self.default is not None or self.optional or self.blank != "null"):
+            raise ValueError("a constant is never blank or missing; leave default, optional and blank out")
+        if self.default is not None and self.blank != "null":
+            raise ValueError("default and blank both say what a blank cell becomes; keep one")
+        return self
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the column is written whenever its row is, as it came."""
+        return self.write == "always"
+
+
+def _as_rule(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"from": value}
+    if isinstance(value, ColumnRule | dict):
+        return value
+    raise ValueError("write the name of a source column, or rules such as {from: Price, default: 0}")
+
+
+Column = Annotated[ColumnRule, BeforeValidator(_as_rule, json_schema_input_type=str | ColumnRule)]
+
+
+def as_cell(value: Scalar, rules: CsvRules) -> str:
+    """A value of feeds.yaml as the text that the feed's source would hold for it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return (rules.true_values if value else rules.false_values)[0]
+    if isinstance(value, datetime):
+        return value.isoformat() if rules.datetime_format is None else value.strftime(rules.datetime_format)
+    if isinstance(value, date):
+        return value.isoformat() if rules.date_format is None else value.strftime(rules.date_format)
+    return str(value).replace(".", rules.decimal)
