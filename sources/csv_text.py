@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from restock.errors import ConfigurationError, SourceError
+from sources.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from sources.locations import SourceFile
@@ -23,12 +22,6 @@ _MARKING = "restock_mark_undecodable"
 _BOM = "\ufeff".encode()
 # Codecs that write or expect a byte order mark, by those that do not.
 _WITHOUT_BOM = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-
-_SIGNATURES = {
-    b"\x1f\x8b": "is compressed with gzip; give it the ending .gz",
-    b"PAR1": "is a Parquet file; say `format: parquet`, or give it the ending .parquet",
-    b"PK\x03\x04": "is a ZIP archive or a spreadsheet, not CSV; export it as CSV",
-}
 
 
 class TextBlock(NamedTuple):
@@ -152,24 +145,9 @@ def show_marks(text: str) -> str:
 
 
 def byte_blocks(file: SourceFile, handle: BinaryIO) -> Iterator[bytes]:
-    """The bytes of a file, unpacked where it is compressed; the last block is empty."""
-    if not file.is_compressed:
-        _refuse_signature(file, handle)
-    stream = cast("BinaryIO", gzip.GzipFile(fileobj=handle)) if file.is_compressed else handle
+    """The bytes of a file, unpacked where it is packed; the last block is empty."""
+    stream = Unpacked(file, handle)
     part = b" "
     while part:
-        try:
-            part = stream.read(BLOCK_BYTES)
-        except EOFError as error:
-            raise SourceError(f"{file.name} is cut short: its gzip data has no end; fetch the file again.") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise SourceError(f"{file.name} is not sound gzip data; fetch the file again.") from error
+        part = stream.read(BLOCK_BYTES)
         yield part
-
-
-def _refuse_signature(file: SourceFile, handle: BinaryIO) -> None:
-    start = handle.read(4)
-    handle.seek(0)
-    for signature, meaning in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise SourceError(f"{file.name} {meaning}.")

@@ -1,5 +1,4 @@
 import os
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +23,37 @@ def test_a_pattern_finds_its_files_in_sorted_order(folder, make_feed, settings_i
     assert [file.name for file in files] == ["data/a.csv", "data/b.csv"]
 
 
+def test_a_folder_stands_for_the_files_in_it(folder, make_feed, settings_in):
+    for name in ("b.csv", "a.csv.gz", ".hidden.csv"):
+        (folder / "data" / name).write_text("a\n1\n")
+    (folder / "data" / "deeper").mkdir()
+    (folder / "data" / "deeper" / "c.csv").write_text("a\n1\n")
+
+    files = find_source(make_feed(source="data/"), settings_in(folder))
+
+    assert [file.name for file in files] == ["data/a.csv.gz", "data/b.csv"]
+
+
+def test_a_folder_with_a_file_of_another_kind_is_refused_by_its_name(folder, make_feed, settings_in):
+    (folder / "data" / "a.csv").write_text("a\n1\n")
+    (folder / "data" / "notes.md").write_text("read me")
+
+    with pytest.raises(ConfigurationError, match=r"The format of data/notes.md cannot be told"):
+        find_source(make_feed(source="data"), settings_in(folder))
+
+
+def test_a_link_in_a_folder_that_leads_out_is_refused(folder, make_feed, settings_in):
+    (folder / "data" / "link.csv").symlink_to("../../elsewhere/secret.csv")
+
+    with pytest.raises(ConfigurationError, match="leads out"):
+        find_source(make_feed(source="data"), settings_in(folder))
+
+
+def test_a_run_parameter_names_a_file_and_never_a_folder(folder, make_feed, settings_in):
+    with pytest.raises(SourceError, match="data is a folder; name a file in it"):
+        find_source(make_feed(), settings_in(folder), "data")
+
+
 def test_a_file_that_two_patterns_match_is_read_once(folder, make_feed, settings_in):
     (folder / "data" / "a.csv").write_text("a\n1\n")
 
@@ -34,7 +64,17 @@ def test_a_file_that_two_patterns_match_is_read_once(folder, make_feed, settings
 
 @pytest.mark.parametrize(
     "name,expected",
-    [("a.csv", "csv"), ("a.TSV", "csv"), ("a.txt.gz", "csv"), ("a.parq", "parquet"), ("a.b.parquet", "parquet")],
+    [
+        ("a.csv", "csv"),
+        ("a.TSV", "csv"),
+        ("a.txt.gz", "csv"),
+        ("a.csv.BZ2", "csv"),
+        ("a.tsv.zst", "csv"),
+        ("a.csv.zip", "csv"),
+        ("a.zip", "csv"),
+        ("a.parq", "parquet"),
+        ("a.b.parquet", "parquet"),
+    ],
 )
 def test_the_format_is_told_by_the_ending(folder, make_feed, settings_in, name, expected):
     (folder / name).write_bytes(b"x")
@@ -120,7 +160,7 @@ def test_a_file_parameter_is_never_a_pattern(folder, make_feed, settings_in):
     [
         ("missing.csv", "There is no file missing.csv"),
         ("data/a.csv/b.csv", "There is no file"),
-        ("data", "data is a folder"),
+        ("hollow", "The folder 'hollow' holds no file"),
         ("empty.csv", r"empty.csv is empty \(0 bytes\)"),
         ("data/*.parquet", "No file matches"),
         ("pipe.csv", "not a regular file"),
@@ -130,6 +170,7 @@ def test_a_source_that_is_no_file_gets_a_sentence(folder, make_feed, settings_in
     (folder / "empty.csv").touch()
     (folder / "data" / "a.csv").write_text("a\n1\n")
     os.mkfifo(folder / "pipe.csv")
+    (folder / "hollow" / "deeper").mkdir(parents=True)
 
     with pytest.raises(SourceError, match=sentence) as caught:
         find_source(make_feed(source=source), settings_in(folder))
@@ -186,7 +227,7 @@ def test_a_change_is_named_before_any_fault_it_caused(folder, make_feed, setting
 def test_a_file_that_is_gone_gets_a_sentence(folder, make_feed, settings_in):
     (folder / "feed.csv").write_text("a\n1\n")
     file = find_source(make_feed(), settings_in(folder))[0]
-    Path(file.path).unlink()
+    (folder / "feed.csv").unlink()
 
     with pytest.raises(SourceError, match="can no longer be read"), open_pinned(file):
         pass
