@@ -121,7 +121,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "file above": (["sync", "products", "--file", "../x.csv"], "'../x.csv' leads out of the folders"),
     "absolute file": (["sync", "products", "--file", os.devnull], f"'{os.devnull}' leads out of the folders"),
     "file URI": (["sync", "products", "--file", "file:///x.csv"], "is neither a plain path nor an address"),
-    "chained URI": (["sync", "products", "--file", "zip://x.csv::http://localhost/y"], "is neither a plain path nor an address"),
+    "chained URI": (["sync", "products", "--file", "zip://x.csv::http://localhost/y"], "is neither a plain path nor"),
     "home": (["sync", "products", "--file", "~/x.csv"], "holds a '~', a '|' or a"),
     "link out": (["sync", "products", "--file", "link.csv"], "'link.csv' leads out of the folders"),
     "show": (["show", "no-run"], "There is no run no-run in any ledger; `restock runs` lists those there are."),
