@@ -70,18 +70,19 @@ class BlockReader:
         if self._delimiter != self._declared:
             data = data.replace(self._declared, self._delimiter)
         text = np.frombuffer(data, np.uint8)
-        quotes = np.flatnonzero(text == self._quote[0]) if self._quote and self._quote in data else _NO_PLACES
+        quotes = _places(text, self._quote[0]) if self._quote and self._quote in data else _NO_PLACES
         used = _end_of_last_row(data, quotes)
         text, quotes = text[:used], quotes[: np.searchsorted(quotes, used)]
-        if not used or not self._quotes_are_sound(text, quotes) or not self._line_ends_are_sure(data, text, quotes):
+        ends = _LineEnds.of(text, may_have_returns=b"\r" in data)
+        if not used or not self._quotes_are_sound(text, quotes) or not self._are_sure(ends, text, quotes):
             return None
         table = self._parse(data, used, len(quotes) > 0)
-        lines = None if table is None else self._lines(table.num_rows, data, text, quotes)
+        lines = None if table is None else self._lines(table.num_rows, data, ends, text, quotes)
         if table is None or lines is None:
             return None
-        stood_in = data.count(self._delimiter, 0, used) if self._delimiter != self._declared else 0
-        used_bytes = used + stood_in * (len(self._declared) - 1)
-        return SoundBlock(table, line + lines, used_bytes, line + _count_line_ends(data, used))
+        stood_in = np.count_nonzero(text == self._delimiter[0]) if self._delimiter != self._declared else 0
+        used_bytes = used + int(stood_in) * (len(self._declared) - 1)
+        return SoundBlock(table, line + lines, used_bytes, line + ends.count)
 
     def _needs_care(self, data: bytes) -> bool:
         """Whether there is an escape, something like a comment, or the sign that would stand in for the delimiter."""
@@ -103,23 +104,19 @@ class BlockReader:
         ends = self._border[text[closing + 1]]  # there is always one more byte: the text ends in LF
         return bool((begins[1:] | is_doubled).all() and begins[0] and (ends[:-1] | is_doubled).all() and ends[-1])
 
-    def _line_ends_are_sure(self, data: bytes, text: np.ndarray, quotes: Places) -> bool:
+    def _are_sure(self, ends: _LineEnds, text: np.ndarray, quotes: Places) -> bool:
         """Whether outside quotes there are only line ends of the declared kind, and none is a CR alone."""
-        used, kind = len(text), self._rules.line_end
-        returns, pairs = data.count(b"\r", 0, used), data.count(b"\r\n", 0, used)
-        if kind == "lf":
-            return not returns or not len(_outside(np.flatnonzero(text == CR), quotes))
-        if returns != pairs:
-            places = _outside(np.flatnonzero(text == CR), quotes)
-            if (text[places + 1] != LF).any():
-                return False
-        if kind == "crlf" and data.count(b"\n", 0, used) != pairs:
-            places = _outside(np.flatnonzero(text == LF), quotes)
-            return bool((text[places - 1] == CR).all() and places[0] > 0)
-        return True
+        kind = self._rules.line_end
+        if len(_outside(ends.returns if kind == "lf" else ends.lone_returns, quotes)):
+            return False
+        if kind != "crlf" or ends.feeds == len(ends.returns) - len(ends.lone_returns):
+            return True
+        feeds = _outside(np.flatnonzero(text == LF), quotes)
+        return bool(feeds[0] > 0 and (text[feeds - 1] == CR).all())
 
     def _parse(self, data: bytes, used: int, has_quotes: bool) -> pa.Table | None:
         """The table of a text whose quotes are sound; None if a row has the wrong width or is no UTF-8."""
+        self._convert.check_utf8 = not data.isascii()  # Arrow takes a fifth of its time for it
         try:
             table = csv.read_csv(
                 pa.py_buffer(data).slice(0, used),
@@ -141,23 +138,56 @@ class BlockReader:
         columns = [pc.replace_substring(column, self._delimiter.decode(), declared) for column in table.columns]
         return pa.table(columns, table.column_names)
 
-    def _lines(self, rows: int, data: bytes, text: np.ndarray, quotes: Places) -> Places | None:
+    def _lines(self, rows: int, data: bytes, ends: _LineEnds, text: np.ndarray, quotes: Places) -> Places | None:
         """The line that each row begins on, from 0; None if there are not as many rows, or one may be too large."""
-        used = len(text)
-        if _count_line_ends(data, used) == rows:
+        if ends.count == rows:
             # Each ends a row, as many rows do: none is inside quotes, and no line is blank.
-            is_ended = not self._rules.trailing_delimiter or rows == sum(
-                data.count(self._delimiter + end, 0, used) for end in (b"\n", b"\r\n")
-            )
-            return np.arange(rows) if is_ended and _has_no_long_line(data, used) else None
-        ends = _outside(np.flatnonzero(text == LF), quotes)
-        starts = np.concatenate(([0], ends[:-1] + 1))
-        lengths = ends - starts
-        is_blank = (lengths == 0) | ((lengths == 1) & (text[starts] == CR))
-        starts = starts[~is_blank]
+            return np.arange(rows) if self._are_ended(text) and _has_no_long_line(data, len(text)) else None
+        feeds = _outside(np.flatnonzero(text == LF), quotes)
+        starts = np.concatenate(([0], feeds[:-1] + 1))
+        lengths = feeds - starts
+        starts = starts[~((lengths == 0) | ((lengths == 1) & (text[starts] == CR)))]
         if len(starts) != rows or lengths.max() > FIELD_BYTES or self._rules.trailing_delimiter:
             return None
-        return np.searchsorted(_line_ends(text), starts)
+        return np.searchsorted(np.union1d(np.flatnonzero(text == LF), ends.lone_returns), starts)
+
+    def _are_ended(self, text: np.ndarray) -> bool:
+        """Whether each line ends in a delimiter, where that is declared."""
+        if not self._rules.trailing_delimiter:
+            return True
+        feeds = np.flatnonzero(text == LF)
+        last = text[feeds - 1]
+        return bool((np.where(last == CR, text[feeds - 2], last) == self._delimiter[0]).all())
+
+
+@dataclass(frozen=True)
+class _LineEnds:
+    """The line ends of a text, inside quotes too: how many LF, the places of CR, and of the CR without LF behind."""
+
+    feeds: int
+    returns: Places
+    lone_returns: Places
+
+    @classmethod
+    def of(cls, text: np.ndarray, may_have_returns: bool) -> _LineEnds:
+        returns = np.flatnonzero(text == CR) if may_have_returns else _NO_PLACES
+        lone = returns[text[returns + 1] != LF]  # there is always one more byte: the text ends in LF
+        return cls(int(np.count_nonzero(text == LF)), returns, lone)
+
+    @property
+    def count(self) -> int:
+        """The number of LF, CRLF, and CR alone."""
+        return self.feeds + len(self.lone_returns)
+
+
+def _places(text: np.ndarray, byte: int) -> Places:
+    """The places of a byte, as `flatnonzero` finds them, in half the time: first the words of eight that hold it."""
+    is_byte = text == byte
+    whole = len(text) // 8 * 8
+    words = is_byte[:whole].view(np.uint64)
+    holding = np.flatnonzero(words != 0)
+    found = np.flatnonzero(words[holding].view(bool))
+    return np.concatenate(((holding[found >> 3] << 3) + (found & 7), whole + np.flatnonzero(is_byte[whole:])))
 
 
 def _end_of_last_row(data: bytes, quotes: Places) -> int:
@@ -177,15 +207,3 @@ def _has_no_long_line(data: bytes, used: int) -> bool:
     """Whether no line can hold a field beyond the limit: each half of the limit holds a line end."""
     half = FIELD_BYTES // 2
     return all(data.find(b"\n", start, min(start + half, used)) >= 0 for start in range(0, used, half))
-
-
-def _count_line_ends(data: bytes, used: int) -> int:
-    """The number of LF, CRLF, and CR alone, inside quotes too."""
-    return data.count(b"\n", 0, used) + data.count(b"\r", 0, used) - data.count(b"\r\n", 0, used)
-
-
-def _line_ends(text: np.ndarray) -> Places:
-    """Every LF, and every CR without one, inside quotes too."""
-    is_end = (text == LF) | (text == CR)
-    is_end[:-1] &= ~((text[:-1] == CR) & (text[1:] == LF))
-    return np.flatnonzero(is_end)

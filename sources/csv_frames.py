@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED
 from sources.csv_blocks import BlockReader
-from sources.framing import no_numbers, no_text
+from sources.framing import column_of, no_numbers, no_text
 
 if TYPE_CHECKING:
     from restock.csv_rules import CsvRules
@@ -107,14 +107,11 @@ class FrameReader:
 
 
 def _sound_frame(table: pa.Table, lines: np.ndarray) -> pd.DataFrame:
-    frame = table.to_pandas()
-    rows = len(frame)
-    spool = {
-        ROW: np.zeros(rows, np.int64),
-        LINE: pd.array(lines, dtype="Int64"),
-        BYTE: no_numbers(rows),
-        FAULT: no_text(rows),
-        RAW: no_text(rows),
-        SUPERSEDED: np.zeros(rows, bool),
-    }
-    return pd.concat([frame, pd.DataFrame(spool, columns=list(SPOOL_COLUMNS))], axis=1)
+    rows = table.num_rows
+    columns = {name: column_of(table.column(name)) for name in table.column_names}
+    columns[ROW] = np.zeros(rows, np.int64)
+    columns[LINE] = pd.arrays.IntegerArray(lines, np.zeros(rows, bool))
+    columns[BYTE] = no_numbers(rows)
+    columns[FAULT], columns[RAW] = no_text(rows), no_text(rows)
+    columns[SUPERSEDED] = np.zeros(rows, bool)
+    return pd.DataFrame(columns, copy=False)
