@@ -11,9 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from benchmarks.stages import sampling
 
 CHUNK = 10_000
 
@@ -121,10 +124,11 @@ def main() -> None:
     app = create_app()
     with app.app_context():
         before = memory_mib("VmRSS")
-        started = time.perf_counter()
-        work(file)
-        seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak_mib": memory_mib("VmHWM") - before}))
+        with sampling() if "BENCH_STAGES" in os.environ else nullcontext({}) as stages:
+            started = time.perf_counter()
+            work(file)
+            seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "peak_mib": memory_mib("VmHWM") - before, "stages": stages}))
 
 
 if __name__ == "__main__":

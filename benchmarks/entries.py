@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.catalogue import Catalogue
 from benchmarks.contest import hold_contest
 from benchmarks.grounds import open_grounds
 from benchmarks.measuring import LADDER, REFERENCES, RESTOCK, Site
 from benchmarks.sections import Section, machine
+from benchmarks.stages import STAGES
 from benchmarks.works import prepare_works
 
 LADDER_ROWS = 100_000
@@ -68,7 +69,31 @@ def measure_ladder(site: Site, size: Size) -> Section:
     )
 
 
+def measure_profile(site: Site, size: Size) -> Section:
+    """Seconds by stage of restock's own runs."""
+    works = prepare_works(Catalogue(size.rows, size.seed), site.folder)
+    watched = replace(site, environment={"BENCH_STAGES": "1"})
+    with open_grounds(site.folder, size.grounds) as grounds:
+        conditions = f"{size.rows:,} products, seed {size.seed}, one run each. {machine()}"
+        contest = hold_contest(RESTOCK[:2], grounds, works, watched, rounds=1)
+    lines = [["", *STAGES, "sum", "run"]]
+    for (ground, work, name), [run] in contest.results.items():
+        cells = [f"{run.stages.get(stage, 0):.2f}" for stage in STAGES]
+        lines.append([f"{ground} {work}, {name}", *cells, f"{sum(run.stages.values()):.2f}", f"{run.seconds:.2f}"])
+    return Section(
+        "profile",
+        "Where the time goes",
+        "Seconds by stage, by looking at the stacks of restock's threads every 4 ms: what a thread is in counts, also "
+        "where it waits for the database's or Prefect's server. Threads at work side by side each count, so that the "
+        "sum may be more than the run took. `database` holds the comparison with the table, the writing and the "
+        "commits; `flow` is what lies between the stages.",
+        [("", lines)],
+        conditions,
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[Site, Size], Section]] = {
     "contest": measure_contest,
     "ladder": measure_ladder,
+    "profile": measure_profile,
 }

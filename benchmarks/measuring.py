@@ -23,19 +23,21 @@ from benchmarks.works import Work
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run took: seconds, and megabytes above its imports where the contestant is a process of ours."""
+    """What one run took: seconds; of a process of ours also megabytes above its imports, and seconds by stage."""
 
     seconds: float
     peak_mib: float | None = None
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where contestants work: a folder for files, and the Prefect server."""
+    """Where contestants work: a folder for files, the Prefect server, and what else is in their environment."""
 
     folder: Path
     prefect_url: str
     prefect_home: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def prefect(self) -> dict[str, str]:
@@ -92,8 +94,8 @@ def by_client(reference: Callable[[str, Work], None]) -> Run:
 def in_python(name: str) -> Run:
     """A loop of `benchmarks.contestants`, from the Parquet file."""
 
-    def run(url: str, work: Work, _site: Site) -> Measured:
-        return _child(name, work.files["parquet"], {"BENCH_DATABASE": url})
+    def run(url: str, work: Work, site: Site) -> Measured:
+        return _child(name, work.files["parquet"], {"BENCH_DATABASE": url} | site.environment)
 
     return run
 
@@ -110,7 +112,7 @@ def by_restock(format_: str, prefect: bool = True, **keys: Any) -> Run:
     def run(url: str, work: Work, site: Site) -> Measured:
         with tempfile.TemporaryDirectory(dir=site.folder) as place:
             environment = prepare_feed(Path(place), work.files[format_], url, keys)
-            environment |= site.prefect if prefect else {}
+            environment |= site.environment | (site.prefect if prefect else {})
             name = "restock" if prefect else "restock without Prefect"
             return _child(name, work.files[format_], environment)
 
