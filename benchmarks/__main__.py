@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from benchmarks import entries
-from benchmarks.entries import Size
 from benchmarks.measuring import Site
 from benchmarks.page import markdown, write_page
 from benchmarks.sections import Section, keep
+from benchmarks.size import Size
 from flows.prefect_server import quiet_server
 
-USUAL = ("contest", "ladder", "strictness", "small")
+USUAL = ("contest", "ladder", "checking", "small")
 
 
 @click.command()
@@ -26,7 +26,7 @@ USUAL = ("contest", "ladder", "strictness", "small")
 @click.option("--ground", "grounds", multiple=True, help="Only this database: SQLite, PostgreSQL or MariaDB.")
 @click.option("--contest", "chosen", flag_value="contest", help="restock against the databases' own clients.")
 @click.option("--ladder", "chosen", flag_value="ladder", help="The tutorial's loops, on at most 100,000 products.")
-@click.option("--strictness", "chosen", flag_value="strictness", help="What strict CSV and the contract cost.")
+@click.option("--checking", "chosen", flag_value="checking", help="What strict CSV and the contract cost.")
 @click.option("--small", "chosen", flag_value="small", help="A feed of 1,000 rows, and `restock --help`.")
 @click.option("--profile", "chosen", flag_value="profile", help="Where the time goes, by stage.")
 @click.option("--memory", "chosen", flag_value="memory", help="Peak memory at 1 and 10 million rows. Long.")

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from benchmarks.catalogue import Catalogue
-from benchmarks.contest import hold_contest
+from benchmarks.contest import Contest, hold_contest
+from benchmarks.far_away import measure_latency
 from benchmarks.grounds import open_grounds
-from benchmarks.measuring import LADDER, REFERENCES, RESTOCK, Site
+from benchmarks.long_runs import measure_growth, measure_memory
+from benchmarks.measuring import LADDER, REFERENCES, RESTOCK, Site, peer_versions, peers
+from benchmarks.pieces import measure_checking, measure_small
 from benchmarks.sections import Section, machine
+from benchmarks.size import Size
 from benchmarks.stages import STAGES
 from benchmarks.works import prepare_works
 
 LADDER_ROWS = 100_000
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is measured, and where: `grounds` empty is everywhere."""
-
-    rows: int
-    rounds: int
-    seed: int
-    grounds: tuple[str, ...] = ()
-    peers: str | None = None
-
-    def told(self) -> str:
-        """The size as it stands on the page."""
-        return f"{self.rows:,} products, seed {self.seed}, medians of {self.rounds} rounds"
+MUST_OF_DLT, GOAL_OF_DLT = 2.0, 3.0
 
 
 def measure_contest(site: Site, size: Size) -> Section:
@@ -69,6 +59,35 @@ def measure_ladder(site: Site, size: Size) -> Section:
     )
 
 
+def measure_peers(site: Site, size: Size) -> Section:
+    """Other tools on PostgreSQL, with the reference and restock in the same rounds."""
+    works = prepare_works(Catalogue(size.rows, size.seed), site.folder)
+    contestants = (REFERENCES[1], RESTOCK[0], *peers(str(size.peers), size.rows))
+    with open_grounds(site.folder, ("PostgreSQL",)) as grounds:
+        conditions = f"{size.told()}. {machine(grounds[0].version, peer_versions(str(size.peers)))}"
+        contest = hold_contest(contestants, grounds, works, site, size.rounds)
+    return Section(
+        "peers",
+        "Against other tools",
+        "On PostgreSQL, from the same Parquet files. dlt from Arrow by Parquet and ADBC, with a primary key on its own "
+        "table; DuckDB, polars and pandas load, in W2 and W3 into unlogged staging, from which SQL written by hand "
+        "merges. They do not isolate bad rows, count, or commit with a ledger; dlt keeps a state of its own loads.",
+        [*contest.tables(), ("", _against_dlt(contest))],
+        conditions,
+        contest.bars(),
+    )
+
+
+def _against_dlt(contest: Contest) -> list[list[str]]:
+    lines = [["restock against dlt at its faster strategy", "ratio", "must", "goal", ""]]
+    for work in contest.works[1:]:
+        fastest = max(contest.pace(key) for key in contest.results if key[1] == work.name and "dlt" in key[2])
+        ratio = contest.pace(("PostgreSQL", work.name, RESTOCK[0].name)) / fastest
+        verdict = "goal reached" if ratio >= GOAL_OF_DLT else "reached" if ratio >= MUST_OF_DLT else "**missed**"
+        lines.append([work.name, f"× {ratio:.2f}", f"× {MUST_OF_DLT}", f"× {GOAL_OF_DLT}", verdict])
+    return lines
+
+
 def measure_profile(site: Site, size: Size) -> Section:
     """Seconds by stage of restock's own runs."""
     works = prepare_works(Catalogue(size.rows, size.seed), site.folder)
@@ -96,4 +115,10 @@ MEASUREMENTS: dict[str, Callable[[Site, Size], Section]] = {
     "contest": measure_contest,
     "ladder": measure_ladder,
     "profile": measure_profile,
+    "peers": measure_peers,
+    "memory": measure_memory,
+    "growth": measure_growth,
+    "latency": measure_latency,
+    "checking": measure_checking,
+    "small": measure_small,
 }

@@ -14,10 +14,20 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from benchmarks.grounds import ROOT
+from benchmarks.catalogue import Catalogue
+from benchmarks.contest import hold_contest
+from benchmarks.grounds import ROOT, open_grounds
+from benchmarks.measuring import Contestant, Measured, Run, Site, by_restock
+from benchmarks.sections import Section, machine
+from benchmarks.size import Size
+from benchmarks.works import Work, prepare_works
 
 # Enough to keep a fast connection full over a long way.
 PIECES_UNDER_WAY = 256
+MILLISECONDS = 20
+CHUNK_ROWS = 10_000
+MUST = 1.7
+WORKERS = (1, 4)
 
 
 @contextmanager
@@ -37,6 +47,43 @@ def far_away(url: str, milliseconds: float) -> Iterator[str]:
     finally:
         proxy.stdin.close()
         proxy.wait()
+
+
+def measure_latency(site: Site, size: Size) -> Section:
+    """The same feed with one worker and with four, a long way from its database."""
+    works = prepare_works(Catalogue(size.rows, size.seed), site.folder, ("W1", "W2"))
+    contestants = [
+        Contestant(
+            f"workers: {count}",
+            _far(by_restock("parquet", workers=count, chunk_rows=CHUNK_ROWS)),
+            is_reference=count == 1,
+        )
+        for count in (1, 4)
+    ]
+    with open_grounds(site.folder, ("PostgreSQL",)) as grounds:
+        conditions = f"{size.told()}, chunks of {CHUNK_ROWS:,} rows. {machine(grounds[0].version)}"
+        contest = hold_contest(contestants, grounds, works, site, size.rounds)
+    lines = [["four workers against one", "ratio", "must", ""]]
+    for work in works:
+        ratio = contest.ratio(("PostgreSQL", work.name, "workers: 4")) or 0
+        lines.append([work.name, f"× {ratio:.2f}", f"at least × {MUST}", "reached" if ratio >= MUST else "**missed**"])
+    return Section(
+        "latency",
+        "Workers and a database far away",
+        f"PostgreSQL behind a proxy that adds {MILLISECONDS} ms to every way there and back.",
+        [*contest.tables(), ("", lines)],
+        conditions,
+    )
+
+
+def _far(workers: int) -> Run:
+    run = by_restock("parquet", workers=workers, chunk_rows=CHUNK_ROWS)
+
+    def far(url: str, work: Work, site: Site) -> Measured:
+        with far_away(url, MILLISECONDS) as away:
+            return run(away, work, site)
+
+    return far
 
 
 async def _serve(milliseconds: float, target: str) -> None:

@@ -41,6 +41,10 @@ class Ground(Protocol):
         """Remove such a database."""
         ...
 
+    def forget(self) -> None:
+        """Forget the first night that is kept to copy from: the next one is another."""
+        ...
+
     def dump(self, url: str, folder: Path) -> Iterator[object]:
         """The shop's table in the order of its ids, in pieces of Arrow."""
         ...
@@ -78,6 +82,11 @@ class SQLite:
         path = Path(url.removeprefix("sqlite:///"))
         for each in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             each.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        if self._standing is not None:
+            self.drop(f"sqlite:///{self._standing}")
+            self._standing = None
 
     def _holding(self, first: Work) -> Path:
         if self._standing is None:
@@ -123,6 +132,11 @@ class _Server:
         assert name is not None
         self._execute(f"DROP DATABASE IF EXISTS {name}")
         self._made.remove(name)
+
+    def forget(self) -> None:
+        if self._standing is not None:
+            self.drop(self._url(self._standing))
+            self._standing = None
 
     def close(self) -> None:
         """Remove what is left, and go."""

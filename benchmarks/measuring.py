@@ -18,6 +18,7 @@ import click
 from benchmarks import references
 from benchmarks.digests import digest_of
 from benchmarks.grounds import ROOT, Ground
+from benchmarks.peers import PEERS
 from benchmarks.works import Work
 
 
@@ -45,6 +46,7 @@ class Site:
         return {"PREFECT_API_URL": self.prefect_url, "PREFECT_HOME": str(self.prefect_home)}
 
 
+ROWS_OF_PANGRES = 100_000
 Run = Callable[[str, Work, Site], Measured]
 
 
@@ -119,6 +121,31 @@ def by_restock(format_: str, prefect: bool = True, **keys: Any) -> Run:
     return run
 
 
+def peers(python: str, rows: int) -> tuple[Contestant, ...]:
+    """The other tools, by the Python that has them; one that would take hours is left out where there are many rows."""
+
+    def by_peer(name: str) -> Run:
+        def run(url: str, work: Work, site: Site) -> Measured:
+            first = [] if work.is_first else [str(site.folder / "W1.parquet")]
+            command = [python, "-m", "benchmarks.peers", name, str(work.files["parquet"]), *first]
+            return _measured(command, name, {"BENCH_DATABASE": url})
+
+        return run
+
+    return tuple(
+        Contestant(name, by_peer(name), ("PostgreSQL",), brings_first_night=name.startswith("dlt"))
+        for name in PEERS
+        if name != "pangres" or rows <= ROWS_OF_PANGRES
+    )
+
+
+def peer_versions(python: str) -> str:
+    """The versions of the other tools, in one line."""
+    names = ("dlt", "duckdb", "polars", "pangres", "adbc-driver-postgresql")
+    code = f"from importlib.metadata import version; print(', '.join(n + ' ' + version(n) for n in {names}))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def prepare_feed(place: Path, file: Path, url: str, keys: dict[str, Any]) -> dict[str, str]:
     """Write a feeds.yaml for a file; the environment in which restock finds it."""
     feed = {
@@ -137,10 +164,13 @@ def prepare_feed(place: Path, file: Path, url: str, keys: dict[str, Any]) -> dic
 
 
 def _child(name: str, file: Path, environment: dict[str, str]) -> Measured:
-    command = [sys.executable, "-m", "benchmarks.contestants", name, str(file)]
-    done = subprocess.run(command, cwd=ROOT, env=plain_environment() | environment, stdout=subprocess.PIPE, text=True)
+    return _measured([sys.executable, "-m", "benchmarks.contestants", name, str(file)], name, environment)
+
+
+def _measured(command: list[str], name: str, environment: dict[str, str]) -> Measured:
+    done = subprocess.run(command, cwd=ROOT, env=plain_environment() | environment, capture_output=True, text=True)
     if done.returncode:
-        raise click.ClickException(f"{name} failed with exit status {done.returncode}.")
+        raise click.ClickException(f"{name} failed with exit status {done.returncode}:\n{done.stderr}")
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -1,7 +1,7 @@
 """Other tools at the same works on PostgreSQL. Runs in the environment of peers.lock: `make bench-peers`.
 
-`python -m benchmarks.peers NAME FILE [FIRST]` prints seconds as JSON, like `benchmarks.contestants`. Where a tool has no
-upsert, it loads into unlogged staging, and the SQL that merges from there is written by hand, as its users do.
+`python -m benchmarks.peers NAME FILE [FIRST]` prints seconds as JSON, like `benchmarks.contestants`. Where a tool has
+no upsert, it loads into unlogged staging, and the SQL that merges from there is written by hand, as its users do.
 """
 
 from __future__ import annotations

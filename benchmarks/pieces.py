@@ -1,0 +1,136 @@
+"""Small claims: what strictness and the contract cost, and how long a small feed and `--help` take.
+
+`python -m benchmarks.pieces` takes the seconds of the first two, in the environment of a feed, and prints them as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+
+from benchmarks.catalogue import SCHEMA, Catalogue
+from benchmarks.grounds import ROOT, open_grounds
+from benchmarks.measuring import Site, plain_environment, prepare_feed
+from benchmarks.sections import Section, machine
+from benchmarks.size import Size
+from benchmarks.works import prepare_works
+
+SMALL_ROWS = 1_000
+MUST_STRICT, MUST_CONTRACT, MUST_SMALL, MUST_HELP = 1.30, 0.25, 2.0, 0.5
+
+
+def measure_checking(site: Site, size: Size) -> Section:
+    """Strict CSV against PyArrow's own reader, and the contract against the transform before it."""
+    [work] = prepare_works(Catalogue(size.rows, size.seed), site.folder, ("W1",))
+    conditions = f"{size.told()}. {machine()}"
+    with open_grounds(site.folder, ("SQLite",)) as [ground], TemporaryDirectory(dir=site.folder) as place:
+        environment = prepare_feed(Path(place), work.files["csv"], ground.fresh(), {})
+        runs = [
+            json.loads(_timed([sys.executable, "-m", "benchmarks.pieces"], environment)[1]) for _ in range(size.rounds)
+        ]
+    taken = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    lines = [
+        ["", "seconds", "seconds of that", "", "must", ""],
+        ["strict CSV, against PyArrow's own reader", *_line(taken["strict"], taken["plain"], MUST_STRICT)],
+        [
+            "the contract on rows without a fault, against `transforms.products:clean`",
+            *_line(taken["contract"], taken["transform"], MUST_CONTRACT),
+        ],
+    ]
+    note = (
+        "Of a clean CSV file, in one process: rows checked, counted and placed, against PyArrow's reader giving text "
+        "columns; and the cast of every column to what the model demands, against the transform before it."
+    )
+    return Section("checking", "What checking costs", note, [("", lines)], conditions)
+
+
+def measure_small(site: Site, size: Size) -> Section:
+    """A feed of 1,000 rows through a running server, and `restock --help`, each a whole process."""
+    [work] = prepare_works(Catalogue(SMALL_ROWS, size.seed), site.folder, ("W1",))
+    conditions = f"Medians of {size.rounds} runs. {machine()}"
+    sync: list[float] = []
+    with open_grounds(site.folder, ("PostgreSQL",)) as [ground], TemporaryDirectory(dir=site.folder) as place:
+        for _ in range(size.rounds):
+            environment = prepare_feed(Path(place), work.files["csv"], ground.fresh(), {}) | site.prefect
+            sync.append(_timed([sys.executable, "-m", "flows.cli", "sync", "catalogue"], environment)[0])
+    help_ = [_timed([sys.executable, "-m", "flows.cli", "--help"], {})[0] for _ in range(size.rounds)]
+    lines = [["", "seconds", "must", ""]]
+    for name, found, must in (
+        (f"`restock sync` of {SMALL_ROWS:,} rows, CSV, PostgreSQL", sync, MUST_SMALL),
+        ("`restock --help`", help_, MUST_HELP),
+    ):
+        seconds = statistics.median(found)
+        lines.append([name, f"{seconds:.2f}", f"under {must:.1f}", "reached" if seconds < must else "**missed**"])
+    note = "Whole processes, with interpreter start and imports; a Prefect server is running."
+    return Section("small", "Small feeds", note, [("", lines)], conditions)
+
+
+def _line(seconds: float, against: float, must: float) -> list[str]:
+    ratio = seconds / against
+    verdict = "reached" if ratio <= must else "**missed**"
+    return [f"{seconds:.2f}", f"{against:.2f}", f"× {ratio:.2f}", f"at most × {must:.2f}", verdict]
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
+    started = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=ROOT, env=plain_environment() | environment, capture_output=True, text=True, check=True
+    )
+    return time.perf_counter() - started, done.stdout
+
+
+def main() -> None:
+    """Take the seconds of reading plainly and strictly, of the transforms and of the contract."""
+    from flows.checking import check_feed
+    from flows.progress import Progress
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+    from sources.extract import open_source
+    from sources.locations import find_source
+    from transforms import apply
+
+    place = open_workplace()
+    feed = place.feed("catalogue")
+    [file] = find_source(feed, place.settings, None)
+    contract = open_sink(feed).target.contract
+    taken = {"plain": 0.0, "strict": 0.0, "transform": 0.0, "contract": 0.0}
+
+    def clocked(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return work(*arguments, **named)
+            finally:
+                taken[name] += time.perf_counter() - started
+
+        return call
+
+    clocked("plain", lambda: _read_plainly(Path(feed.source[0])))()
+    clocked("strict", lambda: sum(piece.num_rows for piece in open_source(file, feed, contract).tables()))()
+    with (
+        patch.object(apply, "run_transforms", clocked("transform", apply.run_transforms)),
+        patch.object(apply, "cast", clocked("contract", apply.cast)),
+    ):
+        check_feed(place, feed, Progress())
+    print(json.dumps(taken))
+
+
+def _read_plainly(file: Path) -> int:
+    texts = pc_csv.ConvertOptions(column_types={name: pa.string() for name in SCHEMA.names}, strings_can_be_null=True)
+    with pc_csv.open_csv(file, convert_options=texts) as reader:
+        return sum(piece.num_rows for piece in reader)
+
+
+if __name__ == "__main__":
+    main()
