@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from restock.csv_rules import CsvRules, Rules
 
+# When the value of a present row stays: where the cell is blank, where the row has a value, or always.
+Stays = Literal["blank", "filled", "present"]
 Scalar = bool | int | float | str | datetime | date
 
 
@@ -19,8 +21,8 @@ class ColumnRule(Rules):
     constant: Scalar | None = None
     default: Scalar | None = None
     optional: bool = False
-    blank: Literal["null", "reject"] = "null"
-    write: Literal["always", "never"] = "always"
+    blank: Literal["null", "keep", "reject"] = "null"
+    write: Literal["always", "insert_only", "fill_empty", "never"] = "always"
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> ColumnRule:
@@ -33,9 +35,18 @@ class ColumnRule(Rules):
         return self
 
     @property
+    def stays(self) -> Stays | None:
+        """When a present row keeps the value it has; None if it always takes that of the source."""
+        if self.write == "insert_only":
+            return "present"
+        if self.write == "fill_empty":
+            return "filled"
+        return "blank" if self.blank == "keep" else None
+
+    @property
     def is_plain(self) -> bool:
         """Whether the column is written whenever its row is, as it came."""
-        return self.write == "always"
+        return self.write == "always" and self.stays is None
 
 
 def _as_rule(value: Any) -> Any:

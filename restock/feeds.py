@@ -71,7 +71,7 @@ class Feed(Rules):
                 raise ValueError("columns: no column is named; leave the key out to match columns by name")
         for name in (*self.match_on, *((self.version_column,) if self.version_column else ())):
             if self.columns is not None and name in self.columns and not self.columns[name].is_plain:
-                raise ValueError(f"columns: {name!r} recognises or orders rows; it is always written, so no write rule")
+                raise ValueError(f"columns: {name!r} recognises or orders rows; it is always written as it came")
         if self.on_duplicate == "newest" and self.version_column is None:
             raise ValueError("on_duplicate: newest needs a version_column that says which row is newer")
         return self

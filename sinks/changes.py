@@ -26,12 +26,13 @@ class Changes:
     """What has to be written for a chunk, and what does not.
 
     `inserts` are the positions of the rows to insert; `updates` those of the rows to update, each with the primary key
-    of the row it meets.
+    of the row it meets. `stays` names the attributes of such a row that keep their value by a rule of the feed.
     """
 
     rows: Rows
     inserts: list[int] = field(default_factory=list)
     updates: dict[int, Key] = field(default_factory=dict)
+    stays: dict[int, tuple[str, ...]] = field(default_factory=dict)
     faults: list[RowFault] = field(default_factory=list)
     unchanged: int = 0
     stale: int = 0
@@ -44,6 +45,7 @@ class Changes:
             self.rows,
             [position for position in positions if position not in self.updates],
             {position: self.updates[position] for position in positions if position in self.updates},
+            self.stays,
         )
 
     def without(self, refused: list[RowFault]) -> Changes:
@@ -63,9 +65,12 @@ class Changes:
         return [{n: v for n, v in record.items() if v is not None or n not in key} for record in records]
 
     def changed_records(self) -> list[Record]:
-        """The records of the rows to update, with the primary key of the row they meet and without their own key."""
+        """The records of the rows to update: the primary key of the row they meet, and the values it takes."""
         target = self.rows.target
-        names = [name for name in self.rows.attributes if name not in target.key and name not in target.primary_key]
-        met = [dict(zip(target.primary_key, key, strict=True)) for key in self.updates.values()]
-        sent = self.rows.records(list(self.updates))
-        return [key | {name: record[name] for name in names} for key, record in zip(met, sent, strict=True)]
+        names = [name for name in target.changeable if name in self.rows.attributes]
+        records = []
+        for (position, key), sent in zip(self.updates.items(), self.rows.records(list(self.updates)), strict=True):
+            stays = self.stays.get(position, ())
+            record = dict(zip(target.primary_key, key, strict=True))
+            records.append(record | {name: sent[name] for name in names if name not in stays})
+        return records

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from restock.contract import Kind
 from sinks.stage import Stage
 from sinks.target import Target
+from sinks.write_rules import offered, stays
 
 # Kinds that compare as text: their own type has no equality, or one that is blind to case, accents or blanks.
 _AS_TEXT = (Kind.TEXT, Kind.ENUM, Kind.JSON, Kind.OTHER)
@@ -42,7 +43,8 @@ def may_differ(stage: Stage) -> sa.ColumnElement[bool]:
 
 def doubtful_values(stage: Stage) -> list[sa.ColumnElement[Any]]:
     """The staged and the stored values of such columns, in turn."""
-    pairs = ((stage.sent(name), stage.target.columns[name]) for name in _doubtful(stage))
+    target = stage.target
+    pairs = ((offered(target, name, stage.sent(name)), target.columns[name]) for name in _doubtful(stage))
     return [value.label(f"d{place}") for place, value in enumerate(value for pair in pairs for value in pair)]
 
 
@@ -58,7 +60,7 @@ def in_order(stage: Stage, name: str) -> tuple[sa.ColumnElement[Any], sa.ColumnE
 
 def _compared(stage: Stage) -> list[str]:
     target = stage.target
-    return [name for name in stage.attributes if name not in target.key and name not in target.primary_key]
+    return [name for name in target.changeable if name in stage.attributes]
 
 
 def _doubtful(stage: Stage) -> list[str]:
@@ -76,7 +78,10 @@ def _is_doubtful(stage: Stage, name: str) -> bool:
 
 def _is_distinct(stage: Stage, name: str) -> sa.ColumnElement[bool]:
     sent, stored = in_order(stage, name)
-    return sent.is_distinct_from(stored)
+    is_distinct = sent.is_distinct_from(stored)
+    if name not in stage.target.stays:
+        return is_distinct
+    return sa.and_(sa.not_(stays(stage.target, name, stage.sent(name))), is_distinct)
 
 
 def _exact(stage: Stage, name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

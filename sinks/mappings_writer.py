@@ -25,16 +25,22 @@ class MappingsWriter:
             The primary keys of the inserted rows, if anybody listens for them, else nothing.
         """
         keys: list[Key] = []
-        by_columns: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-        for record in changes.new_records():
-            by_columns[tuple(record)].append(record)
         # Rows that bring their key come first: else the database might give it to a row that brings none.
-        for columns, records in sorted(by_columns.items(), key=lambda each: -len(each[0])):
-            ordered = _in_order(records, [name for name in target.key if name in columns])
+        for records in sorted(_by_columns(changes.new_records()), key=lambda each: -len(each[0])):
+            ordered = _in_order(records, [name for name in target.key if name in records[0]])
             keys += _insert(session, target, _with_nulls(ordered, target))
-        updates = _in_order(changes.changed_records(), list(target.primary_key))
-        session.bulk_update_mappings(target.mapper, _with_nulls(updates, target))
+        for records in _by_columns(changes.changed_records()):
+            ordered = _in_order(records, list(target.primary_key))
+            session.bulk_update_mappings(target.mapper, _with_nulls(ordered, target))
         return keys
+
+
+def _by_columns(records: list[Record]) -> list[list[Record]]:
+    """The records in groups with the same columns: one statement each."""
+    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[tuple(record)].append(record)
+    return list(groups.values())
 
 
 def _insert(session: Session, target: Target, records: list[Record]) -> list[Key]:

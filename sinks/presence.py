@@ -15,6 +15,7 @@ from sinks.comparing import are_same, differs, doubtful_values, in_order, may_di
 from sinks.db_errors import DataFault
 from sinks.rows import BoundRows, Rows
 from sinks.stage import Stage, open_stage
+from sinks.write_rules import stays
 
 Mode = Literal["sync", "insert_only", "update_only"]
 # Stages rows; returns those that the database would not even stage.
@@ -80,19 +81,29 @@ def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarr
         changes.skipped += left_alone
     else:
         changes.unchanged += left_alone
-    _judge(changes, mode, judged.values())
+    _judge(changes, mode, judged.values(), _ruled(stage))
 
 
 def _question(stage: Stage, mode: Mode) -> sa.Select[Any]:
-    """Position, verdict, met primary key and doubtful values of every staged row that is not left alone."""
+    """What is to be known of every staged row that is not left alone.
+
+    Position, verdict, met primary key, which values of that row stay, and doubtful values.
+    """
     target = stage.target
     is_met = sa.and_(*(target.columns[name] == stage.sent(name) for name in target.key))
     key = [readable(target, name).label(f"k{place}") for place, name in enumerate(target.primary_key)]
     rules: list[Any] = [(condition, sa.literal_column(str(int(verdict)))) for condition, verdict in _rules(stage, mode)]
     verdict = sa.case(*rules, else_=sa.literal_column(str(int(Verdict.ALONE)))).label("verdict")
-    asked = sa.select(stage.position, verdict, *key, *doubtful_values(stage))
+    flags = [sa.case((stays(target, name, stage.sent(name)), 1), else_=0) for name in _ruled(stage)]
+    kept = [flag.label(f"s{place}") for place, flag in enumerate(flags)]
+    asked = sa.select(stage.position, verdict, *key, *kept, *doubtful_values(stage))
     judged = asked.select_from(stage.table.outerjoin(target.table, is_met)).subquery("judged")
     return sa.select(judged).where(judged.c.verdict != sa.literal_column(str(int(Verdict.ALONE))))
+
+
+def _ruled(stage: Stage) -> list[str]:
+    """The attributes of which some present rows keep their value, and others do not."""
+    return [name for name in stage.target.stays if name in stage.attributes and name in stage.target.changeable]
 
 
 def _rules(stage: Stage, mode: Mode) -> list[Rule]:
@@ -119,13 +130,16 @@ def _is_older(sent: sa.ColumnElement[Any], stored: sa.ColumnElement[Any]) -> sa.
     return sa.and_(stored.is_not(None), sa.or_(sent.is_(None), sent < stored))
 
 
-def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]]) -> None:
+def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]], ruled: list[str]) -> None:
     target = changes.rows.target
     width = len(target.primary_key)
     for position, verdict, *others in judged:
         key: Key = tuple(others[:width])
-        if verdict == Verdict.CHANGED:
+        doubtful = others[width + len(ruled) :]
+        if verdict == Verdict.CHANGED or (verdict == Verdict.DOUBTFUL and not are_same(doubtful)):
             changes.updates[position] = key
+            if ruled:
+                changes.stays[position] = tuple(name for name, kept in zip(ruled, others[width:], strict=False) if kept)
         elif verdict == Verdict.ABSENT:
             if mode == "update_only":
                 changes.skipped += 1
@@ -134,10 +148,7 @@ def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]]) -> None:
         elif verdict == Verdict.STALE:
             changes.stale += 1
         elif verdict == Verdict.DOUBTFUL:
-            if are_same(others[width:]):
-                changes.unchanged += 1
-            else:
-                changes.updates[position] = key
+            changes.unchanged += 1
         else:
             changes.faults.append(RowFault(position, _conflict(target, verdict)))
 
@@ -156,7 +167,9 @@ def _reject_incomplete(changes: Changes) -> None:
     if not changes.inserts:
         return
     places = rows.frame.index.get_indexer(pd.Index(changes.inserts))
-    for name in rows.target.required:
+    target = rows.target
+    kept = [name for name in target.stays if name in rows.attributes and not target.columns[name].nullable]
+    for name in dict.fromkeys((*target.required, *kept)):
         lacking = rows.lacks([name])[places]
         if lacking.any():
             gone = np.asarray(changes.inserts)[lacking].tolist()

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper
 
+from restock.column_rules import Stays
 from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
@@ -23,7 +24,8 @@ class Target:
 
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
     without: NOT NULL, and neither the model nor the database has a default for them. `unique_keys` are the attributes
-    that could recognise a row, the primary key first. `key_is_exact` says that keys of different text are different
+    that could recognise a row, the primary key first. `stays` says of which attributes, and when, a present row keeps
+    its own value. `key_is_exact` says that keys of different text are different
     keys for the database. `discriminator` and `identities` say which rows of a table that several models share are this
     model's; without a discriminator all are.
     """
@@ -38,6 +40,7 @@ class Target:
     key_is_exact: bool
     required: tuple[str, ...]
     unique_keys: list[tuple[str, ...]]
+    stays: dict[str, Stays]
     discriminator: str | None
     identities: frozenset[Any]
     contract: Contract
@@ -51,6 +54,12 @@ class Target:
     def version(self) -> str | None:
         """The attribute that orders the versions of a row, if the feed names one."""
         return self.contract.version
+
+    @property
+    def changeable(self) -> list[str]:
+        """The attributes of a present row that a record may change."""
+        kept = {*self.key, *self.primary_key, *(name for name, when in self.stays.items() if when == "present")}
+        return [name for name in self.columns if name not in kept]
 
     def attribute_of(self, column: str | None) -> str | None:
         """The attribute that is mapped to a column, by the name which the database has for it."""
@@ -100,6 +109,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         generates_key=generates,
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         unique_keys=_unique_keys(mapper, columns),
+        stays={name: when for name in columns if (when := feed.rule_of(name).stays) is not None},
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
         discriminator=_discriminator(feed, mapper, by_column),
         identities=frozenset(_identities(mapper)),
@@ -128,13 +138,14 @@ def _check_key(feed: Feed, key: tuple[str, ...]) -> None:
     for name in key:
         if not feed.rule_of(name).is_plain:
             raise ConfigurationError(
-                f"Feed {feed.name!r}: columns: {name!r} is part of the key, which says which row is meant; leave its "
-                "write rule out."
+                f"Feed {feed.name!r}: columns: {name!r} is part of the key, so it is always written as it came; "
+                "leave its rule out."
             )
 
 
 def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:
-    return bool(column.nullable) and feed.rule_of(name).blank != "reject"
+    blank = feed.rule_of(name).blank
+    return blank == "keep" or (blank == "null" and bool(column.nullable))
 
 
 def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[Any]], key: tuple[str, ...]) -> None:
