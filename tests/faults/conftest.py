@@ -15,6 +15,12 @@ from shops import Shop
 AT_A_TIME = 3
 
 
+@pytest.fixture(params=[True, False], ids=["on", "off"])
+def is_on(request: pytest.FixtureRequest) -> bool:
+    """Whether the safety rule of a test is in force."""
+    return bool(request.param)
+
+
 @pytest.fixture
 def load(shop: Shop) -> Load:
     """The usual load, once on each kind of database."""

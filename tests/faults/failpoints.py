@@ -1,6 +1,6 @@
 """Places in the product where a test can end, stop or upset a process. The product knows nothing of them.
 
-`arm` wraps public functions of the product in this process: where nobody arms anything, nothing is there.
+`arm` wraps functions of the product in this process: where nobody arms anything, nothing is there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
     "chunk transformed": ("flows.loading:transform_chunk", "after"),
     "transaction fenced": ("sinks.ledger:Ledger.fence", "after"),
     "rows half written": ("sqlalchemy.orm:Session.bulk_update_mappings", "before"),
-    "rows written": ("sinks.mappings_writer:MappingsWriter.write", "after"),
+    "rows written": ("sinks.flask_sink:FlaskSink._write", "after"),
     "loaded entered": ("sinks.ledger:Ledger.loaded", "after"),
     "before a commit": ("sqlalchemy.engine.default:DefaultDialect.do_commit", "before"),
     "during a commit": ("sqlalchemy.engine.default:DefaultDialect.do_commit", "after"),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from faults import oracle
@@ -79,10 +80,12 @@ class Load:
         """The rejected rows that the file knows to be sound: none, unless a test made the database refuse one."""
         return frozenset(oracle.reject_positions(self.shop.engine) - self.source().poisoned)
 
-    def write(self, rows: int = ROWS, chunk_rows: int = CHUNK_ROWS, poison: frozenset[int] | None = None) -> None:
+    def write(
+        self, rows: int = ROWS, chunk_rows: int = CHUNK_ROWS, poison: frozenset[int] | None = None, **feed: Any
+    ) -> None:
         """Write the source and feeds.yaml."""
         refused = frozenset((REFUSED_BY_THE_DATABASE,)) if poison is None else poison
-        self.shop.feed(chunk_rows=chunk_rows)
+        self.shop.feed(chunk_rows=chunk_rows, **feed)
         self.shop.write_csv(
             "products.csv", [_product(number, refused, poison is None) for number in range(1, rows + 1)]
         )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from faults import children, oracle, upsets
 from faults.database_calls import Fault, upsetting
 from faults.failpoints import Failpoint
+from faults.judging import judge
 from faults.line import Line
 from faults.loads import Load
 from faults.shops_at_risk import DEADLY, DEFERRED
@@ -38,20 +39,6 @@ Switch = Callable[[pytest.MonkeyPatch], None]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sinks.retries, "FIRST_PAUSE_SECONDS", 0.0)
-
-
-@pytest.fixture(params=[True, False], ids=["on", "off"])
-def is_on(request: pytest.FixtureRequest) -> bool:
-    """Whether the rule of a test is in force."""
-    return bool(request.param)
-
-
-def judge(found: list[str], is_on: bool) -> None:
-    """With the rule in force nothing is wrong, and without it something is."""
-    if is_on:
-        assert not found, "\n".join(found)
-    else:
-        assert found
 
 
 def forget_the_token() -> None:

