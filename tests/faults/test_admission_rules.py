@@ -72,7 +72,7 @@ def test_what_is_read_is_what_was_hashed(sqlite_load: Load, monkeypatch: pytest.
 
     monkeypatch.setattr(flows.admission, "extract", change_and_extract)
     if not is_on:
-        monkeypatch.setattr("sources.locations._check_unchanged", lambda file, handle, cause: None)
+        monkeypatch.setattr("sources.pinning.LocalFile.refuse_changed", lambda file, handle, cause: None)
 
     with suppress(SourceChanged):
         upsets.sync_once(load)
