@@ -280,28 +280,3 @@ def test_the_catalogue_of_buy_com_is_read_whole(data, read):
     assert len(frame) == 1092
     assert frame["price"].notna().sum() == 590
     assert frame[FAULT].isna().all()
-
-
-def test_real_files_keep_their_codes_and_line_ends(data, read):
-    customs = read(data / "csv" / "hs17_product_codes.csv.gz")
-    french = read(data / "csv" / "table-with-accents.csv", csv={"encoding": "latin-1", "delimiter": ";"})
-    mac = read(data / "csv" / "mac_newlines.csv")
-
-    assert (len(customs), customs.iloc[-1, 0]) == (5384, "999999")
-    assert len(french) == 638
-    assert cells(mac) == [["1", "2", "3"], ["Once upon\ra time", "5", "6"]]
-
-
-def test_real_broken_files_lose_only_their_broken_rows(data, read):
-    several = read(data / "csv" / "multiple_errors.csv")
-    unclosed = read(data / "csv" / "unquoted_new_line.csv")
-
-    assert [fault[:2] for fault in faults(several)] == [
-        (4, "too_many_fields"),
-        (5, "too_many_fields"),
-        (6, "quote"),
-        (7, "too_few_fields"),
-        (8, "too_few_fields"),
-    ]
-    assert faults(unclosed) == [(5, "quote", '"blaaaaaaaaaaaaaa\n"bla,4')]
-    assert len(unclosed) == 7
