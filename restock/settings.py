@@ -14,12 +14,16 @@ from restock.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Settings:
-    """The places of one installation, all absolute."""
+    """The places of one installation, all absolute.
+
+    Sources may come from inside `source_roots`, and from below `source_addresses` such as s3://bucket/feeds/.
+    """
 
     feeds_file: Path
     spool: Path
     source_roots: tuple[Path, ...]
     lease_seconds: float | None = None
+    source_addresses: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -36,11 +40,14 @@ def read_settings(environment: dict[str, str] | None = None) -> Settings:
     values = dict(os.environ) if environment is None else environment
     feeds_file = Path(values.get("RESTOCK_FEEDS") or "feeds.yaml").expanduser().absolute()
     spool = values.get("RESTOCK_SPOOL")
-    roots = [part.strip() for part in values.get("RESTOCK_SOURCE_ROOTS", "").split(",") if part.strip()]
+    named = [part.strip() for part in values.get("RESTOCK_SOURCE_ROOTS", "").split(",") if part.strip()]
+    addresses = tuple(part for part in named if "://" in part)
+    roots = tuple(Path(part).expanduser().absolute() for part in named if part not in addresses)
     return Settings(
         feeds_file=feeds_file,
         spool=Path(spool).expanduser().absolute() if spool else feeds_file.parent / ".restock" / "spool",
-        source_roots=tuple(Path(root).expanduser().absolute() for root in roots) or (feeds_file.parent,),
+        source_roots=roots if named else (feeds_file.parent,),
+        source_addresses=addresses,
         lease_seconds=_seconds("RESTOCK_LEASE_SECONDS", values.get("RESTOCK_LEASE_SECONDS")),
     )
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restock.errors import ConfigurationError, SourceError
-from sources.pinning import LocalFile
 
 if TYPE_CHECKING:
     from restock.settings import Settings
-
-# What could be taken for something else than a path of this machine, by us or by a library we hand it to.
-_NO_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:|.*::|//|\\\\", re.DOTALL)
 
 
 def find_file(text: str, settings: Settings) -> Path:
@@ -54,11 +49,11 @@ def find_files(pattern: str, settings: Settings) -> list[Path]:
     return [_allowed(path, pattern, settings) for path in found]
 
 
-def take(path: Path, name: str) -> LocalFile:
-    """A file as it is at this moment.
+def refuse_no_file(path: Path, name: str) -> None:
+    """Refuse what cannot be read as a file, without opening it.
 
     Raises:
-        SourceError: it is missing, empty, not a file, or cannot be read.
+        SourceError: it is missing, empty, or not a file.
     """
     try:
         found = path.stat()
@@ -72,7 +67,6 @@ def take(path: Path, name: str) -> LocalFile:
         raise SourceError(f"{name} is not a regular file; copy its content into one.")
     if found.st_size == 0:
         raise SourceError(f"{name} is empty (0 bytes); have it exported again.")
-    return LocalFile.find(path, name)
 
 
 def display_name(path: Path, settings: Settings) -> str:
@@ -101,10 +95,6 @@ def _before_magic(path: Path) -> Iterator[str]:
 def _refuse_no_path(text: str) -> None:
     if not text.strip() or any(ord(sign) < 32 for sign in text):
         raise ConfigurationError("The source is empty or holds a control character; give the path of a file.")
-    if _NO_PATH.match(text):
-        raise ConfigurationError(
-            f"The source {text!r} is neither a plain path nor an address restock knows; correct it."
-        )
     if text.startswith("~") or "|" in text or (os.sep != "\\" and "\\" in text):
         raise ConfigurationError(f"The source {text!r} holds a '~', a '|' or a '\\'; write the path out without them.")
 

@@ -6,9 +6,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from sources.addresses import Address, allowed_address, is_address, refuse_outside
 from sources.formats import format_of, packing_of
-from sources.local_files import display_name, find_file, find_files, take
-from sources.pinning import SourceFile, open_pinned
+from sources.local_files import display_name, find_file, find_files, refuse_no_file
+from sources.pinning import LocalFile, Origin, SourceFile, open_pinned
+from sources.remote_files import RemoteFile, store_of
 from sources.unpacking import most_unpacked
 
 if TYPE_CHECKING:
@@ -33,9 +35,16 @@ def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list
         SourceError: a file is missing, empty, or not a file.
     """
     if file is not None:
-        return [_local(find_file(file, settings), feed, settings)]
-    paths = {path for text in feed.source for path in find_files(text, settings)}
-    return [_local(path, feed, settings) for path in sorted(paths)]
+        return (
+            [_remote(allowed_address(file, settings), feed, settings)]
+            if is_address(file)
+            else ([_local(find_file(file, settings), feed, settings)])
+        )
+    paths = {path for text in feed.source if not is_address(text) for path in find_files(text, settings)}
+    asked = [allowed_address(text, settings) for text in feed.source if is_address(text)]
+    addresses = {each for address in asked for each in _at(address, settings)}
+    local = [_local(path, feed, settings) for path in sorted(paths)]
+    return local + [_remote(address, feed, settings) for address in sorted(addresses, key=str)]
 
 
 def fingerprint(files: list[SourceFile], feed: Feed) -> str:
@@ -44,15 +53,36 @@ def fingerprint(files: list[SourceFile], feed: Feed) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
+def _at(address: Address, settings: Settings) -> list[Address]:
+    """The files that an address stands for; a store may not lead elsewhere."""
+    if not (address.is_folder or address.is_pattern):
+        return [address]
+    found = store_of(address).find(address)
+    refuse_outside(found, settings)
+    return found
+
+
 def _local(path: Path, feed: Feed, settings: Settings) -> SourceFile:
     name = display_name(path, settings)
-    found = take(path, name)
+    refuse_no_file(path, name)
+    format_of(name, feed)  # before anything is opened
+    found = LocalFile.find(path, name)
+    return _source_file(found, name, feed, found.digest, found.size)
+
+
+def _remote(address: Address, feed: Feed, settings: Settings) -> SourceFile:
+    format_of(address.path, feed)  # before anything is opened
+    found = RemoteFile(store_of(address), address, settings.spool)
+    return _source_file(found, str(address), feed, found.digest, found.size)
+
+
+def _source_file(origin: Origin, name: str, feed: Feed, digest: str, size: int) -> SourceFile:
     return SourceFile(
-        origin=found,
+        origin=origin,
         name=name,
         format=format_of(name, feed),
         packing=packing_of(name),
-        digest=found.digest,
-        size=found.size,
-        most_bytes=most_unpacked(feed, found.size),
+        digest=digest,
+        size=size,
+        most_bytes=most_unpacked(feed, size),
     )

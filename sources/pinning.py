@@ -82,7 +82,7 @@ class LocalFile:
         """Hash a file.
 
         Raises:
-            SourceError: it cannot be read, or is empty.
+            SourceError: it cannot be read.
         """
         try:
             with open_real(path) as handle:

@@ -96,7 +96,7 @@ CONFIGURATION: dict[str, tuple[Break, str]] = {
     "transform is no function": (module("clean = 5", transform="rules:clean"), "is not a function of one frame"),
     "transform of two": (module("def clean(a, b): ...", transform="rules:clean"), "is not a function of one frame"),
     "out of the folder": (feed_keys(source="../x.csv"), "'../x.csv' leads out of the folders that sources may come"),
-    "a URI": (feed_keys(source="http://localhost/x.csv"), "is neither a plain path nor an address"),
+    "a URI": (feed_keys(source="http://localhost/x.csv"), "is below no address that sources may come from"),
     "no known format": (feed_keys(source="feeds.yaml"), "The format of feeds.yaml cannot be told by its ending; say"),
 }
 

@@ -91,43 +91,6 @@ def test_an_unknown_ending_asks_for_the_format_key(folder, make_feed, settings_i
     assert find_source(make_feed(source=name, format="csv"), settings_in(folder))[0].format == "csv"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../elsewhere/secret.csv",
-        "data/../../elsewhere/secret.csv",
-        "data/link.csv",
-        "linked/secret.csv",
-        "/etc/passwd",
-        "/proc/self/environ",
-        "../elsewhere/*.csv",
-        "file:///etc/passwd",
-        "http://169.254.169.254/feed.csv",
-        "s3://bucket/feed.csv",
-        "zip://x.csv::http://host/a.zip",
-        "memory://feed.csv",
-        "//host/share/feed.csv",
-        "\\\\host\\share\\feed.csv",
-        "~/feed.csv",
-        "~root/feed.csv",
-        "data/a.csv|cat",
-        "| cat /etc/passwd",
-        "data/a.csv\0.txt",
-        "",
-        " ",
-    ],
-)
-@pytest.mark.parametrize("way", ["parameter", "feed"])
-def test_a_path_that_is_not_plain_or_leads_out_is_refused(folder, make_feed, settings_in, path, way):
-    (folder / "data" / "link.csv").symlink_to("../../elsewhere/secret.csv")
-    (folder / "linked").symlink_to("../elsewhere")
-
-    feed, file = (make_feed(), path) if way == "parameter" else (make_feed(source=path), None)
-
-    with pytest.raises(ConfigurationError):
-        find_source(feed, settings_in(folder), file)
-
-
 def test_a_link_that_stays_inside_is_followed(folder, make_feed, settings_in):
     (folder / "data" / "real.csv").write_text("a\n1\n")
     (folder / "link.csv").symlink_to("data/real.csv")
