@@ -50,3 +50,13 @@ def test_the_environment_of_the_process_is_read(monkeypatch, tmp_path):
     monkeypatch.setenv("RESTOCK_FEEDS", str(tmp_path / "my.yaml"))
 
     assert read_settings().feeds_file == tmp_path / "my.yaml"
+
+
+def test_addresses_and_folders_that_sources_may_come_from_stand_in_one_list(tmp_path):
+    both, only = (
+        read_settings({"RESTOCK_FEEDS": str(tmp_path / "f.yaml"), "RESTOCK_SOURCE_ROOTS": roots})
+        for roots in ("in, s3://shop/feeds/", "s3://shop/feeds/")
+    )
+
+    assert (both.source_roots, both.source_addresses) == ((Path("in").absolute(),), ("s3://shop/feeds/",))
+    assert (only.source_roots, only.source_addresses) == ((), ("s3://shop/feeds/",))
