@@ -210,7 +210,7 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
         check_stop()
 
     usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
-    return extract(
+    extraction = extract(
         files,
         feed,
         spool,
@@ -220,6 +220,9 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
         contract,
         read,
     )
+    if extraction.duplicates is not None:
+        progress.note(extraction.duplicates)
+    return extraction
 
 
 def new_run_id() -> str:

@@ -21,6 +21,7 @@ from restock.settings import Settings, read_settings
 from sinks.flask_sink import open_sink
 from sinks.target import Target
 from sources.extract import open_source
+from sources.framing import as_frame, chunked
 from sources.guessing import flat_parquet_columns, guess_dialect
 from sources.locations import SourceFile, find_source
 from transforms.guessed_rules import GuessedRules, clean_samples, guess_rules
@@ -99,7 +100,7 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
     columns = {each.attribute: each.column for each in matches}
     plain = {name: ColumnRule.model_validate({"from": column}) for name, column in columns.items()}
     feed = feed.model_copy(update={"columns": plain})
-    frame = next(open_source(file, feed, target.contract).frames(SAMPLE_ROWS))
+    frame = as_frame(next(chunked(open_source(file, feed, target.contract).tables(), SAMPLE_ROWS)))
     proposal = Proposal(feed, len(frame), matches, columns, rules, doubts=doubts)
     _read_sample(proposal, frame, target)
     proposal.unused = [name for name in names if name not in proposal.columns.values()]

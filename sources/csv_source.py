@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from restock.chunks import FAULT, ROW
+from restock.chunks import FAULT
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
-from sources.csv_frames import FrameReader, Stretch
 from sources.csv_header import TableStart, find_start
 from sources.csv_rows import OPEN_QUOTE_CHARACTERS, RowSplitter
+from sources.csv_tables import Stretch, TableReader
 from sources.csv_text import Encoding, has_marks
-from sources.framing import resized
 from sources.locations import open_pinned
 
 if TYPE_CHECKING:
@@ -41,23 +40,24 @@ class CsvSource:
         self._start = self._find_start()
         self.columns = self._start.names
 
-    def frames(self, rows: int) -> Iterator[pd.DataFrame]:
-        """The rows in frames of that many (the last may be smaller), with the spool columns beside those of the file.
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows in tables of bounded size, with the spool columns beside those of the file.
 
         Raises:
             SourceError: the file has no rows, is cut short, or a quote in it makes the end of a row uncertain.
             SourceChanged: the file is not the one that was planned.
         """
-        first, undecodable = 1, 0
-        for frame in resized(self._blocks(), rows):
-            frame[ROW] = np.arange(first, first + len(frame))
-            first += len(frame)
-            undecodable += int((frame[FAULT] == "encoding").sum())
-            yield frame
-        if first == 1:
+        rows = undecodable = 0
+        for table in self._blocks():
+            rows += table.num_rows
+            faults = table[FAULT]
+            if faults.null_count < len(faults):
+                undecodable += pc.sum(pc.equal(faults, "encoding")).as_py() or 0
+            yield table
+        if not rows:
             only = ", only a header" if self._rules.header_rows else ""
             raise SourceError(f"{self.file.name} holds no rows{only}; have it exported again.")
-        if undecodable == first - 1:
+        if undecodable == rows:
             with open_pinned(self.file) as handle:
                 raise self._wrong_encoding("The text", handle)
 
@@ -84,8 +84,8 @@ class CsvSource:
             f"be decoded; set `csv: encoding` to that of the file{likely}."
         )
 
-    def _blocks(self) -> Iterator[pd.DataFrame]:
-        reader = FrameReader(self._rules, self.columns, self._splitter, self._encoding)
+    def _blocks(self) -> Iterator[pa.Table]:
+        reader = TableReader(self._rules, self.columns, self._splitter, self._encoding)
         to_skip, waiting, line = self._start.place, b"", self._start.line
         with open_pinned(self.file) as handle:
             for block in self._encoding.blocks(self.file, handle):
@@ -95,8 +95,8 @@ class CsvSource:
                     continue
                 rest = Stretch(data[to_skip:] if to_skip else data, line, block.end_byte, block.is_last)
                 to_skip = 0
-                frames, rest = reader.read(rest)
-                yield from frames
+                tables, rest = reader.read(rest)
+                yield from tables
                 waiting, line = rest.data, rest.line
                 if len(waiting) > 2 * OPEN_QUOTE_CHARACTERS:
                     raise SourceError(

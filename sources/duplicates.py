@@ -1,87 +1,209 @@
-"""Which row of each key counts, settled once over the whole source."""
+"""Which row of each key counts, settled once over the whole source, exactly and in bounded memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
+from sources.framing import as_frame
 
 if TYPE_CHECKING:
     from restock.feeds import OnDuplicate
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+# Turns rows into their keys as they are compared: one column per part, the same index; under the rule `newest` the
+# version as the last column.
+CanonicalKeys = Callable[[pd.DataFrame], pd.DataFrame]
+# Gives a chunk back as it was added, by its place among the chunks from 0.
+ReadChunk = Callable[[int], pa.Table]
+
+# Rows that may be duplicates are compared in parts of about this size.
+PART_BYTES = 64 * 2**20
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Losers:
+    """Rows that lost to another one with their key, in ascending order.
+
+    `places` says where each stands, and `others` where the row stands that counts, in lines or rows as `word` says.
+    Under the rule `reject` no row counts: each row of the key is there, with another one. `twins` of them equal that
+    other row in every cell.
+    """
+
+    rows: Numbers
+    places: Numbers
+    others: Numbers
+    twins: int
+    word: str
+
+    def __str__(self) -> str:
+        pairs = zip(self.places[:SHOWN], self.others[:SHOWN], strict=True)
+        shown = ", ".join(f"{self.word} {place} (see {other})" for place, other in pairs)
+        more = ", …" if len(self.rows) > SHOWN else ""
+        return (
+            f"{len(self.rows):,} rows do not count because another row has their key, {self.twins:,} of them equal to "
+            f"it in every column: {shown}{more}."
+        )
 
 
 class Duplicates:
     """Collects the keys of a source and says which rows lose to another one with their key.
 
-    Keys are compared exactly. A row without a part of its key takes no part.
+    Of each row eight bytes are kept, a hash of its key. Rows whose hashes occur twice are read again, and only their
+    true keys decide. A row at fault, and one without a part of its key, takes no part.
     """
 
-    def __init__(self, rule: OnDuplicate) -> None:
-        self.rule = rule
-        self._rows: list[pd.Series] = []
-        self._keys: list[pd.DataFrame] = []
+    def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, place: str = ROW) -> None:
+        """Begin with no rows; `place` is the column that says where a row stands."""
+        self.rule, self._canonical_keys, self._place = rule, canonical_keys, place
+        self._hashes: list[Hashes] = []
+        self._at: list[Numbers] = []  # where in its chunk each of them stands
+        self._row_bytes = 1.0
 
-    def add(self, rows: pd.Series, keys: pd.DataFrame) -> None:
-        """Add rows.
+    def add(self, chunk: pa.Table) -> None:
+        """Add the rows of the next chunk."""
+        at = np.arange(chunk.num_rows, dtype=np.int32)
+        if chunk[FAULT].null_count < chunk.num_rows:
+            at = at[pc.is_null(chunk[FAULT]).to_numpy()]
+        keys = self._key_parts(self._canonical_keys(_cells(chunk.take(at) if len(at) < chunk.num_rows else chunk)))
+        is_whole = keys.notna().all(axis=1).to_numpy()
+        if not is_whole.all():
+            at, keys = at[is_whole], keys[is_whole]
+        self._hashes.append(hashes_of(keys))
+        self._at.append(at)
+        self._row_bytes = max(self._row_bytes, chunk.nbytes / chunk.num_rows)
 
-        Args:
-            rows: their positions in the source.
-            keys: as long as `rows`; one canonical column per part of the key, and under the rule `newest` the version
-                as the last.
-        """
-        key_columns = keys.iloc[:, :-1] if self.rule == "newest" else keys
-        is_whole = key_columns.notna().all(axis=1).to_numpy()
-        self._rows.append(rows[is_whole] if not is_whole.all() else rows)
-        self._keys.append(keys[is_whole] if not is_whole.all() else keys)
+    def losers(self, read: ReadChunk) -> Losers:
+        """The losing rows of all chunks."""
+        suspects = self._suspects()
+        parts = math.ceil(sum(len(hashes) for hashes, _ in suspects) * self._row_bytes / PART_BYTES)
+        some = (_alike(_part(suspects, part, parts, read)) for part in range(parts))
+        found = [self._settle(tables) for tables in some if tables]
+        none = np.empty(0, np.int64)
+        rows, places, others = (np.concatenate([none, *(each[at] for each, _ in found)]) for at in range(3))
+        order = np.argsort(rows)
+        twins = sum(twins for _, twins in found)
+        return Losers(rows[order], places[order], others[order], twins, "line" if self._place == LINE else "row")
 
-    def losers(self) -> pd.Series:
-        """The losing rows: position -> position of the row that counts, sorted.
+    def _suspects(self) -> list[tuple[Hashes, Numbers]]:
+        """Of each chunk the hashes that occur elsewhere too, and where they stand in it. Forgets all hashes."""
+        hashes = np.concatenate(self._hashes) if self._hashes else np.empty(0, np.uint64)
+        hashes.sort()
+        repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        del hashes
+        suspects = []
+        for each, at in zip(self._hashes, self._at, strict=True):
+            nearest = np.minimum(np.searchsorted(repeated, each), max(0, len(repeated) - 1))
+            where = repeated[nearest] == each if len(repeated) else np.zeros(len(each), bool)
+            suspects.append((each[where], at[where]))
+        self._hashes, self._at = [], []
+        return suspects
 
-        Under the rule `reject` no row counts: each row of the key is there, with the position of another one.
-        """
-        if not self._rows:
-            return pd.Series(dtype="int64")
-        rows = pd.concat(self._rows, ignore_index=True).to_numpy(np.int64)
-        group = self._groups()
-        is_repeated = pd.Series(group).duplicated(keep=False).to_numpy()
-        rows, group = rows[is_repeated], group[is_repeated]
+    def _settle(self, tables: list[pa.Table]) -> tuple[tuple[Numbers, Numbers, Numbers], int]:
+        """The rows, places and others of the losers among rows that hold all of their keys, and their twins."""
+        keys = pd.concat([self._canonical_keys(_cells(table)) for table in tables], ignore_index=True)
+        rows = np.concatenate([table[ROW].to_numpy() for table in tables])
+        places = np.concatenate([table[self._place].to_numpy() for table in tables])
+        group = _groups(self._key_parts(keys))
+        order = self._order(keys, rows, group)
+        same_as_next = np.append(group[order][1:] == group[order][:-1], False)
         if self.rule == "reject":
-            return _each_with_another(rows, group)
-        order = self._order(rows, group, is_repeated)
-        rows, group = rows[order], group[order]
-        is_winner = np.append(group[1:] != group[:-1], True)[: len(group)]
-        winners = rows[is_winner]
-        winner = winners[np.cumsum(is_winner) - is_winner]
-        return pd.Series(winner[~is_winner], index=rows[~is_winner]).sort_index()
+            same_as_last = np.roll(same_as_next, 1)
+            at = np.flatnonzero(same_as_next | same_as_last)
+            other = np.where(same_as_last[at], at - 1, at + 1)
+        else:
+            at, winners = np.flatnonzero(same_as_next), np.flatnonzero(~same_as_next)
+            other = winners[np.searchsorted(winners, at)]
+        losers, others = order[at], order[other]
+        return (rows[losers], places[losers], places[others]), _count_twins(tables, losers, others)
 
-    def _order(self, rows: Numbers, group: Numbers, is_repeated: np.ndarray) -> Numbers:
+    def _order(self, keys: pd.DataFrame, rows: Numbers, group: Numbers) -> Numbers:
         """The order that puts the rows of a key together, the one that counts last."""
         if self.rule == "first":
             return np.lexsort((-rows, group))
-        if self.rule == "last":
-            return np.lexsort((rows, group))
-        version = pd.concat([keys.iloc[:, -1] for keys in self._keys], ignore_index=True)[is_repeated]
-        return np.lexsort((rows, pd.factorize(version, sort=True)[0], group))  # a missing version is -1: the oldest
+        if self.rule == "newest":
+            newer = pd.factorize(keys.iloc[:, -1], sort=True)[0]  # a missing version is -1: the oldest
+            return np.lexsort((rows, newer, group))
+        return np.lexsort((rows, group))
 
-    def _groups(self) -> Numbers:
-        """One number per row, the same for rows with the same key."""
-        parts = self._keys[0].shape[1] - (self.rule == "newest")
-        group: Numbers | None = None
-        for part in range(parts):
-            values = pd.concat([keys.iloc[:, part] for keys in self._keys], ignore_index=True)
-            codes, known = pd.factorize(values)
-            # Renumbered after each part, so that the product stays below rows squared: no overflow, no collision.
-            group = codes if group is None else pd.factorize(group * len(known) + codes)[0]
-        assert group is not None, "a key has at least one part"
-        return group.astype(np.int64)
+    def _key_parts(self, keys: pd.DataFrame) -> pd.DataFrame:
+        parts = keys.iloc[:, :-1] if self.rule == "newest" else keys
+        return parts.apply(lambda part: part + 0.0 if part.dtype.kind == "f" else part)  # no -0.0
 
 
-def _each_with_another(rows: Numbers, group: Numbers) -> pd.Series:
-    order = np.lexsort((rows, group))
-    rows, group = rows[order], group[order]
-    is_first = np.append(True, group[1:] != group[:-1])[: len(group)]
-    other = np.where(is_first, np.roll(rows, -1), np.roll(rows, 1))
-    return pd.Series(other, index=rows).sort_index()
+def hashes_of(keys: pd.DataFrame) -> Hashes:
+    """A number for each row; equal keys have the same one, in whatever chunk they are."""
+    columns = {place: _hashable(keys.iloc[:, place]) for place in range(keys.shape[1])}
+    hashes: Any = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False, categorize=False).to_numpy(np.uint64)
+    return hashes
+
+
+def _hashable(column: pd.Series) -> pd.Series:
+    if column.dtype != object:
+        return column
+    # Integers as an integer column has them: a chunk may need objects only because another number in it is huge.
+    return pd.Series([_as_number(value) for value in column], index=column.index, dtype="int64")
+
+
+def _as_number(value: Any) -> int:
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else hash(value)
+
+
+def _part(suspects: list[tuple[Hashes, Numbers]], part: int, parts: int, read: ReadChunk) -> Iterator[pa.Table]:
+    """One part of the suspects, read again: every key is in one part with all its rows."""
+    for chunk, (hashes, at) in enumerate(suspects):
+        chosen = at[hashes % np.uint64(parts) == part]
+        if len(chosen):
+            yield read(chunk).take(pa.array(chosen))
+
+
+def _alike(tables: Iterable[pa.Table]) -> list[pa.Table]:
+    """The same rows in as few tables as their types allow: those of two files may differ."""
+    alike = [list(some) for _, some in groupby(tables, key=lambda table: table.schema)]
+    return [pa.concat_tables(some).combine_chunks() for some in alike]
+
+
+def _cells(rows: pa.Table) -> pd.DataFrame:
+    return as_frame(rows.drop_columns(list(SPOOL_COLUMNS)))
+
+
+def _groups(keys: pd.DataFrame) -> Numbers:
+    """One number per row, the same for rows with the same key."""
+    group: Numbers | None = None
+    for part in range(keys.shape[1]):
+        codes, known = pd.factorize(keys.iloc[:, part])
+        # Renumbered after each part, so that the product stays below rows squared: no overflow, no collision.
+        group = codes if group is None else pd.factorize(group * len(known) + codes)[0]
+    assert group is not None, "a key has at least one part"
+    return group.astype(np.int64)
+
+
+def _count_twins(tables: list[pa.Table], first: Numbers, second: Numbers) -> int:
+    """How many pairs of rows are equal in every cell; cells of different types are not."""
+    twins, start = 0, 0
+    for table in tables:
+        end = start + table.num_rows
+        here = (first >= start) & (first < end) & (second >= start) & (second < end)
+        equal = np.ones(int(here.sum()), bool)
+        for cells in table.drop_columns(list(SPOOL_COLUMNS)).columns:
+            equal &= _are_equal(cells.take(pa.array(first[here] - start)), cells.take(pa.array(second[here] - start)))
+        twins, start = twins + int(equal.sum()), end
+    return twins
+
+
+def _are_equal(first: pa.ChunkedArray, second: pa.ChunkedArray) -> Any:
+    if pa.types.is_nested(first.type) or pa.types.is_null(first.type):
+        return np.array([a == b for a, b in zip(first.to_pylist(), second.to_pylist(), strict=True)], bool)
+    both_missing = pc.and_(pc.is_null(first, nan_is_null=True), pc.is_null(second, nan_is_null=True))
+    return pc.or_(both_missing, pc.fill_null(pc.equal(first, second), False)).to_numpy()

@@ -6,32 +6,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from restock.chunks import FAULT, ROW, SPOOL_COLUMNS, SUPERSEDED, ChunkRef, PlannedChunk
+from restock.ahead import ahead
+from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
 from restock.errors import SourceError
 from sources.columns import check_columns
 from sources.csv_source import CsvSource
-from sources.duplicates import Duplicates
-from sources.framing import resized
+from sources.duplicates import CanonicalKeys, Duplicates, Losers
+from sources.framing import TEXT, chunked, with_column
 from sources.parquet_source import ParquetSource
 
 if TYPE_CHECKING:
     from restock.contract import Contract
-    from restock.feeds import Feed
+    from restock.feeds import Feed, OnDuplicate
     from sources.locations import SourceFile
     from sources.spool import Spool
-
-CanonicalKeys = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What was read: the chunks, the rows in all of them, and the source's columns that the feed ignores."""
+    """What was read: the chunks, the rows in all of them, and the source's columns that the feed ignores.
+
+    `duplicates` says how many rows lost to another one with their key, and where some of them stand.
+    """
 
     chunks: list[PlannedChunk]
     rows: int
     ignored_columns: list[str]
+    duplicates: str | None = None
 
 
 def open_source(file: SourceFile, feed: Feed, contract: Contract) -> CsvSource | ParquetSource:
@@ -49,7 +54,7 @@ def extract(
     spool: Spool,
     run_id: str,
     chunk_rows: int,
-    canonical_keys: CanonicalKeys | None,
+    canonical_keys: CanonicalKeys,
     contract: Contract,
     on_rows: Callable[[int], None],
 ) -> Extraction:
@@ -61,8 +66,7 @@ def extract(
         spool: where the chunks go.
         run_id: the run the chunks belong to.
         chunk_rows: the rows of a chunk; fewer only in the last one, and where the types of two files differ.
-        canonical_keys: turns the sound rows of a frame into their keys as they are compared (same index, and under
-            the rule `newest` the version as the last column); None where duplicates need not be settled.
+        canonical_keys: turns rows into their keys as they are compared.
         contract: what the model demands of the columns that the feed may fill.
         on_rows: called with the rows of each chunk that was spooled.
 
@@ -73,19 +77,20 @@ def extract(
     try:
         opened = [open_source(file, feed, contract) for file in files]
         ignored = _check_sources(opened, feed, contract)
-        duplicates = Duplicates(feed.duplicate_rule)
+        # Lines tell rows apart in one file only.
+        place = LINE if len(files) == 1 and files[0].format == "csv" else ROW
+        duplicates = Duplicates(feed.duplicate_rule, canonical_keys, place)
         chunks: list[PlannedChunk] = []
-        for frame in resized(_frames(opened, chunk_rows), chunk_rows):
-            chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, frame))
-            if canonical_keys is not None:
-                sound = frame[frame[FAULT].isna()]
-                duplicates.add(sound[ROW], canonical_keys(sound))
-            on_rows(len(frame))
-        _mark_losers(duplicates, spool, run_id, chunks)
+        for table in ahead(chunked(_tables(opened), chunk_rows)):
+            chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, table))
+            duplicates.add(table)
+            on_rows(table.num_rows)
+        losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
+        _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
     except BaseException:
         spool.remove_run(run_id)
         raise
-    return Extraction(chunks, sum(chunk.rows for chunk in chunks), ignored)
+    return Extraction(chunks, sum(chunk.rows for chunk in chunks), ignored, str(losers) if len(losers.rows) else None)
 
 
 def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, contract: Contract) -> list[str]:
@@ -100,33 +105,36 @@ def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, contract
     return check_columns(first.columns, feed, set(contract.fields), first.file.name)
 
 
-def _frames(opened: list[CsvSource | ParquetSource], rows: int) -> Iterator[pd.DataFrame]:
-    read = 0
+def _tables(opened: list[CsvSource | ParquetSource]) -> Iterator[pa.Table]:
+    """The tables of all files, with the columns in the order of the first."""
     order: list[str] | None = None
     for source in opened:
-        in_file = 0
-        for frame in source.frames(rows):
-            in_file += len(frame)
-            frame[ROW] += read
-            order = order or [name for name in frame.columns if name not in SPOOL_COLUMNS] + list(SPOOL_COLUMNS)
-            yield frame[order]
-        read += in_file
+        for table in source.tables():
+            order = order or table.column_names
+            yield table.select(order)
 
 
-def _spool_chunk(spool: Spool, run_id: str, number: int, frame: pd.DataFrame) -> PlannedChunk:
-    return PlannedChunk(number, spool.write(run_id, number, frame), int(frame[ROW].iloc[0]), len(frame))
+def _spool_chunk(spool: Spool, run_id: str, number: int, table: pa.Table) -> PlannedChunk:
+    return PlannedChunk(number, spool.write(run_id, number, table), table[ROW][0].as_py(), table.num_rows)
 
 
-def _mark_losers(duplicates: Duplicates, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
-    losers = duplicates.losers().index.to_numpy()
+def _as_ref(run_id: str, chunk: PlannedChunk) -> ChunkRef:
+    return ChunkRef(run_id, chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, token=0)
+
+
+def _mark_losers(losers: Losers, rule: OnDuplicate, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
     for chunk in chunks:
-        here = losers[(losers >= chunk.first_row) & (losers < chunk.first_row + chunk.rows)]
-        if not len(here):
+        start, end = np.searchsorted(losers.rows, [chunk.first_row, chunk.first_row + chunk.rows])
+        if start == end:
             continue
-        frame = spool.read(ChunkRef(run_id, chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, token=0))
-        is_loser = frame[ROW].isin(here)
-        if duplicates.rule == "reject":
-            frame.loc[is_loser, FAULT] = "duplicate_key"
+        table = spool.read_table(_as_ref(run_id, chunk))
+        at = losers.rows[start:end] - chunk.first_row
+        mask = np.zeros(chunk.rows, bool)
+        mask[at] = True
+        if rule == "reject":
+            others = pa.array([f"{losers.word} {other}" for other in losers.others[start:end]], TEXT)
+            table = with_column(table, FAULT, pc.if_else(mask, pa.scalar("duplicate_key", TEXT), table[FAULT]))
+            table = with_column(table, RAW, pc.replace_with_mask(table[RAW], mask, others))
         else:
-            frame.loc[is_loser, SUPERSEDED] = True
-        spool.write(run_id, chunk.number, frame)
+            table = with_column(table, SUPERSEDED, pa.array(mask))
+        spool.write(run_id, chunk.number, table)

@@ -1,4 +1,4 @@
-"""What frames are made of: columns with the right pandas types, and frames of the right size."""
+"""What chunks are made of: Arrow tables with the spool columns beside the source's own, and the frames they become."""
 
 from __future__ import annotations
 
@@ -9,65 +9,96 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
 
-def resized(frames: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
-    """The same rows in frames of `rows`; smaller ones only at the end and where the types of the columns change."""
-    waiting: list[pd.DataFrame] = []
-    count = 0
-    for frame in frames:
-        if waiting and not waiting[0].dtypes.equals(frame.dtypes):
-            yield _joined(waiting)
-            waiting, count = [], 0
-        waiting.append(frame)
-        count += len(frame)
-        if count < rows:
-            continue
-        whole = _joined(waiting)
-        full = count - count % rows
-        for start in range(0, full, rows):
-            yield whole.iloc[start : start + rows].reset_index(drop=True)
-        waiting, count = [whole.iloc[full:]] if full < count else [], count - full
-    if waiting:
-        yield _joined(waiting)
+TEXT = pa.large_string()
+_NUMBER: Any = "Int64"
+_FRAME_TYPES = {ROW: "int64", LINE: _NUMBER, BYTE: _NUMBER, FAULT: "str", RAW: "str", SUPERSEDED: "bool"}
 
 
-def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
+def with_spool_columns(
+    cells: pa.Table, lines: Any = None, faults: Any = None, raws: Any = None, places: Any = None
+) -> pa.Table:
+    """A table of source cells with the spool columns beside them; `numbered` fills in the positions later.
+
+    Args:
+        lines: the line on which each row begins, where the format has lines.
+        faults: the reason code of each row that could not be split or decoded, None for a sound row.
+        raws: the text of such a row as it stood in the file.
+        places: the byte of the file at which such a row begins.
+    """
+    rows = cells.num_rows
+    spool = {
+        ROW: pa.array(np.zeros(rows, np.int64)),
+        LINE: pa.nulls(rows, pa.int64()) if lines is None else pa.array(lines, pa.int64()),
+        BYTE: pa.nulls(rows, pa.int64()) if places is None else pa.array(places, pa.int64()),
+        FAULT: pa.nulls(rows, TEXT) if faults is None else pa.array(faults, TEXT),
+        RAW: pa.nulls(rows, TEXT) if raws is None else pa.array(raws, TEXT),
+        SUPERSEDED: pa.array(np.zeros(rows, bool)),
+    }
+    return pa.table([*cells.columns, *spool.values()], [*cells.column_names, *spool])
 
 
-def column_of(values: pa.ChunkedArray | pa.Array) -> Any:
-    """Arrow values as a pandas array: text as `str`, anything else under its own Arrow type."""
-    if values.type != plain_type(values.type):
-        values = values.cast(plain_type(values.type))
-    chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    if _is_text(chunked.type):
-        text: Any = pd.StringDtype("pyarrow", na_value=np.nan)
-        return text.__from_arrow__(chunked)
-    return pd.arrays.ArrowExtensionArray(chunked)
+def chunked(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `rows`, numbered from 1; smaller ones at the end and where types change."""
+    first = 1
+    for table in _resized(tables, rows):
+        numbers = np.arange(first, first + table.num_rows)
+        first += table.num_rows
+        yield with_column(table, ROW, pa.array(numbers))
 
 
-def no_text(rows: int) -> Any:
-    """A text column in which every value is missing."""
-    return column_of(pa.nulls(rows, pa.large_string()))
+def _resized(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    waiting: pa.Table | None = None
+    for table in tables:
+        if waiting is not None and waiting.num_rows and waiting.schema != table.schema:
+            yield waiting
+            waiting = None
+        waiting = table if waiting is None or not waiting.num_rows else pa.concat_tables([waiting, table])
+        while waiting.num_rows >= rows:
+            yield waiting.slice(0, rows)
+            waiting = waiting.slice(rows)
+    if waiting is not None and waiting.num_rows:
+        yield waiting
 
 
-def no_numbers(rows: int) -> Any:
-    """An integer column in which every value is missing."""
-    return pd.arrays.IntegerArray(np.zeros(rows, np.int64), np.ones(rows, bool))
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    """The table with other values in one of its columns."""
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def plain(column: pa.ChunkedArray | pa.Array) -> Any:
+    """The values without a dictionary or an extension around them; any text as `large_string`."""
+    kind = plain_type(column.type)
+    return column if column.type == kind else column.cast(kind)
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values themselves, without a dictionary or an extension around them.
+    """The type of the values themselves, without a dictionary or an extension around them; one type for any text.
 
     UUIDs stay what they are: without their extension they would be bytes like any others. Few kernels of Arrow know
     views, so those become plain bytes.
     """
     if isinstance(kind, pa.DictionaryType):
         return plain_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind if isinstance(kind, pa.UuidType) else plain_type(kind.storage_type)
     if pa.types.is_binary_view(kind):
         return pa.large_binary()
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.UuidType) else kind
+    return TEXT if pa.types.is_string(kind) or pa.types.is_string_view(kind) else kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """A table of plain columns as a frame: text as `str`, the spool's columns as pandas has them, others as Arrow's."""
+    columns: dict[str, Any] = {}
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        column = pd.Series(_array_of(values))
+        columns[name] = column.astype(_FRAME_TYPES[name]) if name in SPOOL_COLUMNS else column
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+
+
+def _array_of(values: pa.ChunkedArray) -> Any:
+    if values.type == TEXT:
+        text: Any = pd.StringDtype("pyarrow", na_value=np.nan)
+        return text.__from_arrow__(values)
+    return pd.arrays.ArrowExtensionArray(values)

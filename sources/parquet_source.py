@@ -1,4 +1,4 @@
-"""Reads Parquet with its types kept exactly, in frames of bounded size."""
+"""Reads Parquet with its types kept exactly, in tables of bounded size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
 from restock.contract import Contract, Kind
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
-from sources.framing import column_of, no_numbers, no_text, plain_type, resized
+from sources.framing import plain, plain_type, with_spool_columns
 from sources.locations import open_pinned
 from sources.nested_json import NoJson, json_texts
 from sources.parquet_file import batches, open_parquet, refuse_false_counts, wrapped_columns
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ParquetSource:
-    """One Parquet file. `columns` are all its columns; frames hold those the feed takes.
+    """One Parquet file. `columns` are all its columns; tables hold those the feed takes.
 
     Text is `str`, a nested value is its JSON text; any other type stays what it is, as an Arrow type.
     """
@@ -55,20 +53,13 @@ class ParquetSource:
         if rows == 0:
             raise SourceError(f"{file.name} holds no rows; have it exported again.")
 
-    def frames(self, rows: int) -> Iterator[pd.DataFrame]:
-        """The rows in frames of that many (the last may be smaller), with the spool columns beside those taken.
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows in tables of bounded size, with the spool columns beside those taken.
 
         Raises:
             SourceError: the file cannot be read to its end, or unpacks to more than the feed allows.
             SourceChanged: the file is not the one that was planned.
         """
-        first = 1
-        for frame in resized(self._batches(), rows):
-            frame[ROW] = np.arange(first, first + len(frame))
-            first += len(frame)
-            yield frame
-
-    def _batches(self) -> Iterator[pd.DataFrame]:
         growth = Growth(self.file)
         with open_pinned(self.file) as handle, self._readable():
             self._refuse_wrapped(handle)
@@ -77,17 +68,9 @@ class ParquetSource:
                 batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
                 growth.add(batch.nbytes)
                 count += batch.num_rows
-                yield self._frame(batch)
+                cells = [plain(self._cells(batch, name)) for name in self._taken]
+                yield with_spool_columns(pa.table(cells, list(self._taken)))
             refuse_false_counts(opened, list(self._taken), count, self.file.name)
-
-    def _frame(self, batch: pa.RecordBatch) -> pd.DataFrame:
-        rows = batch.num_rows
-        columns: dict[str, Any] = {name: column_of(self._cells(batch, name)) for name in self._taken}
-        columns[ROW] = np.zeros(rows, np.int64)
-        columns[LINE] = columns[BYTE] = no_numbers(rows)
-        columns[FAULT] = columns[RAW] = no_text(rows)
-        columns[SUPERSEDED] = np.zeros(rows, bool)
-        return pd.DataFrame(columns, columns=[*self._taken, *SPOOL_COLUMNS])
 
     def _cells(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         if name not in self._nested:

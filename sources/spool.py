@@ -8,21 +8,22 @@ import shutil
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pandas.api.types import pandas_dtype
 
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED
 from restock.errors import SourceError
-from sources.framing import column_of
+from sources.framing import as_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from restock.chunks import ChunkRef
 
-_SPOOL_TYPES = {ROW: "int64", LINE: "Int64", BYTE: "Int64", FAULT: "str", RAW: "str", SUPERSEDED: "bool"}
+
+# Mostly distinct text: dictionaries cost more than they save here.
+_FAST = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
 
 
 class Spool:
@@ -31,7 +32,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, run_id: str, number: int, frame: pd.DataFrame) -> str:
+    def write(self, run_id: str, number: int, table: pa.Table) -> str:
         """Write a chunk, in the place of an earlier one of that number; the result is its address in the spool.
 
         Raises:
@@ -42,8 +43,7 @@ class Spool:
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Mostly distinct text: dictionaries cost more than they save here.
-            pq.write_table(_table(frame), temporary, compression="lz4", use_dictionary=False, write_statistics=False)
+            pq.write_table(table, temporary, write_page_checksum=True, **_FAST)
             temporary.replace(target)
         except OSError as error:
             with suppress(OSError):  # what went wrong first is what matters
@@ -52,11 +52,15 @@ class Spool:
         return spool_file
 
     def read(self, ref: ChunkRef) -> pd.DataFrame:
-        """The rows of a chunk, with the types they were written with.
+        """The rows of a chunk as a frame, with the types they were written with.
 
         Raises:
             SourceError: its file is gone, cannot be read, or holds another number of rows.
         """
+        return as_frame(self.read_table(ref))
+
+    def read_table(self, ref: ChunkRef) -> pa.Table:
+        """The rows of a chunk as they were written; raises as `read` does."""
         advice = "abandon the chunk, or sync the feed again"
         try:
             table = pq.read_table(
@@ -70,7 +74,7 @@ class Spool:
             raise SourceError(
                 f"The spool file {ref.spool_file} of {ref} holds {table.num_rows} rows, not {ref.rows}; {advice}."
             )
-        return _frame(table)
+        return table
 
     def remove(self, spool_file: str) -> None:
         """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""
@@ -104,19 +108,6 @@ class Spool:
         if path == self.folder or not path.is_relative_to(os.path.normpath(self.folder)):
             raise SourceError(f"{spool_file!r} is no address in the spool; check the ledger.")
         return path
-
-
-def _table(frame: pd.DataFrame) -> pa.Table:
-    columns = [pa.array(frame.iloc[:, place], from_pandas=True) for place in range(frame.shape[1])]
-    return pa.table(columns, [str(name) for name in frame.columns])
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    for name in table.column_names:
-        values = column_of(table.column(name))
-        columns[name] = pd.Series(values).astype(pandas_dtype(_SPOOL_TYPES[name])) if name in _SPOOL_TYPES else values
-    return pd.DataFrame(columns)
 
 
 def _reason(error: OSError) -> str:

@@ -114,15 +114,16 @@ def _rejects(rows: pd.DataFrame, faults: Faults) -> list[Reject]:
 def _unread(rows: pd.DataFrame) -> list[Reject]:
     """Rows that were at fault already when they were read."""
     cells = originals(rows, rows.index)
-    found = zip(rows.index, _numbers(rows, LINE), _numbers(rows, BYTE), rows[FAULT], rows[RAW], strict=True)
+    lines, places, texts = _numbers(rows, LINE), _numbers(rows, BYTE), texts_of(rows[RAW])
+    found = zip(rows.index, lines, places, rows[FAULT], texts, strict=True)
     return [
         Reject(
             row=int(row),
             line=line,
             code=str(code),
             column=None,
-            value=None,
-            original=cells[row] if code in WHOLE_ROW_FAULTS else {**cells[row], RAW: None if pd.isna(text) else text},
+            value=text if code in WHOLE_ROW_FAULTS else None,
+            original=cells[row] if code in WHOLE_ROW_FAULTS else {**cells[row], RAW: text},
             byte=byte,
         )
         for row, line, byte, code, text in found

@@ -13,6 +13,7 @@ from restock.contract import Contract, FieldSpec, Kind
 from restock.feeds import Feed
 from restock.settings import Settings, read_settings
 from sources.extract import open_source
+from sources.framing import as_frame, chunked
 from sources.locations import SourceFile, find_source
 
 MakeFeed = Callable[..., Feed]
@@ -58,12 +59,13 @@ def found(make_feed: MakeFeed, settings_in: Callable[..., Settings]) -> Callable
 
 @pytest.fixture(scope="session")
 def read(found: Callable[..., tuple[SourceFile, Feed]]) -> Callable[..., pd.DataFrame]:
-    """All rows of a file, put together from frames of `rows`; `json` names the attributes that hold JSON."""
+    """All rows of a file, put together from chunks of `rows`; `json` names the attributes that hold JSON."""
 
     def read_all(path: Path, rows: int = 1000, json: tuple[str, ...] = (), **keys: Any) -> pd.DataFrame:
         file, feed = found(path, **keys)
         contract = Contract({name: FieldSpec(name, Kind.JSON) for name in json}, ())
-        return pd.concat(open_source(file, feed, contract).frames(rows), ignore_index=True)
+        tables = chunked(open_source(file, feed, contract).tables(), rows)
+        return pd.concat(map(as_frame, tables), ignore_index=True)
 
     return read_all
 

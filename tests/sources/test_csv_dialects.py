@@ -4,7 +4,7 @@ import pytest
 
 from restock.chunks import FAULT, LINE, RAW, SPOOL_COLUMNS
 from restock.errors import SourceError
-from sources import csv_frames, csv_header, csv_rows, csv_text
+from sources import csv_header, csv_rows, csv_tables, csv_text
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ FAST = {
 
 @pytest.mark.parametrize("rules,content", FAST.values(), ids=FAST)
 def test_a_sound_file_of_a_usual_dialect_is_read_the_fast_way(read_text, monkeypatch, rules, content):
-    monkeypatch.setattr(csv_frames.FrameReader, "_read_carefully", None)
+    monkeypatch.setattr(csv_tables.TableReader, "_read_carefully", None)
 
     assert len(read_text(content, csv=rules)) == 2
 
@@ -226,7 +226,7 @@ def test_a_row_at_fault_has_the_line_and_the_byte_where_it_stands(read_text, mon
 
 
 def test_bytes_are_right_behind_many_rows_and_faults(read_text, monkeypatch):
-    monkeypatch.setattr(csv_frames, "CAREFUL_BYTES", 64)
+    monkeypatch.setattr(csv_tables, "CAREFUL_BYTES", 64)
     rows = [f"{i},é{i}" if i % 7 else f"{i}" for i in range(500)]
     content = ("a,b\r\n" + "\r\n".join(rows)).encode()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from restock.chunks import BYTE, FAULT, LINE, RAW, SPOOL_COLUMNS
 from restock.errors import SourceError
-from sources import csv_blocks, csv_frames, csv_text
+from sources import csv_blocks, csv_tables, csv_text
 
 CELL = st.text(alphabet="ab,;|'\"\\#\n\r\t é名", max_size=6)
 ONE_LINE = st.text(alphabet="ab,;|'\"\\# é", max_size=5)
@@ -43,7 +43,7 @@ def read_bytes(read):
     def read_all(content, block, is_careful=False, **rules):
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setattr(csv_text, "BLOCK_BYTES", block)
-            patch.setattr(csv_frames, "CAREFUL_BYTES", 16)
+            patch.setattr(csv_tables, "CAREFUL_BYTES", 16)
             if is_careful:
                 patch.setattr(csv_blocks.BlockReader, "read", lambda *_: None)
             path = Path(folder) / "feed.csv"

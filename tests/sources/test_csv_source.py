@@ -6,7 +6,7 @@ import pytest
 
 from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
 from restock.errors import ConfigurationError, SourceChanged, SourceError
-from sources import csv_frames, csv_rows, csv_source, csv_text
+from sources import csv_rows, csv_source, csv_tables, csv_text
 from sources.csv_source import CsvSource
 
 
@@ -237,11 +237,11 @@ def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path, foun
     path.write_text("a,b\n1,3\n")
 
     with pytest.raises(SourceChanged):
-        list(source.frames(10))
+        list(source.tables())
 
 
 def test_one_broken_row_does_not_change_how_the_others_are_read(read_text, monkeypatch):
-    monkeypatch.setattr(csv_frames, "CAREFUL_BYTES", 64)
+    monkeypatch.setattr(csv_tables, "CAREFUL_BYTES", 64)
     rows = [f'{i},"line\n{i}, and ""more"""' if i % 3 else f"{i},plain\r" for i in range(200)]
     rows[90] = "90"
 

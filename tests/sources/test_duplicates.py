@@ -1,36 +1,39 @@
 import datetime as dt
 from decimal import Decimal
+from unittest import mock
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.duplicates import Duplicates
+from restock.chunks import LINE, ROW
+from sources import duplicates
+from sources.duplicates import Duplicates, hashes_of
+from sources.framing import TEXT, chunked, with_spool_columns
 
 KEY = st.one_of(st.none(), st.sampled_from(["a", "b", "A", "a ", "", "é"]))
 ROWS = st.lists(st.tuples(KEY, st.one_of(st.none(), st.integers(0, 2)), st.one_of(st.none(), st.integers(0, 3))))
+HASHES = {
+    "as it is": hashes_of,
+    "two values": lambda keys: hashes_of(keys) % 2,
+    "one value": lambda keys: np.zeros(len(keys), np.uint64),
+}
 
 
-def settle(rule, rows, cut=3):
-    """The losers of rows of (text, number, version), added in pieces."""
-    duplicates = Duplicates(rule)
-    for start in range(0, len(rows), cut):
-        piece = rows[start : start + cut]
-        keys = pd.DataFrame(
-            {
-                "text": pd.array([row[0] for row in piece], dtype="str"),
-                "number": pd.array([row[1] for row in piece], dtype=pd.ArrowDtype(pa.int64())),
-                "version": pd.array([row[2] for row in piece], dtype=pd.ArrowDtype(pa.int64())),
-            }
-        )
-        positions = pd.Series(range(start + 1, start + 1 + len(piece)))
-        duplicates.add(positions, keys if rule == "newest" else keys[["text", "number"]])
-    return duplicates.losers().to_dict()
+def settled(rule, table, key, cut=3, lines=None, place=ROW):
+    """The losers of a table of cells, added in chunks of `cut` rows; `key` names the columns of the canonical key."""
+    chunks = list(chunked([with_spool_columns(table, lines)], cut))
+    settling = Duplicates(rule, lambda rows: rows[key], place)
+    for chunk in chunks:
+        settling.add(chunk)
+    return settling.losers(lambda number: chunks[number])
 
 
 def oracle(rule, rows):
+    """Loser -> winner, and how many losers equal their winner."""
     by_key = {}
     for position, (text, number, version) in enumerate(rows, 1):
         if text is not None and number is not None:
@@ -47,14 +50,29 @@ def oracle(rule, rows):
     return losers
 
 
-@settings(max_examples=200, deadline=None)
-@given(rows=ROWS, rule=st.sampled_from(["last", "first", "newest", "reject"]), cut=st.integers(1, 5))
-def test_the_losers_are_those_of_a_dict(rows, rule, cut):
-    ours, theirs = settle(rule, rows, cut), oracle(rule, rows)
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=ROWS,
+    rule=st.sampled_from(["last", "first", "newest", "reject"]),
+    cut=st.integers(1, 5),
+    part=st.sampled_from([1, 100, duplicates.PART_BYTES]),
+    hashes=st.sampled_from(list(HASHES)),
+)
+def test_the_losers_are_those_of_a_dict_whatever_the_chunks_the_parts_and_the_hash(rows, rule, cut, part, hashes):
+    text, number, version = zip(*rows, strict=True) if rows else ((), (), ())
+    table = pa.table({"text": pa.array(text, TEXT), "number": pa.array(number, pa.int64())})
+    table = table.append_column("version", pa.array(version, pa.int64()))
+    key = ["text", "number", "version"] if rule == "newest" else ["text", "number"]
 
+    with mock.patch.multiple(duplicates, PART_BYTES=part, hashes_of=HASHES[hashes]):
+        found = settled(rule, table, key, cut)
+
+    ours, theirs = dict(zip(found.rows.tolist(), found.others.tolist(), strict=True)), oracle(rule, rows)
+    assert found.rows.tolist() == found.places.tolist() == sorted(theirs)
+    assert found.twins == sum(rows[loser - 1] == rows[other - 1] for loser, other in ours.items())
     if rule == "reject":
-        assert ours.keys() == theirs.keys()
-        assert all(other in ours and other != loser for loser, other in ours.items())
+        assert all(other in theirs and theirs.get(loser) is not None for loser, other in ours.items())
+        assert all(rows[loser - 1][:2] == rows[other - 1][:2] and loser != other for loser, other in ours.items())
     else:
         assert ours == theirs
 
@@ -62,37 +80,94 @@ def test_the_losers_are_those_of_a_dict(rows, rule, cut):
 @pytest.mark.parametrize(
     "values",
     [
-        pd.array([Decimal("1.10"), Decimal("1.20"), Decimal("1.10")], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
-        pd.array([b"x", b"y", b"x"], dtype=pd.ArrowDtype(pa.binary())),
-        pd.array([dt.date(2024, 1, 1), dt.date(2024, 1, 2), dt.date(2024, 1, 1)], dtype=pd.ArrowDtype(pa.date32())),
-        pd.Series([Decimal("1.1"), "1.1", Decimal("1.10")], dtype=object).array,
-        pd.array([2**63 - 1, 2**63 - 2, 2**63 - 1], dtype="Int64"),
-        pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"], utc=True).array,
+        pa.array([Decimal("1.10"), Decimal("1.20"), Decimal("1.10")], pa.decimal128(5, 2)),
+        pa.array([b"x", b"y", b"x"]),
+        pa.array([dt.date(2024, 1, 1), dt.date(2024, 1, 2), dt.date(2024, 1, 1)]),
+        pa.array([2**63 - 1, 2**63 - 2, 2**63 - 1]),
+        pa.array([-1, -2, -1]),
+        pa.array([0.0, 1.0, -0.0]),
+        pa.array([dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (1, 2, 1)], pa.timestamp("us", "UTC")),
+        pa.array([True, False, True]),
     ],
-    ids=lambda values: str(values.dtype),
+    ids=lambda values: str(values.type),
 )
-def test_keys_of_any_type_are_compared_exactly(values):
-    duplicates = Duplicates("last")
-    duplicates.add(pd.Series([1, 2, 3]), pd.DataFrame({"key": values}))
+@pytest.mark.parametrize("cut", [1, 3])
+def test_keys_of_any_type_are_compared_exactly(values, cut):
+    found = settled("last", pa.table({"key": values}), ["key"], cut)
 
-    assert duplicates.losers().to_dict() == {1: 3}
+    assert (found.rows.tolist(), found.others.tolist()) == ([1], [3])
+
+
+@pytest.mark.parametrize(
+    "first,second",
+    [
+        (pd.array([5, 6], dtype=pd.ArrowDtype(pa.int64())), [5, 2**70]),  # one huge number makes a chunk one of objects
+        (pd.array([-1, 6], dtype=pd.ArrowDtype(pa.int64())), [-1, 2**70]),
+        (pd.array([2**62, 6], dtype="Int64"), [2**62, 2**70]),
+        ([Decimal("1.10"), Decimal(2)], [Decimal("1.1"), Decimal(3)]),
+    ],
+)
+def test_keys_of_two_types_in_two_chunks_are_compared_by_value(first, second):
+    keys = {1: pd.Series(first), 2: pd.Series(second, dtype=object)}
+
+    hashes = [hashes_of(pd.DataFrame({"key": key})) for key in keys.values()]
+
+    assert hashes[0][0] == hashes[1][0]
+    assert hashes[0][1] != hashes[1][1]
 
 
 @pytest.mark.parametrize(
     "versions",
     [
-        pd.array([Decimal("2.5"), Decimal("10.5"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 1))),
-        pd.to_datetime(["2024-01-01", "2024-10-01", None], utc=True).array,
-        pd.array(["2024-01-01", "2024-10-01", None], dtype="str"),
+        pa.array([Decimal("2.5"), Decimal("10.5"), None], pa.decimal128(5, 1)),
+        pa.array([dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 10, 1, tzinfo=dt.UTC), None]),
+        pa.array(["2024-01-01", "2024-10-01", None], TEXT),
     ],
-    ids=lambda values: str(values.dtype),
+    ids=lambda values: str(values.type),
 )
 def test_versions_of_any_type_are_put_in_order(versions):
-    duplicates = Duplicates("newest")
-    duplicates.add(pd.Series([1, 2, 3]), pd.DataFrame({"key": ["a"] * 3, "version": versions}))
+    found = settled("newest", pa.table({"key": pa.array(["a"] * 3, TEXT), "version": versions}), ["key", "version"], 2)
 
-    assert duplicates.losers().to_dict() == {1: 2, 3: 2}
+    assert (found.rows.tolist(), found.others.tolist()) == ([1, 3], [2, 2])
+
+
+@pytest.mark.parametrize(
+    "cells,twins",
+    [
+        (pa.array([0.5, 0.5]), 1),
+        (pa.array([float("nan"), float("nan")]), 1),
+        (pa.array([None, None], pa.int64()), 1),
+        (pa.array([None, 0]), 0),
+        (pa.array([{"a": [1]}, {"a": [1]}]), 1),
+        (pa.array([{"a": [1]}, {"a": [2]}]), 0),
+        (pa.nulls(2), 1),
+    ],
+    ids=lambda values: str(values.type) if isinstance(values, pa.Array) else str(values),
+)
+def test_twins_are_equal_in_every_cell(cells, twins):
+    assert settled("last", pa.table({"key": pa.array([1, 1]), "other": cells}), ["key"]).twins == twins
+
+
+def test_the_files_of_a_source_may_differ_in_types():
+    tables = [pa.table({"key": [1, 2], "x": ["a", "b"]}), pa.table({"key": [2, 3, 3], "x": [7, 8, 8]})]
+    chunks = list(chunked([with_spool_columns(table) for table in tables], 10))
+    settling = Duplicates("last", lambda rows: rows[["key"]])
+    for chunk in chunks:
+        settling.add(chunk)
+
+    found = settling.losers(lambda number: chunks[number])
+
+    assert (found.rows.tolist(), found.others.tolist(), found.twins) == ([2, 4], [3, 5], 1)
+
+
+def test_the_losers_are_told_by_their_lines():
+    found = settled("last", pa.table({"key": ["a", "b", "a", "b", "a"]}), ["key"], 2, [2, 4, 5, 6, 9], LINE)
+
+    assert str(found) == (
+        "3 rows do not count because another row has their key, 3 of them equal to it in every column: line 2 (see 9), "
+        "line 4 (see 6), line 5 (see 9)."
+    )
 
 
 def test_nothing_added_means_no_losers():
-    assert Duplicates("last").losers().empty
+    assert len(Duplicates("last", lambda rows: rows).losers(lambda number: pa.table({})).rows) == 0

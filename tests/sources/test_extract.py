@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS, SUPERSEDED, ChunkRef
+from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
 from sources.extract import extract
@@ -32,8 +32,7 @@ def bring(tmp_path, spool, make_feed, settings_in):
                 (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         feed = make_feed(source=list(files), **feed_keys)
         found = find_source(feed, settings_in(tmp_path))
-        canonical = (lambda frame: frame[list(keys)]) if keys else None
-        done = extract(found, feed, spool, "run-1", chunk_rows, canonical, CONTRACT, on_rows)
+        done = extract(found, feed, spool, "run-1", chunk_rows, lambda rows: rows[list(keys)], CONTRACT, on_rows)
         refs = [
             ChunkRef("run-1", chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, 0) for chunk in done.chunks
         ]
@@ -95,6 +94,7 @@ def test_under_reject_every_row_of_the_key_is_at_fault_and_keeps_its_cells(bring
     _, frame = bring({"feed.csv": "sku,name\na,1\nb,2\na,3\n"}, on_duplicate="reject")
 
     assert frame[FAULT].fillna("-").tolist() == ["duplicate_key", "-", "duplicate_key"]
+    assert frame[RAW].fillna("-").tolist() == ["line 4", "-", "line 2"]
     assert frame["name"].tolist() == ["1", "2", "3"]
     assert not frame[SUPERSEDED].any()
 
@@ -161,10 +161,3 @@ def test_an_interruption_leaves_nothing_in_the_spool(bring, spool):
     with pytest.raises(KeyboardInterrupt):
         bring({"feed.csv": "sku\na\nb\nc\n"}, on_rows=interrupt)
     assert spool.runs() == []
-
-
-def test_without_keys_nothing_is_superseded(bring):
-    _, frame = bring({"feed.csv": "sku\na\na\n"}, keys=None)
-
-    assert not frame[SUPERSEDED].any()
-    assert list(frame.columns) == ["sku", *SPOOL_COLUMNS]

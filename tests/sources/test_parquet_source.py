@@ -11,6 +11,7 @@ import pytest
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED
 from restock.contract import Contract
 from restock.errors import SourceChanged, SourceError
+from sources.framing import chunked
 from sources.parquet_file import batches
 from sources.parquet_source import ParquetSource
 
@@ -79,11 +80,11 @@ def test_rows_carry_positions_and_no_lines(read_table):
     assert not frame[SUPERSEDED].any()
 
 
-def test_frames_have_the_size_asked_for(tmp_path, found):
+def test_chunks_have_the_size_asked_for(tmp_path, found):
     pq.write_table(pa.table({"a": range(50_000)}), tmp_path / "feed.parquet", row_group_size=777)
     source = ParquetSource(*found(tmp_path / "feed.parquet"), NO_CONTRACT)
 
-    assert [len(frame) for frame in source.frames(20_000)] == [20_000, 20_000, 10_000]
+    assert [len(table) for table in chunked(source.tables(), 20_000)] == [20_000, 20_000, 10_000]
 
 
 def test_a_nested_column_matters_only_where_the_feed_takes_it(read_table):
@@ -211,7 +212,7 @@ def test_a_file_that_changes_after_its_schema_was_read_is_refused(tmp_path, foun
     pq.write_table(pa.table({"a": range(1, 11)}), path)
 
     with pytest.raises(SourceChanged):
-        list(source.frames(10))
+        list(source.tables())
 
 
 def test_text_that_is_no_utf_8_is_refused(tmp_path, read):

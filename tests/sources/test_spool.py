@@ -4,13 +4,12 @@ import subprocess
 import sys
 from decimal import Decimal
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 
-from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.errors import SourceError
+from sources.framing import TEXT, chunked, with_column, with_spool_columns
 from sources.spool import Spool
 
 NAIVE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None)
@@ -20,22 +19,12 @@ def ref(spool_file, rows, number=1):
     return ChunkRef("run-1", number, spool_file, 1, rows, 0)
 
 
-def frame_of(**columns):
-    rows = len(next(iter(columns.values())))
-    return pd.DataFrame(
-        {
-            **columns,
-            ROW: np.arange(1, rows + 1),
-            LINE: pd.array([2] + [None] * (rows - 1), dtype="Int64"),
-            FAULT: pd.array([None] * (rows - 1) + ["quote"], dtype="str"),
-            RAW: pd.array([None] * (rows - 1) + ['"x'], dtype="str"),
-            SUPERSEDED: [False] * (rows - 1) + [True],
-        }
-    )
-
-
-def arrow(values, kind):
-    return pd.array(pd.arrays.ArrowExtensionArray(pa.chunked_array([pa.array(values, kind)])))
+def table_of(values, kind=TEXT):
+    """A chunk with the column `a`, its last row at fault and superseded."""
+    rows = len(values)
+    lines, faults, raws = [2] + [None] * (rows - 1), [None] * (rows - 1) + ["quote"], [None] * (rows - 1) + ['"x']
+    [table] = chunked([with_spool_columns(pa.table({"a": pa.array(values, kind)}), lines, faults, raws)], rows)
+    return with_column(table, SUPERSEDED, pa.array([False] * (rows - 1) + [True]))
 
 
 @pytest.fixture
@@ -44,53 +33,77 @@ def spool(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "column",
+    "values,kind",
     [
-        pd.array(["a", None, "", "NA", "\0", "😀", "a\r\nb"], dtype="str"),
-        pd.array([None, None], dtype="str"),
-        arrow([2**63 - 1, None], pa.int64()),
-        arrow([2**64 - 1, None], pa.uint64()),
-        arrow([1, None], pa.uint32()),
-        arrow([1, None], pa.int8()),
-        arrow([Decimal("1234567890123456789012345678.123456789"), None], pa.decimal128(38, 9)),
-        arrow([Decimal("1e60"), None], pa.decimal256(70, 2)),
-        arrow([dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None], pa.timestamp("ns", "Europe/Berlin")),
-        arrow([NAIVE.replace(year=9999), None], pa.timestamp("us")),
-        arrow([NAIVE, None], pa.timestamp("ms")),
-        arrow([dt.date(1, 1, 1), None], pa.date32()),
-        arrow([dt.time(1, 2, 3, 4), None], pa.time64("us")),
-        arrow([dt.time(1, 2, 3, 4), None], pa.time64("ns")),
-        arrow([dt.timedelta(days=-1), None], pa.duration("us")),
-        arrow([True, None], pa.bool_()),
-        arrow([0.1, None, float("nan"), float("-inf")], pa.float64()),
-        arrow([0.5, None], pa.float32()),
-        arrow([0.5, None], pa.float16()),
-        arrow([b"\xff\0", None], pa.binary()),
-        arrow([b"1234567890123456", None], pa.binary(16)),
-        arrow([None, None], pa.null()),
+        (["a", None, "", "NA", "\0", "😀", "a\r\nb"], TEXT),
+        ([None, None], TEXT),
+        ([2**63 - 1, None], pa.int64()),
+        ([2**64 - 1, None], pa.uint64()),
+        ([1, None], pa.uint32()),
+        ([1, None], pa.int8()),
+        ([Decimal("1234567890123456789012345678.123456789"), None], pa.decimal128(38, 9)),
+        ([Decimal("1e60"), None], pa.decimal256(70, 2)),
+        ([dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None], pa.timestamp("ns", "Europe/Berlin")),
+        ([NAIVE.replace(year=9999), None], pa.timestamp("us")),
+        ([NAIVE, None], pa.timestamp("ms")),
+        ([dt.date(1, 1, 1), None], pa.date32()),
+        ([dt.time(1, 2, 3, 4), None], pa.time64("us")),
+        ([dt.time(1, 2, 3, 4), None], pa.time64("ns")),
+        ([dt.timedelta(days=-1), None], pa.duration("us")),
+        ([True, None], pa.bool_()),
+        ([0.1, None, float("nan"), float("-inf")], pa.float64()),
+        ([0.5, None], pa.float32()),
+        ([0.5, None], pa.float16()),
+        ([b"\xff\0", None], pa.binary()),
+        ([b"1234567890123456", None], pa.binary(16)),
+        ([None, None], pa.null()),
     ],
-    ids=lambda column: str(column.dtype),
+    ids=str,
 )
-def test_a_chunk_comes_back_exactly(spool, column):
-    frame = frame_of(a=column)
+def test_a_chunk_comes_back_exactly(spool, values, kind):
+    table = table_of(values, kind)
 
-    back = spool.read(ref(spool.write("run-1", 1, frame), len(frame)))
+    back = spool.read_table(ref(spool.write("run-1", 1, table), len(values)))
 
-    pd.testing.assert_frame_equal(back, frame)
-    assert pa.array(back["a"], from_pandas=False).is_null().equals(pa.array(frame["a"], from_pandas=False).is_null())
+    assert back.schema == table.schema
+    assert repr(back.to_pylist()) == repr(table.to_pylist())
+
+
+def test_a_chunk_is_read_as_a_frame_with_the_types_of_pandas(spool):
+    table = table_of(["a", None], TEXT).add_column(1, "b", pa.array([Decimal("1.50"), None], pa.decimal128(5, 2)))
+
+    frame = spool.read(ref(spool.write("run-1", 1, table), 2))
+
+    assert frame.dtypes.astype(str).to_dict() == {
+        "a": "str", "b": "decimal128(5, 2)[pyarrow]", ROW: "int64", LINE: "Int64", BYTE: "Int64", FAULT: "str",
+        RAW: "str", SUPERSEDED: "bool",
+    }  # fmt: skip
+    assert frame["a"].fillna("-").tolist() == ["a", "-"]
+    assert frame[[ROW, SUPERSEDED]].to_numpy().tolist() == [[1, False], [2, True]]
+
+
+def test_a_page_that_rotted_on_disk_is_refused(spool):
+    spool_file = spool.write("run-1", 1, table_of(["x" * 1000, "y"]))
+    path = spool.folder / spool_file
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(SourceError, match="cannot be read"):
+        spool.read(ref(spool_file, 2))
 
 
 def test_a_chunk_has_an_address_under_its_run_and_leaves_no_other_file(spool):
-    frame = frame_of(a=["x"])
+    table = table_of(["x"])
 
-    first, again = spool.write("run-1", 7, frame), spool.write("run-1", 7, frame)
+    first, again = spool.write("run-1", 7, table), spool.write("run-1", 7, table)
 
     assert first == again == "run-1/00007.parquet"
     assert [path.name for path in spool.folder.rglob("*.*")] == ["00007.parquet"]
 
 
 def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
-    files = [spool.write("run-1", number, frame_of(a=["x"])) for number in (1, 2)]
+    files = [spool.write("run-1", number, table_of(["x"])) for number in (1, 2)]
 
     spool.remove(files[0])
     assert spool.runs() == ["run-1"]
@@ -102,7 +115,7 @@ def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
 
 def test_removing_a_run_leaves_the_others(spool):
     for run in ("run-2", "run-1"):
-        spool.write(run, 1, frame_of(a=["x"]))
+        spool.write(run, 1, table_of(["x"]))
 
     spool.remove_run("run-1")
     spool.remove_run("run-1")
@@ -111,7 +124,7 @@ def test_removing_a_run_leaves_the_others(spool):
 
 
 def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
-    spool_file = spool.write("run-1", 1, frame_of(a=["x", "y"]))
+    spool_file = spool.write("run-1", 1, table_of(["x", "y"]))
 
     with pytest.raises(SourceError, match="holds 2 rows, not 3"):
         spool.read(ref(spool_file, 3))
@@ -134,17 +147,17 @@ def test_a_spool_that_cannot_be_written_gets_a_sentence(tmp_path):
     (tmp_path / "spool").write_text("a file where the folder should be")
 
     with pytest.raises(SourceError, match="RESTOCK_SPOOL"):
-        Spool(tmp_path / "spool").write("run-1", 1, frame_of(a=["x"]))
+        Spool(tmp_path / "spool").write("run-1", 1, table_of(["x"]))
 
 
 def test_a_full_disk_gets_a_sentence_and_leaves_nothing(tmp_path):
     pytest.importorskip("resource", reason="needs limits on the size of files")
     script = (
-        "import resource, signal, sys, pathlib, pandas as pd\n"
+        "import resource, signal, sys, pathlib, pyarrow as pa\n"
         "from sources.spool import Spool\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "Spool(pathlib.Path(sys.argv[1])).write('run-1', 1, pd.DataFrame({'a': map(str, range(10000))}))\n"
+        "Spool(pathlib.Path(sys.argv[1])).write('run-1', 1, pa.table({'a': [str(n) for n in range(10000)]}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "spool")],

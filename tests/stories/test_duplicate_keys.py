@@ -8,6 +8,8 @@ import pytest
 from shops import Shop
 from stories.telling import Text, counts, expected, product, sync, table
 
+from flows.progress import Progress
+
 NIGHT = [
     product(1, name="1 a"),
     product(2, name="2 a"),
@@ -48,6 +50,39 @@ def test_which_row_of_a_key_counts_does_not_depend_on_the_size_of_chunks(
 
     assert counts(sync(sqlite_shop)) == count
     assert table(sqlite_shop) == expected(oracle(NIGHT))
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+def test_the_losers_are_told_with_both_lines_and_exact_twins_apart(sqlite_shop: Shop) -> None:
+    sqlite_shop.write_csv("products.csv", [product(1), product(2), product(1), product(2, name="other")])
+    notes = Notes()
+
+    sync(sqlite_shop, progress=notes)
+
+    assert notes.said == [
+        "2 rows do not count because another row has their key, 1 of them equal to it in every column: line 2 (see 4), "
+        "line 3 (see 5)."
+    ]
+
+
+def test_a_rejected_duplicate_says_where_the_other_row_is(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(on_duplicate="reject")
+    sqlite_shop.write_csv("products.csv", [product(1), product(2), product(1)])
+
+    sync(sqlite_shop)
+
+    rejects = sqlite_shop.execute("SELECT line, code, value FROM restock_reject ORDER BY line")
+    assert [tuple(reject.values()) for reject in rejects] == [
+        (2, "duplicate_key", "line 4"),
+        (4, "duplicate_key", "line 2"),
+    ]
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 1000])

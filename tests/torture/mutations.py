@@ -20,6 +20,7 @@ from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.settings import Settings
 from sources.extract import open_source
+from sources.framing import as_frame, chunked
 from sources.locations import find_source
 
 ROWS = 40
@@ -119,7 +120,8 @@ def _read(kind: str, folder: Path, delimiter: str) -> pd.DataFrame:
     rules = {"csv": {"null_values": [], "delimiter": delimiter}} if kind == "csv" else {}
     feed = Feed.model_validate({**names, **rules})
     [file] = find_source(feed, settings, None)
-    return pd.concat(list(open_source(file, feed, Contract({}, ())).frames(7)), ignore_index=True)
+    tables = open_source(file, feed, Contract({}, ())).tables()
+    return pd.concat(map(as_frame, chunked(tables, 7)), ignore_index=True)
 
 
 def _wrong_csv(frame: pd.DataFrame, content: bytes, delimiter: str) -> str | None:
