@@ -41,6 +41,7 @@ class Feed(Rules):
     unknown_columns: Literal["fail", "ignore"] | None = None
     csv: CsvRules = CsvRules()
     where: str | None = None
+    row_schema: str | None = Field(default=None, alias="schema")
     transform: Names = ()
     writer: Literal["mappings", "objects"] | None = None
     mode: Literal["sync", "insert_only", "update_only"] = "sync"

@@ -39,6 +39,8 @@ REASONS: dict[str, str] = {
     "not_in_enum": "{column} is none of the values its column allows.",
     "not_a_uuid": "{column} is not a UUID.",
     "json": "{column} is not valid JSON.",
+    # Found by the feed's own schema; the name of the check follows, as in `schema:str_matches`.
+    "schema": "{column} breaks the rule {constraint} of the feed's schema.",
     # Found by the database; a constraint follows, as in `unique:uq_product_sku`, or the code of the database itself.
     "unique": "Another row already has the same values ({constraint}).",
     "foreign_key": "The row refers to one that does not exist ({constraint}).",
@@ -60,7 +62,9 @@ def sentence(code: str, column: str | None) -> str:
     reason, _, constraint = code.partition(":")
     if reason not in REASONS:
         return f"A transform set the row aside as {code}{f' because of {column}' if column else ''}."
-    return REASONS[reason].format(column=column or "A value", constraint=constraint or "unnamed")
+    return REASONS[reason].format(
+        column=column or ("The row" if reason == "schema" else "A value"), constraint=constraint or "unnamed"
+    )
 
 
 def sentences(faults: Iterable[Fault]) -> str:

@@ -33,6 +33,7 @@ LIBRARY_ROOMS: dict[str, set[str]] = {
     "click": {"flows"},
     "rich": {"flows"},
     "fsspec": {"sources"},
+    "pandera": {"transforms"},
     **dict.fromkeys(["flask", "flask_sqlalchemy", "sqlalchemy", "psycopg", "pymysql"], DATABASE_ROOMS),
     "blinker": {"restock"},
 }

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
+from factories import make_feed
 
 from flows.cli import main
 from restock.chunks import RunSummary
@@ -18,6 +20,7 @@ from restock.column_rules import ColumnRule
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
+from transforms.schema_check import schema_faults
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -97,12 +100,31 @@ def test_the_transform_in_the_documents_runs() -> None:
     import pandas as pd
 
     namespace: dict[str, object] = {}
-    exec(blocks(ROOT / "docs" / "feeds.md", "python")[0], namespace)
+    [code] = [block for block in blocks(ROOT / "docs" / "feeds.md", "python") if "def only_priced" in block]
+    exec(code, namespace)
     frame = pd.DataFrame({"name": ["Hose", "x", "Rake"], "price": ["1.00", "2.00", None]})
 
     kept = namespace["only_priced"](frame)  # type: ignore[operator]
 
     assert kept.index.tolist() == [0]
+
+
+def test_the_schema_in_the_documents_finds_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    module = ModuleType("documented_schemas")
+    [code] = [block for block in blocks(ROOT / "docs" / "feeds.md", "python") if "class ProductSchema" in block]
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    rows = {"sku": ["AB-1234", "x", "AB-1235"], "price": [5.0, None, 5000.0], "stock": [1, 2, 50]}
+    feed = make_feed(schema="documented_schemas:ProductSchema")
+
+    found = schema_faults(pd.DataFrame(rows), {}, feed, "here")
+
+    assert {row: [fault.code for fault in faults] for row, faults in found.items()} == {
+        1: ["schema:str_matches"],
+        2: ["schema:dear_things_are_few"],
+    }
 
 
 def test_every_key_of_a_feed_is_documented() -> None:

@@ -16,6 +16,7 @@ from transforms.contract_check import Faults, cast, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
 from transforms.filtering import check_filter, left_out
 from transforms.originals import originals, shortened, texts_of
+from transforms.schema_check import check_schema, schema_faults
 
 __all__ = ["canonical_keys", "check_rules", "code_digest", "transform_chunk"]
 
@@ -47,7 +48,7 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
 
 
 def check_rules(feed: Feed, contract: Contract) -> None:
-    """Find what is wrong with the feed's transforms, constants, defaults and filter before a source is read.
+    """Find what is wrong with the feed's transforms, constants, defaults, filter and schema before a source is read.
 
     Raises:
         ConfigurationError: something is.
@@ -55,6 +56,7 @@ def check_rules(feed: Feed, contract: Contract) -> None:
     check_transforms(feed)
     check_columns(feed, contract)
     check_filter(feed, contract)
+    check_schema(feed, contract)
 
 
 def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:
@@ -63,10 +65,16 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     if unknown:
         raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
     values, faults = cast(frame, contract, feed.csv)
-    seen = [name for name in feed.unwritten if name in frame and name not in values]
-    gone = left_out(values.assign(**{name: frame[name] for name in seen}), faults, feed, str(ref))
-    values = values.drop(columns=list(feed.unwritten), errors="ignore").drop(index=gone)
-    return values, {row: found for row, found in faults.items() if row not in gone} if len(gone) else faults
+    unwritten = [name for name in feed.unwritten if name in frame]
+    if unwritten:
+        values = values.assign(**{name: frame[name] for name in unwritten if name not in values})
+    gone = left_out(values, faults, feed, str(ref))
+    if len(gone):
+        values = values.drop(index=gone)
+        faults = {row: found for row, found in faults.items() if row not in gone}
+    for row, found in schema_faults(values, faults, feed, str(ref)).items():
+        faults.setdefault(row, []).extend(found)
+    return values.drop(columns=unwritten), faults
 
 
 def canonical_keys(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFrame:

@@ -39,9 +39,9 @@ def check_transforms(feed: Feed) -> None:
 
 
 def code_digest(feed: Feed) -> str:
-    """A digest of the feed's rules and of the source files of its transforms: a run resumes only under the same."""
+    """A digest of the feed's rules and of the code that they name: a run resumes only under the same."""
     digest = hashlib.sha256(feed.rules_digest().encode())
-    for reference in feed.transform:
+    for reference in (*feed.transform, *((feed.row_schema,) if feed.row_schema else ())):
         transform = find_transform(reference, feed.name)
         names = {reference.partition(":")[0], getattr(transform, "__module__", None) or ""}
         for name in sorted(names & sys.modules.keys()):

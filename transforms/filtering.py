@@ -10,6 +10,7 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.row_filter import columns_of
 from transforms.contract_check import Faults, cast
+from transforms.plain_types import plain_types
 
 # A cell of each kind: what a filter asks is tried on a row of them, since on no row everything can be compared.
 _SPECIMENS = {
@@ -39,7 +40,7 @@ def left_out(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) -> pd
     if missing:
         raise ChunkFailed(f"The filter `where` of feed {feed.name!r} asks {missing[0]}, which {place} does not have.")
     try:
-        taken = _answers(values, feed.where)
+        taken = _answers(values[list(asked)], feed.where)
     except Exception as error:
         raise ChunkFailed(
             f"The filter `where` of feed {feed.name!r} cannot be answered on {place} ({type(error).__name__}); compare "
@@ -78,7 +79,7 @@ def check_filter(feed: Feed, contract: Contract) -> None:
 
 def _answers(values: pd.DataFrame, expression: str) -> pd.Series:
     """True for each row that is taken; where the answer itself is missing, the row is not."""
-    found = values.eval(expression.strip(), engine="python", local_dict={}, global_dict={})
+    found = plain_types(values).eval(expression.strip(), engine="python", local_dict={}, global_dict={})
     if not isinstance(found, pd.Series):
         raise TypeError("the filter is not a question about each row")
     return found.astype("boolean").fillna(False).astype(bool)
