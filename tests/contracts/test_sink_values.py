@@ -60,6 +60,15 @@ class Stocked(db.Model):
     stock: Mapped[int | None] = mapped_column(server_default="7")
     shelf: Mapped[str | None] = mapped_column(sa.String(20), default="none yet")
     seen: Mapped[int | None] = mapped_column(sa.Integer, default=1, onupdate=2)
+
+
+class Rounded(db.Model):
+    __tablename__ = "rounded"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    span: Mapped[dt.timedelta | None]
+    price: Mapped[float | None] = mapped_column(sa.Numeric(10, 2, asdecimal=False))
+    moment: Mapped[dt.datetime | None]
 """
 
 VALUES: dict[str, list[Any]] = {
@@ -130,6 +139,22 @@ def test_a_second_load_of_every_kind_of_value_writes_no_row(things: Table) -> No
         counts = things.load(records)
 
     assert (counts, writes) == (WriteCounts(unchanged=len(records)), [])
+
+
+def test_what_a_column_rounds_is_unchanged_the_second_time(make_table: MakeTable) -> None:
+    rounded = make_table(THINGS, "Rounded", match_on=[])
+    record = {
+        "id": 1,
+        "span": timedelta(hours=2, microseconds=750_000),
+        "price": 1.239,
+        "moment": datetime(2026, 3, 29, 1, 30, 15, 999_999),  # noqa: DTZ001 - naive is the point
+    }
+    rounded.load([record])
+
+    with rounded.recorded_writes() as writes:
+        counts = rounded.load([record])
+
+    assert (counts, writes) == (WriteCounts(unchanged=1), [])
 
 
 def test_none_over_every_kind_of_value_becomes_null(things: Table) -> None:
