@@ -103,7 +103,11 @@ def _as_arrow(values: Values, type_: str, as_text: Callable[[Any], bytes]) -> pa
             raise TypeError(type_)
         return array
     if type_ == "numeric":
-        return array if pa.types.is_decimal128(array.type) else array.cast(pa.decimal128(20, 0))
+        if pa.types.is_decimal128(array.type):
+            return array
+        if not pa.types.is_integer(array.type):
+            raise TypeError(type_)  # to cast a float would cut its fraction off
+        return array.cast(pa.decimal128(20, 0))
     return array.cast(_ARROW[type_])
 
 
