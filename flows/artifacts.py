@@ -97,7 +97,7 @@ class ShownProgress(Progress):
         self._door.loading(run, refs)
         self._chunks, self._loaded, self._updated_at = len(refs), 0, time.monotonic()
         self._feed, self._failed = run.feed, 0
-        description = f"Chunks of run {run.run_id} that have been loaded or have failed"
+        description = f"Of {len(refs)} chunks, loaded or failed"
         self._artifact = self._showcase.create("progress", f"{key_of(run.feed)}-progress", self._percent, description)
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:

@@ -10,8 +10,8 @@ import click
 
 from flows.answers import Answer, Commands, run
 from flows.check_command import check
-from flows.deployments_command import deployments
 from flows.feed_command import feed
+from flows.operations_commands import automations, deployments, metrics
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
@@ -223,7 +223,9 @@ def prune(older_than: float) -> None:
 
 main.add_command(check)
 main.add_command(feed)
+main.add_command(automations)
 main.add_command(deployments)
+main.add_command(metrics)
 
 
 def _counts(report: RunReport) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import FailedRun
+from prefect.exceptions import FailedRun, TerminationSignal
 from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
@@ -81,13 +80,13 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
     with open_showcase(runtime.flow_run.id) as showcase:
         try:
             check_stop()
-            with heeding_signals():
+            # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
+            with heeding_signals() if at_terminal else nullcontext():
                 reports = work(ShownProgress(caller.progress, showcase), caller.wait)
         except Exception as error:
             caller.error = error
-            if isinstance(error, RunInterrupted) and not at_terminal:
-                # The chunk under way has ended, so the signal goes on to Prefect: only it knows who wanted what.
-                signal.raise_signal(signal.SIGTERM)
+            if isinstance(error.__cause__, TerminationSignal):
+                raise error.__cause__ from None
             if isinstance(error, SinkUnavailable) and feed is not None:
                 run_stopped(feed, str(error))
             return _stopped_state(error)

@@ -23,7 +23,7 @@ from sinks.owners import Owner
 
 PORT = 4200
 START_SECONDS = 90.0
-# A run that is told to stop ends after its chunk, and Prefect kills what has not ended after 30 seconds.
+# Prefect kills a run that has not ended 30 seconds after it was told to.
 STOP_SECONDS = 45.0
 POOL = "restock"
 
@@ -50,12 +50,13 @@ class Station:
             pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite", "--base-job-template"]
             self._prefect(*pool, "prefect/work-pool.json")
         self._prefect("--no-prompt", "deploy", "--all")
+        self._command("flows.cli", "automations")
         if not self._is_running("worker"):
             self._start("worker", ["worker", "start", "--pool", POOL], self._environment)
         return self.url.removesuffix("/api")
 
     def down(self) -> list[str]:
-        """End worker and server; which of them were running. The worker's runs stop after their chunk."""
+        """End worker and server; which of them were running. The worker's runs roll their chunk back."""
         return [name for name in ("worker", "server") if self._end(name)]
 
     @property
@@ -114,17 +115,15 @@ class Station:
         (self.home / f"{name}.process").write_text(str(Owner.of_process(process.pid)), encoding="utf-8")
 
     def _prefect(self, *words: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", *words],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        self._command("prefect", *words)
+
+    def _command(self, *words: str) -> None:
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         with self._log("setup").open("a", encoding="utf-8") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
-            raise RestockError(f"`prefect {' '.join(words)}` failed; {shown(self._log('setup'))} says why.")
+            raise RestockError(f"`{' '.join(words)}` failed; {shown(self._log('setup'))} says why.")
 
     def _log(self, name: str) -> Path:
         return self.home / f"{name}.log"

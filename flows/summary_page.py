@@ -21,12 +21,13 @@ Row = dict[str, str | int]
 
 def show_summary(report: RunReport, showcase: Showcase) -> None:
     """Show a run as a page, its counts as a table, and its failed chunks and rejects as tables where there are any."""
-    run_id, key = report.run.run_id, key_of(report.run.feed)
-    showcase.create("markdown", f"{key}-summary", summary_page(report), f"Summary of run {run_id}")
+    summary, key = report.summary, key_of(report.run.feed)
+    told = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
+    showcase.create("markdown", f"{key}-summary", summary_page(report), f"{summary.status.capitalize()}: {told}")
     tables = {
-        "counts": (counts_table(report), f"What became of the rows of run {run_id}"),
-        "failed-chunks": (failed_table(report), f"Chunks of run {run_id} that failed"),
-        "rejects": (rejects_table(report), f"Why rows of run {run_id} were rejected"),
+        "counts": (counts_table(report), f"What became of {summary.read:,} rows"),
+        "failed-chunks": (failed_table(report), f"{summary.chunks_failed} failed chunks, and why"),
+        "rejects": (rejects_table(report), f"{summary.rejected:,} rejected rows, and why"),
     }
     for name, (rows, description) in tables.items():
         if rows:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 
 from flows.loading import Outcome, load_chunk
 from prefect import State, task
 from restock.chunks import ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, RestockError
+from restock.errors import ChunkFailed, RestockError, RunInterrupted
 from restock.feeds import Feed
 from restock.references import place_of
 
@@ -33,7 +34,10 @@ class WindowOutcome:
 def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
     """Load chunks in task runs of the current flow run. A failed chunk fails its task run, and the flow goes on."""
     for window in windows(refs):
-        state: State[Any] = load_window(window_name(window), feed, window, return_state=True)
+        try:
+            state: State[Any] = load_window(window_name(window), feed, window, return_state=True)
+        except TerminationSignal as signal:
+            raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
         done: Any = state.result(raise_on_failure=False)
         yield from done.outcomes
         if done.stop is not None:

@@ -166,15 +166,16 @@ class FlaskSink:
             if done is not None:  # by another worker, who also took away what this one went on to look for
                 raise AlreadyLoaded(done) from error
             raise
-        except (RestockError, KeyboardInterrupt):
-            # If even this cannot be written, the chunk stays `loading`, which is outstanding as well.
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, RestockError):
+                failure = ChunkFailed(f"The {ref} met an unexpected {type(error).__name__} in {place_of(error)}.")
+                self.ledger.failed(ref, str(failure))
+                raise failure from error
+            # Stopped for no fault of the chunk, by a signal perhaps, whatever it is raised as. If even this cannot be
+            # written, the chunk stays `loading`, which is outstanding as well.
             with suppress(RestockError):
                 self.ledger.put_back(ref)
             raise
-        except Exception as error:
-            failure = ChunkFailed(f"The {ref} met an unexpected {type(error).__name__} in {place_of(error)}.")
-            self.ledger.failed(ref, str(failure))
-            raise failure from error
 
 
 def _counts(chunk: Chunk, written: Changes, rejected: int) -> WriteCounts:

@@ -122,7 +122,9 @@ class Ledger:
                     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
                 elif entry.status in OUTSTANDING:
                     attempts = 1 if entry.status == "failed" else entry.attempts + 1
-                    values = {"status": "loading", "attempts": attempts, "error": None}
+                    values = {
+                        "status": "loading", "attempts": attempts, "error": None, "began_at": database_time(),
+                    }  # fmt: skip
                     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
                 return entry
 

@@ -55,6 +55,7 @@ chunks = sa.Table(
     sa.Column("first_row", sa.BigInteger, nullable=False),
     sa.Column("row_count", sa.Integer, nullable=False),
     *[sa.Column(name, sa.Integer, nullable=False, default=0) for name in COUNTERS],
+    sa.Column("began_at", sa.Float(53)),  # the newest attempt
     sa.Column("loaded_at", sa.Float(53)),
     sa.Column("error", _LONG),
     mysql_charset="utf8mb4",

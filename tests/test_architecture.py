@@ -32,6 +32,7 @@ LIBRARY_ROOMS: dict[str, set[str]] = {
     "prefect": {"flows"},
     "click": {"flows"},
     "rich": {"flows"},
+    "prometheus_client": {"flows"},
     "fsspec": {"sources"},
     "pandera": {"transforms"},
     **dict.fromkeys(["flask", "flask_sqlalchemy", "sqlalchemy", "psycopg", "pymysql"], DATABASE_ROOMS),

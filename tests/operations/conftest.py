@@ -73,6 +73,11 @@ class House:
         finally:
             file.unlink()
 
+    def feed(self) -> None:
+        """Write feeds.yaml with the one nightly feed."""
+        schedule = {"cron": "15 2 * * *", "timezone": "Europe/Berlin"}
+        self.shop.feed(chunk_rows=2, transform="night_shop.rules:as_told", schedule=schedule)
+
     def fill(self, rows: int) -> None:
         """Write so many products, in chunks of two."""
         self.shop.write_csv("products.csv", [{"sku": f"S-{n:05}", "name": f"Product {n}"} for n in range(1, rows + 1)])
@@ -81,6 +86,13 @@ class House:
         """Start a deployment; the flow run."""
         found = self.client.read_deployment_by_name(deployment)
         return self.client.create_flow_run_from_deployment(found.id, parameters=parameters)
+
+    def start_unchecked(self, deployment: str, parameters: dict[str, Any]) -> Any:
+        """Start a deployment with the check of its parameters switched off for the run."""
+        found = self.client.read_deployment_by_name(deployment)
+        body = {"parameters": parameters, "enforce_parameter_schema": False}
+        answer = self.client._client.post(f"/deployments/{found.id}/create_flow_run", json=body)
+        return self.client.read_flow_run(answer.json()["id"])
 
     def ended(self, flow_run: Any) -> Any:
         """The state in which a flow run has ended."""
@@ -133,9 +145,7 @@ def standing_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     environment |= {"PORT": str(_free_port()), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     shop = Shop(folder, "night_shop", sa.create_engine(url))
     house = House(folder, shop, environment)
-    shop.feed(
-        chunk_rows=2, transform="night_shop.rules:as_told", schedule={"cron": "15 2 * * *", "timezone": "Europe/Berlin"}
-    )
+    house.feed()
     house.fill(6)
     tables = "from night_shop import create_app, db\nwith create_app().app_context(): db.create_all()"
     subprocess.run([sys.executable, "-c", tables], cwd=folder, env=environment, check=True)

@@ -1,0 +1,97 @@
+"""What the ledger measures of each feed, for dashboards and alerts. Sums are made by the database; reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from sinks.history import History
+from sinks.ledger_entries import OUTSTANDING
+from sinks.ledger_tables import COUNTERS, chunks, database_time, runs
+from sinks.retries import with_retries
+
+CHUNK_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+GOOD = ("completed", "completed with rejects")
+
+
+@dataclass
+class FeedMeasures:
+    """One feed by its ledger, over all runs that the ledger still has.
+
+    `rows` counts the rows of loaded chunks by outcome. `chunks_within` says how many chunks were loaded within each of
+    `CHUNK_SECONDS`, from the beginning of the attempt to its commit. Times are seconds since 1970 by the database's
+    clock, and `now` is that clock; `last_good` is None if no run was ever completed.
+    """
+
+    feed: str
+    now: float
+    rows: dict[str, int]
+    chunks_loaded: int = 0
+    chunks_within: list[int] = field(default_factory=list)
+    chunk_seconds: float = 0.0
+    chunks_outstanding: int = 0
+    chunks_failed: int = 0
+    last_status: str = ""
+    last_started: float | None = None
+    last_good: float | None = None
+
+
+def read_measures(history: History) -> dict[str, FeedMeasures]:
+    """The measures of every feed that the ledger knows, by name."""
+    if not history.exists():
+        return {}
+    newest = {run.feed: run for run in reversed(history.runs())}
+
+    def read() -> dict[str, FeedMeasures]:
+        with history.database.engine.connect() as connection:
+            found = {entry.feed: _of(entry) for entry in connection.execute(_statement())}
+            good = sa.select(runs.c.feed, sa.func.max(runs.c.finished_at)).where(runs.c.status.in_(GOOD))
+            for feed, finished_at in connection.execute(good.group_by(runs.c.feed)):
+                found[feed].last_good = finished_at
+        return found
+
+    found = with_retries(read, "measuring the ledger")
+    for feed, measures in found.items():
+        measures.last_status = newest[feed].status
+        measures.last_started = newest[feed].started_at.timestamp()
+    return found
+
+
+def _statement() -> sa.Select[Any]:
+    # A loaded chunk of an older restock has no beginning, and is left out of the seconds.
+    seconds = chunks.c.loaded_at - chunks.c.began_at
+    timed = sa.and_(chunks.c.status == "loaded", chunks.c.began_at.is_not(None))
+    return (
+        sa.select(
+            runs.c.feed,
+            database_time().label("now"),
+            *(sa.func.sum(chunks.c[name]).label(name) for name in COUNTERS),
+            _count(timed).label("timed"),
+            sa.func.sum(sa.case((timed, seconds), else_=0.0)).label("seconds"),
+            *(_count(sa.and_(timed, seconds <= limit)).label(f"within_{limit}") for limit in CHUNK_SECONDS),
+            _count(chunks.c.status.in_(OUTSTANDING)).label("outstanding"),
+            _count(chunks.c.status == "failed").label("failed"),
+        )
+        .select_from(runs.outerjoin(chunks, runs.c.run_id == chunks.c.run_id))
+        .group_by(runs.c.feed)
+    )
+
+
+def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
+
+
+def _of(entry: sa.Row[Any]) -> FeedMeasures:
+    plain = entry._mapping
+    return FeedMeasures(
+        feed=entry.feed,
+        now=float(entry.now),
+        rows={name: int(plain[name] or 0) for name in COUNTERS},
+        chunks_loaded=int(entry.timed),
+        chunks_within=[int(plain[f"within_{limit}"]) for limit in CHUNK_SECONDS],
+        chunk_seconds=float(entry.seconds),
+        chunks_outstanding=int(entry.outstanding),
+        chunks_failed=int(entry.failed),
+    )

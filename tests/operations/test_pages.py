@@ -1,0 +1,153 @@
+"""Prefect's pages as a person meets them, in a real browser: the run form, the run page, Retry and Cancel."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from operations.conftest import House, look_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Install Chromium to try Prefect's pages in a browser.")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
+MILLISECONDS = 30_000
+
+
+@pytest.fixture
+def page(house: House) -> Iterator[Page]:
+    """A browser's page, signed in."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(MILLISECONDS)
+        page.goto(house.pages)
+        page.locator("input").first.fill(house.secret)
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Deployments").wait_for()
+        yield page
+        browser.close()
+
+
+def open_form(page: Page, deployment: str) -> None:
+    page.get_by_role("link", name="Deployments").click()
+    page.get_by_role("link", name=deployment, exact=True).first.click()
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    page.get_by_text("Custom run").first.click()
+    page.get_by_role("button", name="Submit").wait_for()
+
+
+def submit(page: Page) -> str:
+    """Submit the form and open the run's page; the id of the flow run."""
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("View run").first.click()
+    page.wait_for_url(re.compile(r"flow-run/"))
+    found = re.search(r"flow-run/([0-9a-f-]{36})", page.url)
+    assert found
+    return found[1]
+
+
+def menu(page: Page) -> None:
+    page.locator("button:has(svg.lucide-ellipsis-vertical)").first.click()
+
+
+def flow_run(house: House, run_id: str) -> Any:
+    return house.client.read_flow_run(run_id)
+
+
+def test_the_form_is_filled_and_the_run_page_tells_what_came_of_it(house: House, page: Page) -> None:
+    house.shop.write_csv("products.csv", [{"sku": f"S-{n}", "name": "" if n == 2 else "Rake"} for n in range(1, 5)])
+    open_form(page, "ad-hoc")
+    page.get_by_text("Hold this run after so many rejected rows, such as 100 or 1%.").wait_for()
+    shown = page.locator("body").inner_text()
+    for field in ("feed", "file", "fresh", "max_rejects", "force"):
+        assert re.search(rf"^{field}\b", shown, re.MULTILINE), field
+
+    page.get_by_text("Select", exact=True).first.click()
+    page.get_by_role("option", name="products").click()
+    page.get_by_label("max_rejects").fill("50%")
+    run = flow_run(house, submit(page))
+
+    state = house.ended(run)
+    assert state.name == "Completed with rejects", state.message
+    ended = flow_run(house, run.id)
+    asked = {"feed": "products", "max_rejects": "50%", "file": "", "fresh": False, "force": False}
+    assert {**asked, **ended.parameters} == asked
+    assert re.fullmatch(r"products \d{4}-\d\d-\d\d", ended.name)
+    page.get_by_text("Completed with rejects").first.wait_for()
+    for chunk in ("chunk 1", "chunk 2"):
+        assert chunk in {each.name for each in house.client.read_task_runs()}
+    page.get_by_role("tab", name="Artifacts").click()
+    for artifact in ("products-summary", "products-counts", "products-rejects", "products-progress"):
+        page.get_by_text(artifact).first.wait_for()
+
+
+def test_a_feed_that_nobody_configured_is_refused_by_the_form(house: House, page: Page) -> None:
+    open_form(page, "ad-hoc")
+
+    page.get_by_role("button", name="Submit").click()
+
+    page.get_by_text("feed is required").or_(page.get_by_text("required")).first.wait_for()
+    assert "/run?" in page.url
+
+
+def test_retry_loads_what_is_left_and_nothing_else(house: House, page: Page) -> None:
+    with house.told("broken"):
+        run = house.start("sync-products/products")
+        assert house.ended(run).name == "Incomplete"
+    before = house.shop.execute("SELECT number, loaded_at FROM restock_chunk WHERE status = 'loaded'")
+    page.goto(f"{house.pages}/v2/runs/flow-run/{run.id}")
+
+    menu(page)
+    page.get_by_role("menuitem", name="Retry").click()
+    page.get_by_role("button", name=re.compile("Retry|Confirm")).first.click()
+
+    look_until(lambda: flow_run(house, run.id).run_count == 2 or None)
+    assert house.ended(run).name == "Completed"
+    after = house.shop.execute("SELECT number, loaded_at FROM restock_chunk WHERE status = 'loaded'")
+    assert [each for each in after if each["number"] != 2] == before
+    assert len(house.shop.rows("product")) == 6
+    assert len(house.shop.execute("SELECT run_id FROM restock_run")) == 1
+
+
+def test_a_failed_chunk_is_loaded_again_from_its_form(house: House, page: Page) -> None:
+    with house.told("broken"):
+        run = house.start("sync-products/products")
+        assert house.ended(run).name == "Incomplete"
+
+    open_form(page, "by-hand")
+    again = flow_run(house, submit(page))
+
+    assert house.ended(again).name == "Completed"
+    assert len(house.shop.rows("product")) == 6
+
+
+def test_cancel_stops_at_the_border_of_a_chunk_and_the_next_run_goes_on(house: House, page: Page) -> None:
+    house.fill(40)
+    with house.told("slow", "1"):
+        run = house.start("sync-products/products")
+        house.has_begun(run)
+        page.goto(f"{house.pages}/v2/runs/flow-run/{run.id}")
+
+        menu(page)
+        page.get_by_role("menuitem", name="Cancel").click()
+        page.get_by_role("button", name=re.compile("Cancel run|Confirm|Cancel flow run", re.IGNORECASE)).first.click()
+        state = house.ended(run)
+
+    assert state.name == "Cancelled", state.message
+    chunks = house.shop.execute("SELECT status, attempts, row_count FROM restock_chunk ORDER BY number")
+    loaded = [each for each in chunks if each["status"] == "loaded"]
+    assert 0 < len(loaded) < 20
+    assert {each["status"] for each in chunks} == {"loaded", "planned"}
+    assert len(house.shop.rows("product")) == 2 * len(loaded)
+    assert house.shop.execute("SELECT status FROM restock_run") == [{"status": "incomplete"}]
+    assert house.ended(house.start("sync-products/products")).name == "Completed"
+    assert len(house.shop.execute("SELECT run_id FROM restock_run")) == 1
+    assert len(house.shop.rows("product")) == 40
