@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from restock.column_rules import Column, ColumnRule
 from restock.csv_rules import CsvRules, Names, Rules
+from restock.key_form import KeyForm
 from restock.limits import Limit, parse_size
 from restock.row_filter import columns_of
 from restock.schedule import Schedule
@@ -37,6 +38,7 @@ class Feed(Rules):
     app: str
     model: str
     match_on: Names = ()
+    key_form: KeyForm = KeyForm()
     columns: dict[str, Column] | None = None
     unknown_columns: Literal["fail", "ignore"] | None = None
     csv: CsvRules = CsvRules()

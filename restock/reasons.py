@@ -17,9 +17,11 @@ REASONS: dict[str, str] = {
     "quote": "A quoted field is not closed, or text follows its closing quote.",
     "field_too_large": "A field is larger than restock accepts.",
     "duplicate_key": "Another row of the source has the same key, and the feed rejects such rows.",
+    "key_twice": "The table has several rows whose {column} is this one in the feed's form of keys; keep one of them.",
     "key_conflict": "{column} is that of another row than the one its key meets.",
     # Found by the cast to what the model demands.
     "missing_key": "{column} is part of the key and is missing.",
+    "shortened_key": "{column} is a number that a spreadsheet shortened, so its digits are lost: export it as text.",
     "null": "{column} must have a value and has none.",
     "wrong_type": "{column} came as a type that cannot become the type of its column.",
     "not_a_number": "{column} is not a number as the feed's rules write numbers.",

@@ -22,6 +22,7 @@ from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
 from sinks.isolation import Writer, fill_isolated, write_isolated
+from sinks.key_forms import as_the_table_writes
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.presence import compare
 from sinks.reject_limits import check_limits
@@ -96,7 +97,10 @@ class FlaskSink:
             return []
 
         connection = self.database.connection(session)
-        return compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
+        rows, faults = as_the_table_writes(connection, rows, self.feed.key_form)
+        changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
+        changes.faults += faults
+        return changes
 
     def _write(self, session: Session, changes: Changes, isolating: bool) -> tuple[Changes, list[Key]]:
         if not isolating:

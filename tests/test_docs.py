@@ -20,6 +20,7 @@ from restock.column_rules import ColumnRule
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
+from restock.key_form import KeyForm
 from transforms.schema_check import schema_faults
 
 ROOT = Path(__file__).parent.parent
@@ -130,7 +131,7 @@ def test_the_schema_in_the_documents_finds_what_it_says(monkeypatch: pytest.Monk
 def test_every_key_of_a_feed_is_documented() -> None:
     text = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
 
-    fields = [each for model in (Feed, CsvRules, ColumnRule) for each in model.model_fields.items()]
+    fields = [each for model in (Feed, CsvRules, ColumnRule, KeyForm) for each in model.model_fields.items()]
     missing = {name for name, field in fields if f"`{field.alias or name}`" not in text}
 
     assert missing == {"name"}  # it is the entry's own key

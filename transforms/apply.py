@@ -12,9 +12,10 @@ from restock.errors import ChunkFailed
 from restock.feeds import Feed
 from restock.rejecting import RejectedRows
 from transforms.attributes import attributes, check_columns
-from transforms.contract_check import Faults, cast, fitting
+from transforms.contract_check import Faults, cast, describe, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
 from transforms.filtering import check_filter, left_out
+from transforms.keys import shortened_keys
 from transforms.originals import originals, shortened, texts_of
 from transforms.schema_check import check_schema, schema_faults
 
@@ -64,7 +65,7 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     unknown = [str(name) for name in frame.columns if name not in contract.fields and name not in feed.unwritten]
     if unknown:
         raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
-    values, faults = cast(frame, contract, feed.csv)
+    values, faults = _cast(frame, feed, contract)
     unwritten = [name for name in feed.unwritten if name in frame]
     if unwritten:
         values = values.assign(**{name: frame[name] for name in unwritten if name not in values})
@@ -75,6 +76,13 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     for row, found in schema_faults(values, faults, feed, str(ref)).items():
         faults.setdefault(row, []).extend(found)
     return values.drop(columns=unwritten), faults
+
+
+def _cast(frame: pd.DataFrame, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:
+    values, faults = cast(frame, contract, feed.csv)
+    for row, found in describe(shortened_keys(frame, feed, contract), frame).items():
+        faults.setdefault(row, []).extend(found)
+    return values, faults
 
 
 def canonical_keys(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFrame:
@@ -96,7 +104,7 @@ def _cast_alone(frame: pd.DataFrame, contract: Contract, names: tuple[str, ...],
     """Some columns cast together; missing in the rows where one of them is missing or does not fit."""
     if not set(names) <= set(frame.columns):
         return pd.DataFrame(None, index=frame.index, columns=list(names), dtype=object)
-    return fitting(*cast(frame, contract.only(names), feed.csv))[list(names)].dropna().reindex(frame.index)
+    return fitting(*_cast(frame, feed, contract.only(names)))[list(names)].dropna().reindex(frame.index)
 
 
 def _set_aside(rejected: Iterable[RejectedRows]) -> Faults:

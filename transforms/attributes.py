@@ -10,12 +10,13 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from transforms.contract_check import cast_column
+from transforms.keys import normal_keys
 
 
 def attributes(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFrame:
     """The columns that the feed takes, as if the source held them by the names of the attributes.
 
-    Constants and defaults stand in it as the text that the source would hold for them.
+    Constants and defaults stand in it as the text that the source would hold for them, keys in the feed's form.
     """
     names = feed.renames([name for name in raw.columns if name not in SPOOL_COLUMNS])
     if feed.columns is None and feed.unknown_columns == "ignore":
@@ -26,7 +27,7 @@ def attributes(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFram
             frame[name] = pd.Series(as_cell(rule.constant, feed.csv), index=frame.index, dtype="str")
         elif rule.default is not None and name in frame:
             frame[name] = _filled(frame[name], as_cell(rule.default, feed.csv))
-    return frame
+    return normal_keys(frame, feed, contract)
 
 
 def check_columns(feed: Feed, contract: Contract) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
+from restock.key_form import SHORTENED
 from restock.records import to_records
 from transforms.contract_check import cast_column
 
@@ -176,7 +177,7 @@ def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedR
 
 def _doubt_shortened(keys: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
     for spec, cells in keys:
-        if spec.kind is Kind.TEXT and cells.str.fullmatch(r"\d(?:[.,]\d+)?[eE]\+?\d+").any():
+        if spec.kind is Kind.TEXT and cells.str.contains(SHORTENED, regex=True).any():
             guessed.doubt(
                 f"columns.{spec.name}", "some look like numbers that a spreadsheet shortened, such as 4.00638E+12"
             )
