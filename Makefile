@@ -7,6 +7,7 @@
 # make test       run the tests; ARGS="-k spool -x" goes to pytest
 # make bench      measure the speed claims; writes docs/benchmarks.md; ARGS="--rows 1000000", or "--help" for the rest
 # make bench-peers  the same for other tools, which get an environment of their own
+# make pollock    judge the CSV reader on all files of a Pollock checkout: PATH=folder
 # make torture    the long proof under random faults; SEED=7 SECONDS=1800 repeats one
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again
@@ -19,7 +20,7 @@ PEERS := $(VENV)-peers
 ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all setup setup-dev demo up down test torture bench bench-peers lint fix clean
+.PHONY: all setup setup-dev demo up down test torture bench bench-peers pollock lint fix clean
 
 all: lint test
 
@@ -43,6 +44,15 @@ bench: setup-dev
 
 bench-peers: setup-dev $(PEERS)/.installed
 	@$(RUN) -m benchmarks --write --peers $(PEERS)/bin/python $(ARGS)
+
+# PATH means the checkout here, as everybody calls it; what runs below is named by its own path.
+ifeq ($(origin PATH),command line)
+CHECKOUT := $(PATH)
+override PATH := /usr/local/bin:/usr/bin:/bin
+endif
+
+pollock: setup-dev
+	@$(RUN) -m benchmarks.pollock "$(or $(CHECKOUT),$(error Name the checkout: make pollock PATH=folder))"
 
 torture: setup-dev
 	@PYTHONPATH=.:tests $(RUN) -m torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources.csv_blocks import BlockReader
+from restock.errors import SourceError
+from sources.csv_blocks import BlockReader, Places
 from sources.framing import TEXT, with_spool_columns
 
 if TYPE_CHECKING:
@@ -45,12 +47,13 @@ class TableReader:
         """The rows of a stretch as far as they are certain, in tables; then the stretch that is left over.
 
         Raises:
-            SourceError: a quote makes the end of a row uncertain.
+            SourceError: a quote makes the end of a row uncertain, or another table begins.
         """
         if not text.data:
             return [], text
         block = self._blocks.read(text.data, text.line)
         if block is not None:
+            self._refuse_second_table(block.table, block.lines)
             table = with_spool_columns(block.table, block.lines)
             rest = replace(text, data=text.data[block.used_bytes :], line=block.next_line)
             if not (rest.is_last and rest.data):
@@ -82,11 +85,24 @@ class TableReader:
         cells = zip(*(row.cells or nothing for row in rows), strict=True)
         table = pa.table([self._without_null_words(pa.array(column, TEXT)) for column in cells], self._columns)
         lines, faulty = [row.line for row in rows], [row for row in rows if row.fault is not None]
+        self._refuse_second_table(table, lines)
         if not faulty:
             return with_spool_columns(table, lines)
         at = iter(self._bytes_of([row.place for row in faulty], text, stretch))
         places = [None if row.fault is None else next(at) for row in rows]
         return with_spool_columns(table, lines, [row.fault for row in rows], [row.raw for row in rows], places)
+
+    def _refuse_second_table(self, table: pa.Table, lines: Sequence[int] | Places) -> None:
+        """A header between rows: what follows is of another table, or comes twice. One name alone may be a value."""
+        if len(self._columns) < 2 or not table.num_rows:
+            return
+        is_header = pc.fill_null(pc.equal(table.column(0), self._columns[0]), False)
+        for row in pc.indices_nonzero(is_header).to_pylist():
+            if all(table.column(place)[row].as_py() == name for place, name in enumerate(self._columns)):
+                raise SourceError(
+                    f"Line {lines[row]} of {self._splitter.name} repeats the header, as if another table began there; "
+                    "split the file, or skip such lines by naming what they begin with under `csv: comment`."
+                )
 
     def _bytes_of(self, places: list[int], text: str, stretch: Stretch) -> list[int]:
         """The bytes of the file at some places of a stretch's text, in rising order."""

@@ -242,3 +242,19 @@ def test_a_row_beyond_the_limit_is_named_and_its_neighbours_load(table):
     rows = table("a,b\n1," + "x" * (csv_rows.FIELD_BYTES + 1) + "\n2,y\n")[1]
 
     assert rows == ["field_too_large", ["2", "y"]]
+
+
+@pytest.mark.parametrize("row", ['"sku",name', "sku,name"])
+def test_a_header_between_rows_refuses_the_file_where_it_stands(read_text, row):
+    with pytest.raises(SourceError, match=r"Line 4 of feed\.csv repeats the header"):
+        read_text(f"sku,name\nsku,1\n1,name\n{row}\n2,3\n")
+
+
+def test_a_header_between_rows_can_be_skipped_as_a_comment(table):
+    rows = table("sku,name\n1,2\nsku,name\n3,4\n", names=["a", "b"], comment="sku,", header_rows=0)[1]
+
+    assert rows == [["1", "2"], ["3", "4"]]
+
+
+def test_a_value_like_the_only_name_is_a_value(table):
+    assert table("sku\n1\nsku\n")[1] == [["1"], ["sku"]]
