@@ -1,7 +1,8 @@
-"""The command `restock feed guess`: a feed proposed from a file and a model."""
+"""The commands of `restock feed`: a feed proposed from a file and a model, and what editors know of feeds.yaml."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -11,7 +12,19 @@ from flows.answers import Answer, run
 
 @click.group()
 def feed() -> None:
-    """Write feeds: propose one from a file."""
+    """Write feeds: propose one from a file, or let an editor complete it."""
+
+
+@feed.command()
+def schema() -> None:
+    """Print the JSON schema of feeds.yaml, for editors.
+
+    Written to a file beside feeds.yaml, its name goes into the first line there:
+    "# yaml-language-server: $schema=feeds.schema.json".
+    """
+    from restock.feeds_file import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
 
 
 @feed.command()

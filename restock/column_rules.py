@@ -11,6 +11,13 @@ from restock.csv_rules import CsvRules, Rules
 
 # When the value of a present row stays: where the cell is blank, where the row has a value, or always.
 Stays = Literal["blank", "filled", "present"]
+# YAML takes the bare word null for no value at all.
+Blank = Annotated[
+    Literal["null", "keep", "reject"],
+    BeforeValidator(
+        lambda word: "null" if word is None else word, json_schema_input_type=Literal["null", "keep", "reject"] | None
+    ),
+]
 Scalar = bool | int | float | str | datetime | date
 
 
@@ -21,7 +28,7 @@ class ColumnRule(Rules):
     constant: Scalar | None = None
     default: Scalar | None = None
     optional: bool = False
-    blank: Literal["null", "keep", "reject"] = "null"
+    blank: Blank = "null"
     write: Literal["always", "insert_only", "fill_empty", "never"] = "always"
 
     @model_validator(mode="after")

@@ -23,8 +23,13 @@ def _as_limit(value: Any) -> Any:
     return value if value is None or isinstance(value, Limit) else Limit.parse(value)
 
 
-RowLimit = Annotated[Limit | None, BeforeValidator(_as_limit)]
-Size = Annotated[int | None, BeforeValidator(lambda value: value if value is None else parse_size(value))]
+RowLimit = Annotated[Limit | None, BeforeValidator(_as_limit, json_schema_input_type=int | str | None)]
+Size = Annotated[
+    int | None,
+    BeforeValidator(
+        lambda value: value if value is None else parse_size(value), json_schema_input_type=int | str | None
+    ),
+]
 OnDuplicate = Literal["last", "first", "newest", "reject"]
 
 

@@ -61,7 +61,35 @@ def find_feed(feeds: dict[str, Feed], name: str, path: Path) -> Feed:
     raise ConfigurationError(f"There is no feed {name!r} in {shown(path)}; {hint}")
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of feeds.yaml, from which editors complete and check keys."""
+    feed = _without_titles(Feed.model_json_schema())
+    definitions = feed.pop("$defs")
+    del feed["properties"]["name"]  # the name is the key of the entry
+    feed["required"].remove("name")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "description": "feeds.yaml of restock",
+        "type": "object",
+        "required": ["feeds"],
+        "additionalProperties": False,
+        "properties": {"feeds": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Feed"}}},
+        "$defs": {"Feed": feed, **definitions},
+    }
+
+
+def _without_titles(schema: Any) -> Any:
+    """Titles repeat the names of the keys; a property may be called so, and is no text."""
+    if isinstance(schema, dict):
+        return {k: _without_titles(v) for k, v in schema.items() if k != "title" or not isinstance(v, str)}
+    return [_without_titles(each) for each in schema] if isinstance(schema, list) else schema
+
+
 def _read_feed(name: str, entry: dict[str, Any], path: Path) -> Feed:
+    if "name" in entry:
+        raise ConfigurationError(
+            f"{shown(path)}, feed {name!r}: its name is {name!r} already; leave the key 'name' out."
+        )
     try:
         return Feed.model_validate({**entry, "name": name})
     except ValidationError as error:
