@@ -50,7 +50,7 @@ class Feed(Rules):
     where: str | None = None
     row_schema: str | None = Field(default=None, alias="schema")
     transform: Names = ()
-    writer: Literal["mappings", "objects"] | None = None
+    writer: Literal["copy", "mappings", "objects"] | None = None
     mode: Literal["sync", "insert_only", "update_only"] = "sync"
     missing_key: Literal["insert", "reject"] = "insert"
     on_duplicate: OnDuplicate | None = None

@@ -21,10 +21,11 @@ from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
+from sinks.expectation import expects_nothing
 from sinks.isolation import Writer, fill_isolated, write_isolated
 from sinks.key_forms import as_the_table_writes
 from sinks.ledger import AlreadyLoaded, Ledger
-from sinks.presence import compare
+from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, with_retries
 from sinks.rows import BoundRows, Rows
@@ -98,6 +99,8 @@ class FlaskSink:
 
         connection = self.database.connection(session)
         rows, faults = as_the_table_writes(connection, rows, self.feed.key_form)
+        if not isolating and not faults and expects_nothing(connection, ref, rows, self.feed.mode):
+            return all_absent(rows)
         changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
         changes.faults += faults
         return changes

@@ -71,6 +71,7 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
         SQLAlchemyError: trouble that is not about a row.
     """
     refused = _halve(session, lambda places: stage.fill(rows.at(np.asarray(places))), range(len(rows)))
+    stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
 
 

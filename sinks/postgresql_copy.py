@@ -6,6 +6,7 @@ import struct
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
@@ -64,7 +65,8 @@ def _types_of(connection: sa.Connection, table: str) -> dict[str, str]:
     found = connection.execute(
         sa.text(
             "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
-            "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0"
+            "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 "
+            "AND NOT row_security_active(CAST(:name AS regclass))"  # COPY knows nothing of it
         ),
         {"name": table},
     )
@@ -103,12 +105,19 @@ def _as_arrow(values: Values, type_: str, as_text: Callable[[Any], bytes]) -> pa
             raise TypeError(type_)
         return array
     if type_ == "numeric":
-        if pa.types.is_decimal128(array.type):
-            return array
-        if not pa.types.is_integer(array.type):
-            raise TypeError(type_)  # to cast a float would cut its fraction off
-        return array.cast(pa.decimal128(20, 0))
+        return _as_decimals(array)
     return array.cast(_ARROW[type_])
+
+
+def _as_decimals(array: pa.Array) -> pa.Array:
+    if pa.types.is_decimal128(array.type):
+        return array
+    if pa.types.is_integer(array.type):
+        return array.cast(pa.decimal128(20, 0))
+    if not pa.types.is_floating(array.type):
+        raise TypeError(array.type)
+    # With the digits that PostgreSQL itself gives a float which becomes a NUMERIC.
+    return pa.array([None if value is None else Decimal(f"{value:.15g}") for value in array.to_pylist()])
 
 
 def _uuid(value: Any) -> bytes:

@@ -52,31 +52,39 @@ def compare(
         The changes. Nothing of the table is written and none of its rows is locked.
     """
     changes = Changes(rows)
+    bound = np.ones(len(rows.positions), dtype=bool)
+    for place, name in rows.bound.refused.items():
+        bound[place] = False
+        changes.faults.append(RowFault(rows.positions[place], DataFault("refused", name)))
     keyless = rows.lacks(rows.target.key)
-    for position in np.asarray(rows.positions)[keyless].tolist():
+    for position in np.asarray(rows.positions)[keyless & bound].tolist():
         if mode == "update_only" or is_loaded_before(position):
             changes.skipped += 1
         else:
             changes.inserts.append(position)
-    if not keyless.all():
-        _compare_keyed(connection, changes, np.flatnonzero(~keyless), mode, fill)
+    if (~keyless & bound).any():
+        _compare_keyed(connection, changes, np.flatnonzero(~keyless & bound), mode, fill)
     _reject_incomplete(changes)
     changes.inserts.sort()
     return changes
 
 
+def all_absent(rows: Rows) -> Changes:
+    """The changes of a chunk of which no row is expected in the table: to insert them all.
+
+    The database refuses those that are there after all.
+    """
+    return Changes(rows, inserts=list(rows.positions))
+
+
 def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarray, mode: Mode, fill: Fill) -> None:
     rows = changes.rows
-    unbound = [place for place in places.tolist() if place in rows.bound.refused]
-    changes.faults += [
-        RowFault(rows.positions[place], DataFault("refused", rows.bound.refused[place])) for place in unbound
-    ]
     stage = open_stage(connection, rows.target, rows.attributes)
-    refused = fill(stage, rows.bound.at(np.setdiff1d(places, unbound)))
+    refused = fill(stage, rows.bound.at(rows.in_key_order(places)))
     changes.faults += refused
     # One row, one verdict, even where the table has a key twice.
     judged = {row[0]: row for row in connection.execute(_question(stage, mode))}
-    left_alone = len(places) - len(unbound) - len(refused) - len(judged)
+    left_alone = len(places) - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
     else:

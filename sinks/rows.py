@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from restock.records import Record, plain_values, to_records
@@ -50,6 +52,16 @@ class Rows:
             return np.ones(len(self.frame), dtype=bool)
         return np.asarray(self.frame[list(names)].isna().any(axis="columns"), dtype=bool)
 
+    def in_key_order(self, places: np.ndarray) -> np.ndarray:
+        """Places of rows in the order of their keys, as far as these have one that is cheap: so an index is walked."""
+        names = [name for name in self.target.key if name in self.attributes]
+        try:
+            keys = pa.table({name: pa.array(self.frame[name].iloc[places], from_pandas=True) for name in names})
+            order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])
+        except (pa.ArrowException, TypeError, ValueError):
+            return places
+        return places[order.to_numpy()]
+
     @cached_property
     def bound(self) -> BoundRows:
         """All rows as the driver takes them."""
@@ -82,10 +94,6 @@ class BoundRows:
             return self
         columns = {name: _take(values, places) for name, values in self.columns.items()}
         return BoundRows(self.positions[places], columns, {})
-
-    def tuples(self) -> list[tuple[Any, ...]]:
-        """The rows as tuples, in the order of the columns."""
-        return list(zip(*(as_list(values) for values in self.columns.values()), strict=True))
 
 
 def as_list(values: Values) -> list[Any]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from sinks import postgresql_copy
 from sinks.rows import Values, as_list
@@ -27,16 +28,16 @@ def send(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str,
 
 
 def _insert(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> None:
-    parameters = {table.c[name]: f"v{place}" for place, name in enumerate(columns)}
-    statement = sa.insert(table).values(
-        {column: sa.bindparam(name, type_=column.type) for column, name in parameters.items()}
-    )
-    text = str(statement.compile(dialect=connection.dialect))
-    rows: list[Any] = list(zip(*(as_list(values) for values in columns.values()), strict=True))
-    if not connection.dialect.positional:
-        rows = [dict(zip(parameters.values(), row, strict=True)) for row in rows]
+    sent = {f"v{place}": as_list(values) for place, values in enumerate(columns.values())}
+    types = [table.c[name].type for name in columns]
+    binds = [sa.bindparam(name, type_=type_) for name, type_ in zip(sent, types, strict=True)]
+    compiled = sa.insert(table).values(dict(zip(columns, binds, strict=True))).compile(dialect=connection.dialect)
     # The values are bound already: the types of the columns have had their say.
-    connection.exec_driver_sql(text, rows)
+    if isinstance(compiled, SQLCompiler) and compiled.positiontup is not None:
+        rows: list[Any] = list(zip(*(sent[name] for name in compiled.positiontup), strict=True))
+    else:
+        rows = [dict(zip(sent, row, strict=True)) for row in zip(*sent.values(), strict=True)]
+    connection.exec_driver_sql(str(compiled), rows)
 
 
 @contextmanager

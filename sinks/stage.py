@@ -22,9 +22,11 @@ _CREATED = {
     "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {columns}",
     "sqlite": "CREATE TEMPORARY TABLE {name} AS {columns}",
     # Its rows have to go when a savepoint is rolled back, so no other engine will do.
-    "mysql": "CREATE TEMPORARY TABLE {name} ENGINE=InnoDB {columns}",
+    # Its index is made at once: to make one later would commit the transaction.
+    "mysql": "CREATE TEMPORARY TABLE {name} (INDEX (" + POSITION + ")) ENGINE=InnoDB {columns}",
 }
 _CREATED["mariadb"] = _CREATED["mysql"]
+_INDEX = {"postgresql": f"ON {STAGE}", "sqlite": f"temp.{STAGE}_row ON {STAGE}"}
 _GRANTS = {"postgresql": "GRANT TEMPORARY ON DATABASE ... TO ..."}
 _GRANTS["mysql"] = _GRANTS["mariadb"] = "GRANT CREATE TEMPORARY TABLES ON ... TO ..."
 
@@ -59,6 +61,12 @@ class Stage:
     def fill(self, rows: BoundRows) -> None:
         """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""
         send(self.connection, self.table, {POSITION: rows.positions, **rows.columns})
+
+    def index(self) -> None:
+        """Let single rows be found by their position."""
+        place = _INDEX.get(self.connection.dialect.name)
+        if place is not None:
+            self.connection.exec_driver_sql(f"CREATE INDEX {place} ({POSITION})")
 
 
 def open_stage(connection: sa.Connection, target: Target, attributes: Sequence[str]) -> Stage:

@@ -46,9 +46,11 @@ class Target:
     contract: Contract
 
     @property
-    def table(self) -> sa.FromClause:
+    def table(self) -> sa.Table:
         """The one table of the model."""
-        return self.mapper.local_table
+        table = self.mapper.local_table
+        assert isinstance(table, sa.Table)
+        return table
 
     @property
     def version(self) -> str | None:

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapper
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
+from sinks.copy_writer import CopyWriter
 from sinks.explicit_nulls import listeners_of_the_app
 from sinks.isolation import Writer
 from sinks.mappings_writer import MappingsWriter
+from sinks.model_defaults import beyond_sets
 from sinks.objects_writer import ObjectsWriter
 from sinks.target import Target
 
@@ -24,39 +26,57 @@ _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "befor
 
 
 def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
-    """The writer the feed names; else the objects writer where bulk methods would skip what the model listens to.
+    """The writer the feed names; else objects where others would skip what the model listens to; else copy.
+
+    Where the model asks for what only single rows can be given, mappings stands in for copy.
 
     Raises:
         ConfigurationError: the feed names a writer that cannot write the model.
     """
+    if feed.writer is None:
+        skipped = _what_bulk_methods_skip(database, target.mapper)
+        if skipped:
+            _say_why_objects(feed.name, feed.model, ", ".join(skipped))
+            return ObjectsWriter()
     if feed.writer == "objects":
         return ObjectsWriter()
+    _check_bulk_methods_can(target.mapper, feed)
     if feed.writer == "mappings":
-        _check_bulk_methods_can(target.mapper, feed)
         return MappingsWriter()
-    skipped = _what_bulk_methods_skip(database, target.mapper)
-    if not skipped:
+    single = beyond_sets(target, feed)
+    if single is not None:
+        _say_why_mappings(feed.name, feed.model, single)
         return MappingsWriter()
-    _say_why(feed.name, feed.model, ", ".join(skipped))
-    return ObjectsWriter()
+    return CopyWriter()
 
 
 def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:
     if mapper.version_id_col is not None:
         raise ConfigurationError(
-            f"Feed {feed.name!r}: writer mappings cannot keep the version counter of the model {feed.model}; leave "
-            "writer out, or set it to objects."
+            f"Feed {feed.name!r}: writer {feed.writer} cannot keep the version counter of the model {feed.model}; "
+            "leave writer out, or set it to objects."
         )
 
 
 @cache  # once for each feed and process, not for each chunk
-def _say_why(feed: str, model: str, skipped: str) -> None:
+def _say_why_objects(feed: str, model: str, skipped: str) -> None:
     log.warning(
-        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip; `writer: mappings` in "
+        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip; `writer: copy` in "
         "feeds.yaml writes in bulk without.",
         feed,
         model,
         skipped,
+    )
+
+
+@cache
+def _say_why_mappings(feed: str, model: str, single: str) -> None:
+    log.info(
+        "Feed %s is written by mappings, because %s of %s is made for each row by itself; `columns` that fill it let "
+        "the feed be copied.",
+        feed,
+        single,
+        model,
     )
 
 

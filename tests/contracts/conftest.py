@@ -9,8 +9,12 @@ from contracts.loads import MakeTable, Table, open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
-# The mappings writer everywhere; the objects writer, which leaves the dialects to SQLAlchemy, where it is quickest.
-WAYS = ["sqlite", "postgresql", "mariadb", "sqlite-objects"]
+# Copy and mappings everywhere; the objects writer, which leaves the dialects to SQLAlchemy, where it is quickest.
+WAYS = [
+    *("sqlite-copy", "postgresql-copy", "mariadb-copy"),
+    *("sqlite-mappings", "postgresql-mappings", "mariadb-mappings"),
+    "sqlite-objects",
+]
 
 
 @pytest.fixture(params=WAYS)
@@ -22,6 +26,6 @@ def make_table(request: pytest.FixtureRequest, make_shop: MakeShop, make_databas
     kind, _, writer = request.param.partition("-")
 
     def make(models: str | None = None, model: str = "Product", **keys: Any) -> Table:
-        return open_table(make_shop(make_database(kind), models), model, **{"writer": writer or "mappings", **keys})
+        return open_table(make_shop(make_database(kind), models), model, **{"writer": writer, **keys})
 
     return make

@@ -21,7 +21,7 @@ from sinks.history import History
 from sinks.isolation import Writer
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RejectEntry
-from sinks.mappings_writer import MappingsWriter
+from sinks.objects_writer import ObjectsWriter
 from sinks.target import Target
 
 Record = dict[str, Any]
@@ -43,7 +43,7 @@ class Table:
     @property
     def writes_in_bulk(self) -> bool:
         """Whether one statement writes many rows."""
-        return isinstance(self.sink.writer, MappingsWriter)
+        return not isinstance(self.sink.writer, ObjectsWriter)
 
     def load(self, records: Sequence[Record], fingerprint: str = "", **chunk_values: Any) -> WriteCounts:
         """Load records as the only chunk of a new run; the n-th record stands on line n + 1 of its source."""
@@ -120,7 +120,7 @@ class Table:
         own: list[str] = []
         with recorded_statements(self.sink.database.engine) as statements:
             yield own
-        own += [each for each in statements if _words(each) in _writes_of(self.name)]
+        own += [each for each in statements if _writes(each, self.name)]
 
 
 @contextmanager
@@ -138,12 +138,9 @@ def recorded_statements(engine: sa.Engine) -> Iterator[list[str]]:
         sa.event.remove(engine, "before_cursor_execute", record)
 
 
-def _words(statement: str) -> list[str]:
-    return statement.replace('"', "").replace("`", "").split()[:3]
-
-
-def _writes_of(table: str) -> list[list[str]]:
-    return [["INSERT", "INTO", table], ["UPDATE", table, "SET"]]
+def _writes(statement: str, table: str) -> bool:
+    words = statement.replace('"', "").replace("`", "").replace(",", " ").split()
+    return words[:3] == ["INSERT", "INTO", table] or words[:2] in (["UPDATE", table], ["COPY", table])
 
 
 def make_items(count: int, first: int = 1) -> list[Record]:

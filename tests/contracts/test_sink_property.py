@@ -53,7 +53,7 @@ def check_table_is_a_dict(products: Table, sources: list[list[dict[str, Any]]], 
 
 
 @pytest.mark.parametrize("kind, examples", [("sqlite", 50), ("postgresql", 15)])
-@pytest.mark.parametrize("writer", ["mappings", "objects"])
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 def test_the_table_is_a_dict_that_was_updated_in_order(
     make_shop: MakeShop, request: pytest.FixtureRequest, kind: str, examples: int, writer: str
 ) -> None:

@@ -15,7 +15,7 @@ from shops import Shop
 from restock.chunks import WriteCounts
 
 NAMES = ("sku", "name", "price", "stock")
-WRITERS = ("mappings", "objects")
+WRITERS = ("copy", "mappings", "objects")
 
 
 def columns(**rules: dict[str, Any]) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class Blind(db.Model):
 """
 
 
-@pytest.fixture(params=["mappings", "objects"])
+@pytest.fixture(params=["copy", "mappings", "objects"])
 def make_table(request: pytest.FixtureRequest, make_shop: MakeShop, database_url: str) -> MakeTable:
     """Make the table of a model: once for each writer on each kind of database."""
 
@@ -306,7 +306,7 @@ def test_rows_that_the_app_hides_from_its_own_queries_are_met_all_the_same(make_
     assert [row["word"] for row in removed.rows()] == ["new", "new"]
 
 
-@pytest.mark.parametrize("writer", ["mappings", "objects"])
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 def test_a_model_may_live_in_a_schema(make_shop: MakeShop, postgresql_url: str, writer: str) -> None:
     far = open_table(make_shop(postgresql_url, IN_A_SCHEMA), "Far", writer=writer)
     records = [{"sku": "a", "mother_id": None}, {"sku": "b", "mother_id": None}]
@@ -321,7 +321,7 @@ def test_a_model_may_live_in_a_schema(make_shop: MakeShop, postgresql_url: str, 
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-@pytest.mark.parametrize("writer", ["mappings", "objects"])
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 def test_a_collation_that_ignores_case_decides_about_keys_and_not_about_values(
     make_shop: MakeShop, make_database: MakeDatabase, kind: str, writer: str
 ) -> None:

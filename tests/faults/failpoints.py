@@ -26,7 +26,7 @@ PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
     "chunk read": ("sources.spool:Spool.read", "after"),
     "chunk transformed": ("flows.loading:transform_chunk", "after"),
     "transaction fenced": ("sinks.ledger:Ledger.fence", "after"),
-    "rows half written": ("sqlalchemy.orm:Session.bulk_update_mappings", "before"),
+    "rows half written": ("sinks.copy_writer:update_from_stage", "before"),
     "rows written": ("sinks.flask_sink:FlaskSink._write", "after"),
     "loaded entered": ("sinks.ledger:Ledger.loaded", "after"),
     "before a commit": ("sqlalchemy.engine.default:DefaultDialect.do_commit", "before"),

@@ -60,7 +60,7 @@ def listener() -> Iterator[Listener]:
         yield listener
 
 
-@pytest.fixture(params=["mappings", "objects"])
+@pytest.fixture(params=["copy", "mappings", "objects"])
 def make_table(request: pytest.FixtureRequest, make_shop: MakeShop, database_url: str) -> MakeTable:
     """Make the table of a model: once for each writer on each kind of database."""
 
@@ -144,14 +144,12 @@ def test_generated_keys_cost_a_bounded_number_of_statements(products: Table, lis
     assert len(writes) <= 2 or not products.writes_in_bulk
 
 
-def test_a_chunk_pays_for_no_keys_while_nobody_listens(make_shop: MakeShop, database_url: str) -> None:
-    products = open_table(make_shop(database_url), writer="mappings")
-
-    with recorded_statements(products.sink.database.engine) as statements:
+def test_a_chunk_pays_for_no_keys_while_nobody_listens(products: Table) -> None:
+    with recorded_statements(products.sink.database.engine) as statements, products.recorded_writes() as writes:
         products.load(make_items(1000))
 
-    assert [each for each in statements if "RETURNING" in each] == []
-    assert len([each for each in statements if "product" in each and "restock" not in each]) == 1
+    assert len(writes) == 1 or not products.writes_in_bulk
+    assert [each for each in statements if "RETURNING" in each] == [] or not products.writes_in_bulk
 
 
 def test_an_error_of_a_receiver_is_logged_and_harms_neither_rows_nor_others(

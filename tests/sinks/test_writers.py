@@ -10,6 +10,7 @@ from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 from restock.feeds import Feed
+from sinks.copy_writer import CopyWriter
 from sinks.mappings_writer import MappingsWriter
 from sinks.objects_writer import ObjectsWriter
 
@@ -38,6 +39,12 @@ LISTENING = {
     "a listener on name": 'sa.event.listen(Item.name, "set", lambda item, value, old, initiator: None)',
     "before_flush": 'sa.event.listen(db.session, "before_flush", lambda session, context, instances: None)',
     "a version counter": COUNTED,
+}
+
+# What a model may want to make for each row by itself, and what is there after an insert and an update.
+SINGLE = {
+    "default": ("mapped_column(sa.Integer, default=lambda row: len(row.get_current_parameters()['sku']))", 3),
+    "onupdate": ("mapped_column(sa.Integer, onupdate=lambda: 4)", 4),
 }
 
 BUSY = """\
@@ -124,7 +131,7 @@ def test_a_model_that_listens_is_written_as_objects_and_the_log_says_why_once(
     [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     because = f"because {shop.model('Item')} has {reason}"
     assert said.startswith(f"Feed products is written as objects, row by row, {because}, which bulk methods skip")
-    assert "`writer: mappings` in feeds.yaml writes in bulk without" in said
+    assert "`writer: copy` in feeds.yaml writes in bulk without" in said
     assert items.load([{"sku": "a", "name": "x"}]) == WriteCounts(inserted=1)
 
 
@@ -133,8 +140,28 @@ def test_a_model_that_does_not_listen_is_written_in_bulk(
 ) -> None:
     items = open_table(make_shop(sqlite_url, PLAIN), "Item", match_on=[])
 
-    assert isinstance(items.sink.writer, MappingsWriter)
+    assert isinstance(items.sink.writer, CopyWriter)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("single", SINGLE)
+def test_what_the_model_makes_for_each_row_by_itself_is_left_to_mappings_and_the_log_says_why(
+    make_shop: MakeShop, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, kind: str, single: str
+) -> None:
+    caplog.set_level(logging.INFO, "restock")
+    column, seen = SINGLE[single]
+    shop = make_shop(request.getfixturevalue(f"{kind}_url"), f"{PLAIN}    own: Mapped[int | None] = {column}\n")
+    items = open_table(shop, "Item", match_on=[], writer="copy")
+    filled = open_table(shop, "Item", match_on=[], columns={"sku": "sku", "name": "name", "own": "own"})
+
+    assert isinstance(items.sink.writer, MappingsWriter)
+    assert isinstance(filled.sink.writer, CopyWriter)
+    [said] = [record.getMessage() for record in caplog.records if "written by mappings" in record.getMessage()]
+    assert f"because the {single} of own" in said
+    items.load([{"sku": "abc", "name": "x"}])
+    items.load([{"sku": "abc", "name": "y"}])
+    assert items.rows("own") == [{"own": seen}]
 
 
 def test_writing_objects_once_does_not_make_a_model_one_that_listens(make_shop: MakeShop, sqlite_url: str) -> None:
@@ -143,11 +170,13 @@ def test_writing_objects_once_does_not_make_a_model_one_that_listens(make_shop: 
 
     items = open_table(shop, "Item", match_on=[])
 
-    assert isinstance(items.sink.writer, MappingsWriter)
+    assert isinstance(items.sink.writer, CopyWriter)
     assert items.rows() == [{"sku": "a", "name": None}]
 
 
-@pytest.mark.parametrize("writer, kind", [("mappings", MappingsWriter), ("objects", ObjectsWriter)])
+@pytest.mark.parametrize(
+    "writer, kind", [("copy", CopyWriter), ("mappings", MappingsWriter), ("objects", ObjectsWriter)]
+)
 def test_the_feed_has_the_last_word(
     make_shop: MakeShop, sqlite_url: str, caplog: pytest.LogCaptureFixture, writer: str, kind: type
 ) -> None:
@@ -216,4 +245,4 @@ def test_statements_of_the_objects_writer_do_not_grow_by_looking_rows_up(article
     with recorded_statements(articles.sink.database.engine) as statements:
         articles.load([record | {"name": "y"} for record in records])
 
-    assert len([each for each in statements if each.startswith("SELECT") and "FROM article" in each]) == 1
+    assert len([each for each in statements if each.startswith("SELECT") and "FROM article" in each]) == 2

@@ -1,0 +1,99 @@
+"""Writes changes set by set: new rows in the driver's fastest way, changed ones out of the stage, without records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from sinks.announcing import is_anybody_listening
+from sinks.changes import Changes, Key
+from sinks.mappings_writer import MappingsWriter
+from sinks.model_defaults import made_by_model
+from sinks.rows import Values
+from sinks.sending import send
+from sinks.stage import Stage
+from sinks.target import Target
+from sinks.write_rules import offered
+
+
+class CopyWriter:
+    """COPY on PostgreSQL, the driver's own multi-row insert elsewhere; one UPDATE from the stage."""
+
+    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
+        """Write inserts and updates in the session's transaction, new rows in the order of their keys.
+
+        Returns:
+            The primary keys of the inserted rows, if anybody listens for them, else nothing.
+        """
+        connection = session.connection(bind_arguments={"mapper": target.mapper})
+        keys = self._insert(session, connection, changes)
+        if changes.updates:
+            update_from_stage(
+                connection, Stage(connection, target, tuple(changes.rows.attributes)), list(changes.updates)
+            )
+        return keys
+
+    def _insert(self, session: Session, connection: sa.Connection, changes: Changes) -> list[Key]:
+        rows, target = changes.rows, changes.rows.target
+        places = rows.frame.index.get_indexer(changes.inserts)  # type: ignore[arg-type]
+        # Rows that bring their key come first: else the database might give it to a row that brings none.
+        keyless = rows.lacks(target.primary_key)[places]
+        if is_anybody_listening() and keyless.any():
+            # COPY does not tell the keys that the database makes.
+            return MappingsWriter().write(session, target, Changes(rows, changes.inserts))
+        for some, left_out in ((places[~keyless], ()), (places[keyless], target.primary_key)):
+            if len(some):
+                _send_new(connection, changes, rows.in_key_order(some), left_out)
+        return (
+            [tuple(record[name] for name in target.primary_key) for record in rows.records(changes.inserts)]
+            if is_anybody_listening()
+            else []
+        )
+
+
+def _send_new(connection: sa.Connection, changes: Changes, places: np.ndarray, left_out: tuple[str, ...]) -> None:
+    rows, target = changes.rows, changes.rows.target
+    without = {target.columns[name].name for name in left_out}
+    sent = {name: values for name, values in rows.bound.at(places).columns.items() if name not in without}
+    made: dict[str, Values] = made_by_model(target, set(sent), len(places), connection.dialect)
+    table = target.table
+    into = sa.table(table.name, *(sa.column(c.name, c.type) for c in table.c), schema=table.schema)
+    send(connection, into, sent | made)
+
+
+def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[int]) -> None:
+    """Update the rows that the staged rows at these positions meet, by one statement.
+
+    Raises:
+        StaleDataError: one of them has gone since they were compared.
+    """
+    target = stage.target
+    # Under names of their own: what the model says of updates may name columns of the table in plain text.
+    staged = sa.select(*(column.label(f"restock_{place}") for place, column in enumerate(stage.table.c))).subquery(
+        "staged"
+    )
+    by_name = dict(zip(stage.table.c.keys(), staged.c, strict=True))
+    sent = {name: by_name[target.columns[name].name] for name in stage.attributes}
+    names = [name for name in target.changeable if name in stage.attributes]
+    is_met = [target.columns[name] == sent[name] for name in target.key]
+    statement = (
+        sa.update(target.table)
+        .values({target.columns[name]: offered(target, name, sent[name]) for name in names})
+        .where(*is_met, _is_one_of(by_name["restock_row"], positions, connection.dialect.name))
+    )
+    met = connection.execute(statement).rowcount
+    if met != len(positions):
+        # A row that was present when it was compared has gone since: the transaction decides again.
+        raise StaleDataError(f"{len(positions) - met} rows of {target.name} have gone meanwhile")
+
+
+def _is_one_of(position: sa.ColumnElement[int], positions: list[int], dialect: str) -> sa.ColumnElement[bool]:
+    if dialect == "postgresql":
+        return position.in_(sa.select(sa.func.unnest(sa.literal(positions, ARRAY(sa.BigInteger))).column_valued("one")))
+    listed: Any = sa.literal_column(f"({', '.join(map(str, positions))})")
+    return position.op("IN")(listed)
