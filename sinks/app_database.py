@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,6 +39,9 @@ class AppDatabase:
             engine = session.get_bind(mapper=model)
         assert isinstance(engine, sa.Engine)
         self.engine = engine
+        if hasattr(os, "register_at_fork"):
+            # A connection belongs to the process that opened it; one that is forked opens its own.
+            os.register_at_fork(after_in_child=partial(engine.dispose, close=False))
         # For so long a lease here lasts unless it is renewed, and a transaction may be silent.
         self.lease_seconds = lease_seconds or usual_lease_seconds(engine.dialect.name)
         pool = type(engine.pool)

@@ -165,5 +165,5 @@ class _Interposed:
 
 def open_table(shop: Shop, model: str = "Product", **keys: Any) -> Table:
     """The table of a model of a shop that is there already."""
-    sink = open_sink(make_feed(app=shop.app, model=shop.model(model), **keys))
+    sink = open_sink(make_feed(**{"app": shop.app, "model": shop.model(model), **keys}))
     return Table(shop, sink, sink.target.name)

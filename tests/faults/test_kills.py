@@ -61,6 +61,19 @@ def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(loa
     assert not found, "\n".join(found)
 
 
+def test_who_is_killed_after_every_chunk_comes_to_the_end_all_the_same(sqlite_load: Load) -> None:
+    """Each execution brings the run one chunk further, however short it is (T04)."""
+    ends = []
+    for loaded in range(1, 5):
+        ends.append(children.run(["sync", "products"], sqlite_load.shop, Failpoint("chunk committed"))[0])
+        assert oracle.statuses(sqlite_load.shop.engine).count("loaded") == loaded
+        assert sqlite_load.untruths() == []
+
+    assert ends == [-signal.SIGKILL] * 4
+    assert children.run(["sync", "products"], sqlite_load.shop)[0] == 0
+    assert sqlite_load.violations() == []
+
+
 def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Load) -> None:
     load = sqlite_load
     children.run(["sync", "products"], load.shop, Failpoint("chunk spooled", 3))

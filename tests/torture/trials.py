@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, get_args
 
 from faults import children, oracle, upsets
 from faults.database_calls import EVER_AFTER, KINDS, Fault
@@ -32,7 +33,8 @@ SECONDS_OF_A_LOAD = 1.2
 BYTES_OF_A_LOAD = 60_000
 COMMITS_OF_A_LOAD = 16
 CALLS_OF_A_LOAD = 110
-WRITERS = {kind: ["mappings", "objects"] for kind in ("sqlite", "postgresql", "mariadb")}
+# Those that a feed may name.
+WRITERS: tuple[str, ...] = get_args(get_args(Feed.model_fields["writer"].annotation)[0])
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Trial:
 def kill_at_random(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """SIGKILL at a random moment, up to three times over, then to the end."""
     load, kills, found = ground.load, 0, list[str]()
-    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(ground, chance))
+    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(chance))
     load.reset()
     for _ in range(chance.randint(1, 3)):
         child = children.start(["sync", "products"], load.shop)
@@ -82,7 +84,7 @@ def sleep_inside_a_transaction(ground: Ground, chance: random.Random) -> tuple[l
 def upset_a_call(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """Any error, at any call to the database, once, several times or ever after."""
     load, engine = ground.load, upsets.engine_of(ground.load.shop)
-    load.write(**_some_way(ground, chance))
+    load.write(**_some_way(chance))
     kind = chance.choice(KINDS[engine.dialect.name])
     times = 1 if kind == "data" else chance.choice([1, 1, 2, 5, EVER_AFTER])
     fault = Fault(chance.randint(1, CALLS_OF_A_LOAD), kind, chance.choice(["before", "after"]), times)
@@ -119,7 +121,7 @@ def restart_the_server(ground: Ground, chance: random.Random) -> tuple[list[str]
     """The server ends in the middle of a load, in good order or without a word, and is started again."""
     load, server = ground.load, ground.server
     assert server is not None
-    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(ground, chance))
+    load.write(MANY_ROWS, SOME_ROWS, POISON, **_some_way(chance))
     load.reset()
     child = children.start(["sync", "products"], load.shop)
     time.sleep(chance.uniform(0.2, SECONDS_OF_A_LOAD))
@@ -132,7 +134,7 @@ def restart_the_server(ground: Ground, chance: random.Random) -> tuple[list[str]
 def shuffle_the_chunks(ground: Ground, chance: random.Random) -> tuple[list[str], int]:
     """Chunks of any size, in any order."""
     load = ground.load
-    load.write(chunk_rows=chance.randint(1, 24), **_some_way(ground, chance))
+    load.write(chunk_rows=chance.randint(1, 24), **_some_way(chance))
     load.reset()
 
     def in_any_order(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
@@ -149,20 +151,19 @@ def poison_the_rows(ground: Ground, chance: random.Random) -> tuple[list[str], i
     one_in = chance.choice([1, 2, 10, 1000])
     rows = chance.randint(100, 400)
     poison = frozenset(number for number in range(1, rows + 1) if chance.randrange(one_in) == 0)
-    load.write(rows, chance.randint(20, 200), poison, **_some_way(ground, chance))
+    load.write(rows, chance.randint(20, 200), poison, **_some_way(chance))
     load.reset()
     upsets.sync_once(load)
     return load.violations(), 1
 
 
-def _some_way(ground: Ground, chance: random.Random) -> dict[str, str]:
-    """One of the ways in which rows can be written there: the usual one, or a writer that the feed names."""
-    writer = chance.choice([None, *WRITERS[ground.kind]])
-    return {} if writer is None else {"writer": writer}
+def _some_way(chance: random.Random) -> dict[str, Any]:
+    """One of the ways in which rows can be written: by a writer that the feed names, or the usual one."""
+    return {"writer": chance.choice([None, *WRITERS])}
 
 
 def _usual(ground: Ground, chance: random.Random) -> None:
-    ground.load.write(**_some_way(ground, chance))
+    ground.load.write(**_some_way(chance))
     ground.load.reset()
 
 

@@ -1,0 +1,57 @@
+"""A process that is forked from one with open connections leaves these alone and opens its own (T15)."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+
+import pytest
+from contracts.loads import ITEM, Table, make_items, open_table
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
+
+CHILDREN = 4
+ROWS = 50
+
+
+def in_children(work: Callable[[int], None]) -> list[int]:
+    """Do a work in several forks of this process at a time, each under its number; their exit statuses."""
+    processes = []
+    for number in range(CHILDREN):
+        process = os.fork()
+        if not process:
+            status = 1
+            try:
+                work(number)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        processes.append(process)
+    return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def products(request: pytest.FixtureRequest, make_database: MakeDatabase, make_shop: MakeShop) -> Table:
+    """The table of an app that is made when its module is imported, as one that a server preloads is."""
+    shop = make_shop(make_database(request.param))
+    (shop.folder / shop.package / "wsgi.py").write_text("from . import create_app\n\napp = create_app()\n")
+    return open_table(shop, app=f"{shop.package}.wsgi:app")
+
+
+def test_forks_of_a_process_that_has_used_its_database_load_at_a_time(products: Table) -> None:
+    items = make_items(CHILDREN * ROWS)
+
+    with products.admitted([ROWS] * CHILDREN) as refs:
+
+        def load(number: int) -> None:
+            mine = open_table(products.shop, app=products.sink.feed.app)
+            ref = refs[number]
+            mine.load_chunk(mine.chunk(items[ref.first_row - 1 : ref.first_row - 1 + ROWS], ref))
+
+        assert in_children(load) == [0] * CHILDREN
+        assert len(products.seen_by_app("sku")) == len(items)  # the parent's connections are still its own
+
+    assert sorted(products.rows(*ITEM), key=lambda row: row["sku"]) == items
