@@ -48,8 +48,7 @@ def test_forks_of_a_process_that_has_used_its_database_load_at_a_time(products: 
 
         def load(number: int) -> None:
             mine = open_table(products.shop, app=products.sink.feed.app)
-            ref = refs[number]
-            mine.load_chunk(mine.chunk(items[ref.first_row - 1 : ref.first_row - 1 + ROWS], ref))
+            mine.load_chunk(mine.chunk(items[number * ROWS : (number + 1) * ROWS], refs[number]))
 
         assert in_children(load) == [0] * CHILDREN
         assert len(products.seen_by_app("sku")) == len(items)  # the parent's connections are still its own
