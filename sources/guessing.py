@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import io
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +34,8 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _DELIMITERS = (",", ";", "\t", "|")
+_COMMENTS = ("#", "//", "--")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
 
 
 @dataclass
@@ -50,6 +56,7 @@ def guess_dialect(file: SourceFile) -> Dialect:
     guessed = Dialect()
     text = _guess_encoding(start, guessed)
     _guess_signs(text, guessed)
+    _guess_layout(text, guessed)
     return guessed
 
 
@@ -110,6 +117,62 @@ def _guess_signs(text: str, guessed: Dialect) -> None:
     else:
         delimiter = found.delimiter
     guessed.rules["delimiter"] = delimiter
+    if found is not None and found.escapechar:
+        guessed.rules["escape"] = found.escapechar
     if found is not None and found.quotechar and found.quotechar != '"':
         guessed.rules["quote"] = found.quotechar
         guessed.doubts["quote"] = "unusual: check it against the text"
+    elif '"' in text and not re.search(rf'(?:^|{re.escape(delimiter)})"', text, re.MULTILINE):
+        guessed.rules["quote"] = None
+        guessed.doubts["quote"] = 'no field begins with ", so it is taken for text, an inch mark perhaps'
+
+
+def _guess_layout(text: str, guessed: Dialect) -> None:
+    """Where the table begins and how its rows end: most rows have its width."""
+    rows = _rows(text, guessed.rules)
+    widths = Counter(len(cells) for _, cells in rows)
+    if not widths or max(widths) < 2:
+        return
+    width = max(widths, key=lambda each: (widths[each], each))
+    mark = next((mark for mark in _COMMENTS if any(cells[0].startswith(mark) for _, cells in rows)), None)
+    if mark is not None and all(len(cells) != width for _, cells in rows if cells[0].startswith(mark)):
+        guessed.rules["comment"] = mark
+        rows = [(line, cells) for line, cells in rows if not cells[0].startswith(mark)]
+    is_behind_each = all(not cells[-1] for _, cells in rows if len(cells) == width)
+    if is_behind_each:
+        guessed.rules["trailing_delimiter"] = True
+    header = next(
+        place
+        for place, (_, cells) in enumerate(rows)
+        if len(cells) == width or (is_behind_each and len(cells) == width - 1)
+    )
+    line, names = rows[header]
+    if header:
+        guessed.rules["skip_lines"] = line - 1
+        guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
+    if any(_NUMBER.fullmatch(name) for name in names):
+        guessed.doubts["header_rows"] = (
+            "the first row looks like values; if it is no header, say 0 and name the columns under names"
+        )
+        guessed.rules["header_rows"] = 1
+
+
+def _rows(text: str, rules: dict[str, Any]) -> list[tuple[int, list[str]]]:
+    """The rows of a text that are certainly whole, each with the line it begins on; blank lines are none."""
+    quote = rules.get("quote", '"')
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=rules["delimiter"],
+        quotechar=quote,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        escapechar=rules.get("escape"),
+    )
+    rows, line = [], 1
+    try:
+        for cells in reader:
+            if cells:
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error:  # what the careful reader makes of such a row, the sample shows
+        pass
+    return rows[:-1] if len(text) >= SAMPLE_BYTES // 4 else rows

@@ -145,6 +145,36 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
     assert [row["made_in"] for row in shop.rows("product")] == ["NA", "DE", "DE"]
 
 
+@pytest.mark.parametrize(
+    "text, rules",
+    [
+        ("Report of May\nby the till\n\nsku;name\n1;Hose\n2;Rake\n", {"delimiter": ";", "skip_lines": 3}),
+        ("# of May\nsku,name\n1,Hose\n# middle\n2,Rake\n", {"comment": "#"}),
+        ("sku|name|\n1|Hose|\n2|Rake|\n", {"delimiter": "|", "trailing_delimiter": True}),
+        ("sku,name,\n1,Hose,\n2,Rake,\n", {"trailing_delimiter": True}),
+        ('sku\tname\n1\tHose 3/4"\n2\tRake 1"\n', {"delimiter": "\t", "quote": None}),
+        ("sku,name\n1,'Hose, green'\n2,'Rake, red'\n", {"quote": "'"}),
+    ],
+)
+def test_the_layout_of_a_table_is_guessed(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], text: str, rules: dict[str, Any]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text(text, encoding="utf-8")
+
+    _, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["csv"] == {"encoding": "utf-8"} | rules
+    assert synced(capfd, "f")["inserted"] == 2
+
+
+def test_a_first_row_that_looks_like_values_is_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("sku,name,17\n1,Hose,4\n", encoding="utf-8")
+
+    text, _ = guess(sqlite_shop, capfd, "f.csv")
+
+    assert "doubt: the first row looks like values" in text
+
+
 def test_a_number_that_may_mean_two_things_is_a_doubt(
     make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
