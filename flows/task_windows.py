@@ -1,4 +1,4 @@
-"""Loads chunks as Prefect task runs, one after the other: each loads a window of consecutive chunks."""
+"""Loads chunks as Prefect task runs, one after the other or on a cluster: each loads a window of consecutive chunks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from prefect.states import Completed, Failed
 from flows.loading import Outcome, load_chunk
 from prefect import State, task
 from restock.chunks import ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, RestockError, RunInterrupted
+from restock.errors import ChunkFailed, ConfigurationError, RestockError, RunInterrupted
 from restock.feeds import Feed
 from restock.references import place_of
+from restock.settings import read_settings
 
 # A task run costs Prefect's server some rows and events; a few hundred of them it still shows at once.
 TASK_RUNS = 200
@@ -32,16 +33,37 @@ class WindowOutcome:
 
 
 def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
-    """Load chunks in task runs of the current flow run. A failed chunk fails its task run, and the flow goes on."""
-    for window in windows(refs):
-        try:
-            state: State[Any] = load_window(window_name(window), feed, window, return_state=True)
-        except TerminationSignal as signal:
-            raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
-        done: Any = state.result(raise_on_failure=False)
-        yield from done.outcomes
-        if done.stop is not None:
-            raise done.stop
+    """Load chunks in task runs of the current flow run. A failed chunk fails its task run, and the flow goes on.
+
+    Raises:
+        ConfigurationError: they shall be loaded by Dask, and it is not installed.
+    """
+    calls = [{"name": window_name(window), "feed": feed, "window": window} for window in windows(refs)]
+    settings = read_settings()
+    is_far = (feed.task_runner or settings.task_runner) == "dask"
+    try:
+        for state in _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(calls):
+            done: Any = state.result(raise_on_failure=False)
+            yield from done.outcomes
+            if done.stop is not None:
+                raise done.stop
+    except TerminationSignal as signal:
+        raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
+
+
+def _states_here(calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
+    for call in calls:
+        yield load_window(**call, return_state=True)
+
+
+def _states_on_dask(feed: Feed, calls: list[dict[str, Any]], scheduler: str | None) -> Iterator[State[Any]]:
+    try:
+        from flows.dask_windows import states_on_dask
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Feed {feed.name!r} is to be loaded by Dask, which is not installed; `pip install 'restock[dask]'`."
+        ) from error
+    yield from states_on_dask(load_window, calls, scheduler)
 
 
 def windows(refs: list[ChunkRef]) -> list[list[ChunkRef]]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from restock.errors import ConfigurationError
 
+# Where the task runs of a flow run take place: in its own process, or on a Dask cluster.
+TASK_RUNNERS = ("thread", "dask")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -24,6 +27,8 @@ class Settings:
     source_roots: tuple[Path, ...]
     lease_seconds: float | None = None
     source_addresses: tuple[str, ...] = ()
+    task_runner: str = "thread"
+    dask_scheduler: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -32,7 +37,7 @@ class Settings:
 
 
 def read_settings(environment: dict[str, str] | None = None) -> Settings:
-    """Read `RESTOCK_FEEDS`, `RESTOCK_SPOOL`, `RESTOCK_SOURCE_ROOTS` and `RESTOCK_LEASE_SECONDS`.
+    """Read the variables that begin with `RESTOCK_`; docs/operations.md has them all.
 
     Raises:
         ConfigurationError: a value cannot be used.
@@ -49,7 +54,16 @@ def read_settings(environment: dict[str, str] | None = None) -> Settings:
         source_roots=roots if named else (feeds_file.parent,),
         source_addresses=addresses,
         lease_seconds=_seconds("RESTOCK_LEASE_SECONDS", values.get("RESTOCK_LEASE_SECONDS")),
+        task_runner=_one_of(TASK_RUNNERS, "RESTOCK_TASK_RUNNER", values.get("RESTOCK_TASK_RUNNER")),
+        dask_scheduler=values.get("RESTOCK_DASK_SCHEDULER") or None,
     )
+
+
+def _one_of(words: tuple[str, ...], name: str, text: str | None) -> str:
+    """The word of a variable, or the first one where it says nothing."""
+    if text and text not in words:
+        raise ConfigurationError(f"{name} is {text!r}; give it one of: {', '.join(words)}.")
+    return text or words[0]
 
 
 def _seconds(name: str, text: str | None) -> float | None:

@@ -60,3 +60,10 @@ def test_addresses_and_folders_that_sources_may_come_from_stand_in_one_list(tmp_
 
     assert (both.source_roots, both.source_addresses) == ((Path("in").absolute(),), ("s3://shop/feeds/",))
     assert (only.source_roots, only.source_addresses) == ((), ("s3://shop/feeds/",))
+
+
+def test_a_task_runner_is_one_of_two():
+    assert read_settings({}).task_runner == "thread"
+    assert read_settings({"RESTOCK_TASK_RUNNER": "dask"}).task_runner == "dask"
+    with pytest.raises(ConfigurationError, match="RESTOCK_TASK_RUNNER is 'ray'; give it one of: thread, dask"):
+        read_settings({"RESTOCK_TASK_RUNNER": "ray"})
