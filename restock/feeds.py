@@ -48,6 +48,7 @@ class Feed(Rules):
     key_form: KeyForm = KeyForm()
     columns: dict[str, Column] | None = None
     unknown_columns: Literal["fail", "ignore"] | None = None
+    on_drift: Literal["fail", "reject", "ignore_new"] = "fail"
     csv: CsvRules = CsvRules()
     where: str | None = None
     row_schema: str | None = Field(default=None, alias="schema")

@@ -16,6 +16,7 @@ REASONS: dict[str, str] = {
     "encoding": "The text holds bytes or characters that the declared encoding cannot stand for.",
     "quote": "A quoted field is not closed, or text follows its closing quote.",
     "field_too_large": "A field is larger than restock accepts.",
+    "drift": "The columns of the row's file differ from those of the first file, and the feed rejects such rows.",
     "duplicate_key": "Another row of the source has the same key, and the feed rejects such rows.",
     "key_twice": "The table has several rows whose {column} is this one in the feed's form of keys; keep one of them.",
     "key_conflict": "{column} is that of another row than the one its key meets.",

@@ -58,7 +58,7 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
         if missing:
             raise SourceError(f"{source} lacks the column {_listed(missing)}; {_hint(missing[0], columns)}.")
     unknown = [name for name in columns if name not in (attributes if taken is None else taken)]
-    if not unknown or (feed.unknown_columns or ("fail" if taken is None else "ignore")) == "ignore":
+    if not unknown or ignores_unknown(feed):
         return unknown
     if taken is not None:
         raise SourceError(
@@ -69,6 +69,11 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
         f"{source} has the column {_listed(unknown)}, which the model does not know; name the columns to take "
         f"under `columns:` of the feed {feed.name!r}, or {_hint(unknown[0], sorted(attributes))}."
     )
+
+
+def ignores_unknown(feed: Feed) -> bool:
+    """Whether columns that nothing takes are left out and listed, where they would else refuse the source."""
+    return (feed.unknown_columns or ("fail" if feed.columns is None else "ignore")) == "ignore"
 
 
 def _hint(name: str, known: list[str]) -> str:

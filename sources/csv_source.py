@@ -15,6 +15,7 @@ from sources.csv_header import TableStart, find_start
 from sources.csv_rows import OPEN_QUOTE_CHARACTERS, RowSplitter
 from sources.csv_tables import Stretch, TableReader
 from sources.csv_text import Encoding, has_marks
+from sources.framing import TEXT
 from sources.locations import open_pinned
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class CsvSource:
         self._splitter = RowSplitter(feed.csv, file.name)
         self._start = self._find_start()
         self.columns = self._start.names
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of each column: text."""
+        return dict.fromkeys(self.columns, TEXT)
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows in tables of bounded size, with the spool columns beside those of the file.

@@ -203,7 +203,7 @@ def _count_twins(tables: list[pa.Table], first: Numbers, second: Numbers) -> int
 
 
 def _are_equal(first: pa.ChunkedArray, second: pa.ChunkedArray) -> Any:
-    if pa.types.is_nested(first.type) or pa.types.is_null(first.type):
+    if pa.types.is_nested(first.type) or pa.types.is_null(first.type) or isinstance(first.type, pa.UuidType):
         return np.array([a == b for a, b in zip(first.to_pylist(), second.to_pylist(), strict=True)], bool)
     both_missing = pc.and_(pc.is_null(first, nan_is_null=True), pc.is_null(second, nan_is_null=True))
     return pc.or_(both_missing, pc.fill_null(pc.equal(first, second), False)).to_numpy()

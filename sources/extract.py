@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from restock.ahead import ahead
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
-from restock.errors import SourceError
-from sources.columns import check_columns
 from sources.csv_source import CsvSource
+from sources.drift import Settlement, settle
 from sources.duplicates import CanonicalKeys, Duplicates, Losers
 from sources.framing import TEXT, chunked, with_column
 from sources.parquet_source import ParquetSource
@@ -76,12 +75,12 @@ def extract(
     """
     try:
         opened = [open_source(file, feed, contract) for file in files]
-        ignored = _check_sources(opened, feed, contract)
+        settlement = settle(opened, feed, contract)
         # Lines tell rows apart in one file only.
         place = LINE if len(files) == 1 and files[0].format == "csv" else ROW
         duplicates = Duplicates(feed.duplicate_rule, canonical_keys, place)
         chunks: list[PlannedChunk] = []
-        for table in ahead(chunked(_tables(opened), chunk_rows)):
+        for table in ahead(chunked(_tables(opened, settlement), chunk_rows)):
             chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, table))
             duplicates.add(table)
             on_rows(table.num_rows)
@@ -90,28 +89,16 @@ def extract(
     except BaseException:
         spool.remove_run(run_id)
         raise
-    return Extraction(chunks, sum(chunk.rows for chunk in chunks), ignored, str(losers) if len(losers.rows) else None)
+    return Extraction(
+        chunks, sum(chunk.rows for chunk in chunks), settlement.ignored, str(losers) if len(losers.rows) else None
+    )
 
 
-def _check_sources(opened: list[CsvSource | ParquetSource], feed: Feed, contract: Contract) -> list[str]:
-    first = opened[0]
-    for other in opened[1:]:
-        differing = sorted(set(first.columns) ^ set(other.columns))
-        if differing:
-            raise SourceError(
-                f"{first.file.name} and {other.file.name} have different columns ({differing[0]!r} is in one only); "
-                "give all files of a source the same columns."
-            )
-    return check_columns(first.columns, feed, set(contract.fields), first.file.name)
-
-
-def _tables(opened: list[CsvSource | ParquetSource]) -> Iterator[pa.Table]:
-    """The tables of all files, with the columns in the order of the first."""
-    order: list[str] | None = None
-    for source in opened:
+def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement) -> Iterator[pa.Table]:
+    """The tables of all files, as the feed wants those that differ from the first."""
+    for place, source in enumerate(opened):
         for table in source.tables():
-            order = order or table.column_names
-            yield table.select(order)
+            yield settlement.settled(place, table)
 
 
 def _spool_chunk(spool: Spool, run_id: str, number: int, table: pa.Table) -> PlannedChunk:

@@ -77,12 +77,14 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     """The type of the values themselves, without a dictionary or an extension around them; one type for any text.
 
     UUIDs stay what they are: without their extension they would be bytes like any others. Few kernels of Arrow know
-    views, so those become plain bytes.
+    views or half floats, so those become plain bytes and short floats.
     """
     if isinstance(kind, pa.DictionaryType):
         return plain_type(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
         return kind if isinstance(kind, pa.UuidType) else plain_type(kind.storage_type)
+    if pa.types.is_float16(kind):
+        return pa.float32()
     if pa.types.is_binary_view(kind):
         return pa.large_binary()
     return TEXT if pa.types.is_string(kind) or pa.types.is_string_view(kind) else kind

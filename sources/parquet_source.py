@@ -53,6 +53,11 @@ class ParquetSource:
         if rows == 0:
             raise SourceError(f"{file.name} holds no rows; have it exported again.")
 
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of each column, without a dictionary or an extension around it."""
+        return {field.name: plain_type(field.type) for field in self.schema}
+
     def tables(self) -> Iterator[pa.Table]:
         """The rows in tables of bounded size, with the spool columns beside those taken.
 

@@ -21,7 +21,7 @@ from transforms.schema_check import check_schema, schema_faults
 
 __all__ = ["canonical_keys", "check_rules", "code_digest", "transform_chunk"]
 
-WHOLE_ROW_FAULTS = ("duplicate_key",)  # faults of rows that were split into cells all the same
+WHOLE_ROW_FAULTS = ("duplicate_key", "drift")  # faults of rows that were split into cells all the same
 
 
 def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) -> Chunk:

@@ -1,4 +1,5 @@
 import gzip
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -126,7 +127,7 @@ def test_several_files_are_one_source(bring):
 
 def test_files_of_different_types_share_no_chunk(bring):
     done, _ = bring(
-        {"a.parquet": pa.table({"sku": ["a"], "name": [1]}), "b.parquet": pa.table({"sku": ["b"], "name": ["x"]})}
+        {"a.parquet": pa.table({"sku": ["a"], "name": [None]}), "b.parquet": pa.table({"sku": ["b"], "name": ["x"]})}
     )
 
     assert [(chunk.first_row, chunk.rows) for chunk in done.chunks] == [(1, 1), (2, 1)]
@@ -144,7 +145,7 @@ def test_ignored_columns_are_listed(bring):
         ({"feed.csv": "sku,nmae\na,1\n"}, "nmae"),
         ({"feed.csv": 'sku,name\na,1\nb,1\nc,"1\n'}, "never closed"),
         ({"feed.csv.gz": gzip.compress(b"sku,name\n" + b"a,1\n" * 50_000, mtime=0)[:-20]}, "cut short"),
-        ({"a.csv": "sku,name\na,1\n", "b.csv": "sku\na\n"}, "different columns"),
+        ({"a.csv": "sku,name\na,1\n", "b.csv": "sku\na\n"}, "the column 'name' of b.csv is missing"),
         ({"a.csv": "sku\na\n", "b.csv": "sku\n"}, "b.csv holds no rows"),
     ],
 )
@@ -161,3 +162,24 @@ def test_an_interruption_leaves_nothing_in_the_spool(bring, spool):
     with pytest.raises(KeyboardInterrupt):
         bring({"feed.csv": "sku\na\nb\nc\n"}, on_rows=interrupt)
     assert spool.runs() == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.nulls(3),
+        pa.array([1.5, 1.5, None], pa.float16()),
+        pa.array([b"a" * 16, b"a" * 16, None], pa.uuid()),
+        pa.array([b"a", b"a", None], pa.binary_view()),
+        pa.array([Decimal("1.5")] * 2 + [None], pa.decimal256(70, 2)),
+        pa.array([7, 7, None], pa.time64("ns")),
+        pa.array([7, 7, None], pa.duration("us")),
+        pa.array([2**64 - 1] * 2 + [None], pa.uint64()),
+        pa.array(["x", "x", None]).dictionary_encode(),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_equal_rows_of_any_type_are_settled(bring, values):
+    _, frame = bring({"feed.parquet": pa.table({"sku": ["a", "a", "b"], "name": values})}, chunk_rows=10)
+
+    assert frame[SUPERSEDED].tolist() == [True, False, False]

@@ -48,7 +48,6 @@ def read_table(tmp_path, read):
         ([None, None], pa.null()),
         ([Decimal("9" * 70 + ".123456"), None], pa.decimal256(76, 6)),
         ([dt.time(7, 20), None], pa.time64("ns")),
-        ([1.5, None], pa.float16()),
     ],
 )
 def test_types_and_values_stay_exactly_what_they_are(read_table, values, kind):
@@ -139,6 +138,13 @@ def test_bytes_under_other_names_are_bytes(read_table, kind):
 
     assert pa.array(frame["a"], from_pandas=True).to_pylist() == [b"x", None, b"\xff"]
     assert frame.take([2, 0])["a"].tolist() == [b"\xff", b"x"]
+
+
+def test_half_floats_become_floats_of_the_same_value(read_table):
+    column = read_table(pa.table({"a": pa.array([1.5, None, -0.0, float("nan")], pa.float16())}))["a"]
+
+    assert column.dtype == pd.ArrowDtype(pa.float32())
+    assert repr(pa.array(column).to_pylist()) == "[1.5, None, -0.0, nan]"
 
 
 def test_uuids_stay_uuids(read_table):
