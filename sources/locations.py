@@ -11,6 +11,7 @@ from sources.formats import format_of, packing_of
 from sources.local_files import display_name, find_file, find_files, refuse_no_file
 from sources.pinning import LocalFile, Origin, SourceFile, open_pinned
 from sources.remote_files import RemoteFile, store_of
+from sources.shelf import Shelf
 from sources.unpacking import most_unpacked
 
 if TYPE_CHECKING:
@@ -34,17 +35,16 @@ def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list
         ConfigurationError: a path leads out of the allowed places, or the format of a file is not known.
         SourceError: a file is missing, empty, or not a file.
     """
+    shelf = Shelf(settings.spool)
+    if file is not None and is_address(file):
+        return [_remote(allowed_address(file, settings), feed, shelf)]
     if file is not None:
-        return (
-            [_remote(allowed_address(file, settings), feed, settings)]
-            if is_address(file)
-            else ([_local(find_file(file, settings), feed, settings)])
-        )
-    paths = {path for text in feed.source if not is_address(text) for path in find_files(text, settings)}
+        return [_local(find_file(file, settings), feed, settings)]
     asked = [allowed_address(text, settings) for text in feed.source if is_address(text)]
+    paths = {path for text in feed.source if not is_address(text) for path in find_files(text, settings)}
     addresses = {each for address in asked for each in _at(address, settings)}
     local = [_local(path, feed, settings) for path in sorted(paths)]
-    return local + [_remote(address, feed, settings) for address in sorted(addresses, key=str)]
+    return local + [_remote(address, feed, shelf) for address in sorted(addresses, key=str)]
 
 
 def fingerprint(files: list[SourceFile], feed: Feed) -> str:
@@ -70,9 +70,9 @@ def _local(path: Path, feed: Feed, settings: Settings) -> SourceFile:
     return _source_file(found, name, feed, found.digest, found.size)
 
 
-def _remote(address: Address, feed: Feed, settings: Settings) -> SourceFile:
+def _remote(address: Address, feed: Feed, shelf: Shelf) -> SourceFile:
     format_of(address.path, feed)  # before anything is opened
-    found = RemoteFile(store_of(address), address, settings.spool)
+    found = RemoteFile(store_of(address), address, shelf)
     return _source_file(found, str(address), feed, found.digest, found.size)
 
 

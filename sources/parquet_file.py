@@ -5,10 +5,11 @@ Every page's checksum is verified where there is one. Old INT96 timestamps are r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from restock.errors import SourceError
@@ -19,6 +20,8 @@ MOST_FOOTER_BYTES = 32 * 2**20
 BATCH_ROWS = 16_384
 BATCH_BYTES = 16 * 2**20
 SAMPLE_ROWS = 64
+# A column of text with fewer stored bytes for each value repeats itself: one huge value may stand in every row.
+REPEATING_BYTES = 2
 # Reading a column bit by bit is no slower, and a row group of any size fits into memory.
 BUFFER_BYTES = 2**20
 
@@ -26,13 +29,14 @@ _TAIL_BYTES = 8
 _ENCRYPTED, _PLAIN = b"PARE", b"PAR1"
 
 
-def open_parquet(handle: BinaryIO, name: str, int96_unit: str = "us") -> pq.ParquetFile:
+def open_parquet(handle: BinaryIO, name: str, int96_unit: str = "us", repeating: Iterable[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file.
 
     Args:
         handle: the file; it stays the caller's.
         name: what to call it in an error.
         int96_unit: the unit INT96 timestamps are read in.
+        repeating: columns of text that are read as dictionaries, each of their values once.
 
     Raises:
         SourceError: it is encrypted, or its footer is too large to be read in bounded memory.
@@ -45,19 +49,31 @@ def open_parquet(handle: BinaryIO, name: str, int96_unit: str = "us") -> pq.Parq
         coerce_int96_timestamp_unit=int96_unit,
         pre_buffer=False,
         buffer_size=BUFFER_BYTES,
+        read_dictionary=list(repeating),
     )
 
 
-def batches(opened: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The rows in order, in batches of about `BATCH_BYTES` and at most `BATCH_ROWS` rows; none is empty."""
+def batches(handle: BinaryIO, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows in order, in batches of about `BATCH_BYTES` and at most `BATCH_ROWS` rows; none is empty.
+
+    Dictionaries are decoded. Memory is bounded by the largest page and the largest row, not by what a footer says.
+    """
+    opened = open_parquet(handle, name)
+    if next(opened.iter_batches(1, columns=columns), None) is None:
+        return
+    # Only now: Arrow ends the process over the metadata of a column that is encrypted, and reading refuses it.
+    opened = open_parquet(handle, name, repeating=_repeating_columns(opened, columns))
     for groups, rows in _spans(opened.metadata):
         size = BATCH_ROWS
         if rows > SAMPLE_ROWS:
-            first = next(opened.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None)
-            size = _batch_rows(first)
+            size = _batch_rows(next(opened.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None))
         for batch in opened.iter_batches(size, row_groups=groups, columns=columns):
-            if batch.num_rows:
-                yield batch
+            yield from _decoded(batch)
+
+
+def stored_bytes(metadata: pq.FileMetaData) -> int:
+    """What the pages of a file take without their compression, as its footer says."""
+    return sum(metadata.row_group(place).total_byte_size for place in range(metadata.num_row_groups))
 
 
 def wrapped_columns(opened: pq.ParquetFile) -> list[str]:
@@ -134,7 +150,41 @@ def _spans(metadata: pq.FileMetaData) -> Iterator[tuple[list[int], int]]:
         yield groups, rows
 
 
+def _repeating_columns(opened: pq.ParquetFile, columns: list[str]) -> list[str]:
+    metadata, found = opened.metadata, []
+    for place, leaf in enumerate(_leaves(opened)):
+        if leaf.physical_type != "BYTE_ARRAY" or leaf.path not in columns:
+            continue
+        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+        stored, values = (sum(getattr(chunk, of) for chunk in chunks) for of in ("total_compressed_size", "num_values"))
+        if stored < REPEATING_BYTES * values:
+            found.append(leaf.path)
+    return found
+
+
 def _batch_rows(first: pa.RecordBatch | None) -> int:
-    if first is None or not first.num_rows or not first.nbytes:
-        return BATCH_ROWS
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // first.nbytes))
+    size = 0 if first is None else _decoded_bytes(first)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // size)) if size else BATCH_ROWS
+
+
+def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch without dictionaries, in parts where it would be large."""
+    rows = batch.num_rows
+    if rows > 1 and _decoded_bytes(batch) > 2 * BATCH_BYTES:
+        yield from _decoded(batch.slice(0, rows // 2))
+        yield from _decoded(batch.slice(rows // 2))
+    elif rows:
+        cells = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch]
+        yield pa.RecordBatch.from_arrays(cells, batch.schema.names)
+
+
+def _decoded_bytes(batch: pa.RecordBatch) -> int:
+    """What a batch takes once its dictionaries are decoded."""
+    size = 0
+    for column in batch:
+        values = column.dictionary if pa.types.is_dictionary(column.type) else None
+        if values is None or not (pa.types.is_binary(values.type) or pa.types.is_string(values.type)):
+            size += column.nbytes
+        else:
+            size += pc.sum(pc.binary_length(values).take(column.indices).cast(pa.int64())).as_py() or 0
+    return size

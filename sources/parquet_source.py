@@ -15,7 +15,7 @@ from sources.columns import refuse_bad_names
 from sources.framing import plain, plain_type, with_spool_columns
 from sources.locations import open_pinned
 from sources.nested_json import NoJson, json_texts
-from sources.parquet_file import batches, open_parquet, refuse_false_counts, wrapped_columns
+from sources.parquet_file import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
 from sources.unpacking import Growth
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class ParquetSource:
         with open_pinned(self.file) as handle, self._readable():
             self._refuse_wrapped(handle)
             opened, count = open_parquet(handle, self.file.name), 0
-            for batch in batches(opened, list(self._taken)):
+            growth.expect(stored_bytes(opened.metadata))
+            for batch in batches(handle, self.file.name, list(self._taken)):
                 batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
                 growth.add(batch.nbytes)
                 count += batch.num_rows

@@ -53,7 +53,15 @@ class Growth:
             SourceError: these are more than the file may unpack to.
         """
         self._bytes += size
-        if self._bytes > self._file.most_bytes:
+        self.expect(0)
+
+    def expect(self, size: int) -> None:
+        """Make sure that so many bytes more may come.
+
+        Raises:
+            SourceError: these are more than the file may unpack to.
+        """
+        if self._bytes + size > self._file.most_bytes:
             raise SourceError(
                 f"{self._file.name} has {shown_size(self._file.size)} and unpacks to more than "
                 f"{shown_size(self._file.most_bytes)}; if that is right, raise the limit `max_unpacked` of its feed."

@@ -255,7 +255,7 @@ def test_a_wrong_file_of_several_refuses_them_all(stocked: Shop, capfd: pytest.C
 
     said = run_here(capfd, *SYNC)
 
-    check_refusal(said, 1, "more.csv and products.csv have different columns", stocked)
+    check_refusal(said, 1, "more.csv has the column 'title', which the model does not know", stocked)
     assert everything(stocked) == before
 
 
