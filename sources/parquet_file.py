@@ -163,8 +163,9 @@ def _repeating_columns(opened: pq.ParquetFile, columns: list[str]) -> list[str]:
 
 
 def _batch_rows(first: pa.RecordBatch | None) -> int:
-    size = 0 if first is None else _decoded_bytes(first)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // size)) if size else BATCH_ROWS
+    if first is None or not _decoded_bytes(first):
+        return BATCH_ROWS
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // _decoded_bytes(first)))
 
 
 def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
