@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -115,7 +116,11 @@ class LocalFile:
 def open_real(path: Path) -> BinaryIO:
     """Open a path that was resolved before it was allowed; a link put in its place since is not followed."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(path, flags), "rb")
+    handle = os.fdopen(os.open(path, flags), "rb")
+    if os.path.realpath(path) != os.fspath(path):  # a folder above it can be replaced as well
+        handle.close()
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return handle
 
 
 def _digest(handle: BinaryIO) -> str:

@@ -1,11 +1,12 @@
 """Sources that reach for more than they may: each is refused before a file is opened or a connection is tried."""
 
+import os
 import re
 import sys
 
 import pytest
 
-from restock.errors import ConfigurationError, RestockError
+from restock.errors import ConfigurationError, RestockError, SourceError
 from restock.settings import read_settings
 from sources.locations import find_source
 
@@ -168,6 +169,25 @@ def test_a_source_that_reaches_for_more_is_refused_before_anything_is_opened(set
 
     assert watch.seen == []
     assert not re.search("4711|Traceback", str(caught.value))
+
+
+@pytest.mark.parametrize("swapped", ["in/feed.csv", "in"])
+def test_a_link_put_in_place_while_a_file_is_found_is_not_followed(settings, make_feed, monkeypatch, tmp_path, swapped):
+    (settings.folder / "in" / "feed.csv").write_text("sku\n1\n")
+    (tmp_path / "feed.csv").write_text("sku\n4711\n")
+    opening = os.open
+
+    def swap_first(path, *args, **kwargs):
+        place = settings.folder / swapped
+        if not place.is_symlink():
+            place.rename(tmp_path / "aside")
+            place.symlink_to(tmp_path / ("feed.csv" if swapped.endswith(".csv") else "."))
+        return opening(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swap_first)
+
+    with pytest.raises(SourceError, match="cannot be read: Too many levels of symbolic links"):
+        find_source(make_feed(source="in/feed.csv"), settings)
 
 
 def test_there_are_no_fewer_attacks_than_planned():
