@@ -22,6 +22,7 @@ def as_yaml(proposal: Proposal) -> str:
 def _lines(proposal: Proposal) -> Iterator[str]:
     feed = proposal.feed
     doubts = sum(len(texts) for texts in proposal.doubts.values())
+    doubts += len([match for match in proposal.matches if match.doubt and match.attribute in proposal.columns])
     yield f"# Guessed from the first {proposal.rows:,} rows of {_shown(feed.source[0])}, with {_counted(doubts)}."
     yield f"# Read it and correct it; `restock check {feed.name}` then says what a sync would meet, and writes nothing."
     yield "feeds:"

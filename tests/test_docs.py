@@ -49,8 +49,10 @@ def restock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_ten_minutes_of_the_readme_come_out_as_it_says(tmp_path: Path) -> None:
     files_of_readme(tmp_path)
     commands = [line for block in blocks(ROOT / "README.md", "console") for line in block.splitlines()]
-    assert {"restock sync supplier", "restock rejects RUN --csv mended.csv"} <= set(commands)
+    assert {"restock check supplier", "restock sync supplier", "restock rejects RUN --csv mended.csv"} <= set(commands)
 
+    guessed = restock(tmp_path, "feed", "guess", "supplier.csv", "--model", "shop:Product")
+    looked = restock(tmp_path, "check", "supplier")
     first = restock(tmp_path, "sync", "supplier")
     again = restock(tmp_path, "sync", "supplier")
     listed = restock(tmp_path, "runs")
@@ -61,8 +63,14 @@ def test_the_ten_minutes_of_the_readme_come_out_as_it_says(tmp_path: Path) -> No
     (tmp_path / "mended.csv").write_text(mended, encoding="utf-8")
     corrected = restock(tmp_path, "reprocess", "--rejects", "mended.csv")
 
-    outcomes = [first, again, listed, exported, corrected]
-    assert [each.returncode for each in outcomes] == [0] * 5, [each.stderr for each in outcomes]
+    outcomes = [guessed, looked, first, again, listed, exported, corrected]
+    assert [each.returncode for each in outcomes] == [0] * 7, [each.stderr for each in outcomes]
+    written = yaml.safe_load((tmp_path / "feeds.yaml").read_text(encoding="utf-8"))["feeds"]["supplier"]
+    proposed = yaml.safe_load(guessed.stdout)["feeds"]["supplier"]
+    assert {key: proposed[key] for key in ("source", "app", "model", "match_on", "columns")} == {
+        key: written[key] for key in ("source", "app", "model", "match_on", "columns")
+    }
+    assert re.search(r"accepted\W+2\b", looked.stdout)
     assert re.search(r"inserted\W+2\b", first.stdout)
     assert re.search(r"rejected\W+2\b", first.stdout)
     assert re.search(r"unchanged\W+2\b", again.stdout)
