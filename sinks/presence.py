@@ -83,7 +83,7 @@ def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarr
     refused = fill(stage, rows.bound.at(rows.in_key_order(places)))
     changes.faults += refused
     # One row, one verdict, even where the table has a key twice.
-    judged = {row[0]: row for row in connection.execute(_question(stage, mode))}
+    judged = {row[0]: row for row in connection.execute(_question(stage, mode)).all()}
     left_alone = len(places) - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
 from sinks.target import Target
@@ -111,14 +112,12 @@ def _take(values: Values, places: np.ndarray) -> Values:
 
 def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> tuple[Values, list[int]]:
     """What the driver is given for the values, and the places of those that the type refuses."""
-    own = type_.dialect_impl(dialect)
-    processor = own.bind_processor(dialect)
-    is_decorated = isinstance(type_, sa.types.TypeDecorator)
-    if processor is None or (
-        dialect.name == "postgresql" and isinstance(own, sa.Enum | sa.Boolean) and not is_decorated
-    ):
-        # The words of an enumeration and flags are checked by the contract already.
+    processor = type_.dialect_impl(dialect).bind_processor(dialect)
+    if processor is None:
         return values, []
+    at_once = _bind_at_once(values, type_, dialect)
+    if at_once is not None:
+        return at_once, []
     bound: list[Any] = []
     refused: list[int] = []
     for place, value in enumerate(plain_values(values)):
@@ -131,3 +130,28 @@ def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialec
             bound.append(None)
             refused.append(place)
     return bound, refused
+
+
+def _bind_at_once(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Values | None:
+    """What the type would make of the values one by one, where that is known and Arrow can do it; else None."""
+    if isinstance(type_, sa.types.TypeDecorator):
+        return None
+    if isinstance(type_, sa.Enum | sa.Boolean) and dialect.name in ("sqlite", "postgresql"):
+        return values  # words and flags: the contract has checked them, and the driver knows them
+    if dialect.name != "sqlite" or values.dtype == object or isinstance(type_, sqlite.DATETIME | sqlite.DATE):
+        return None
+    array = pa.array(values, from_pandas=True)
+    if pa.types.is_floating(array.type) and isinstance(type_, sa.Float):
+        return values
+    if isinstance(type_, sa.Numeric) and pa.types.is_decimal128(array.type):
+        # By way of the text, as Python does it: the nearest float, to the last bit.
+        return _as_series(array.cast(pa.string()).cast(pa.float64()), values)
+    if (isinstance(type_, sa.DateTime) and array.type == pa.timestamp("us")) or (
+        isinstance(type_, sa.Date) and pa.types.is_date32(array.type)
+    ):
+        return _as_series(array.cast(pa.string()), values)
+    return None
+
+
+def _as_series(array: pa.Array, like: pd.Series) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(array), index=like.index)

@@ -1,0 +1,85 @@
+"""Which chunks go straight into the table, and that it is noticed where they should not have."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from contracts.loads import ITEM, MakeTable, Record, Table, make_items, open_table, recorded_statements
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+
+
+def load(table: Table, chunks: list[list[Record]]) -> list[tuple[WriteCounts, bool]]:
+    """Load one run of several chunks: what became of each, and whether its rows were staged."""
+    outcomes = []
+    with table.admitted([len(chunk) for chunk in chunks]) as refs:
+        for ref, chunk in zip(refs, chunks, strict=True):
+            with recorded_statements(table.sink.database.engine) as statements:
+                counts = table.load_chunk(table.chunk(chunk, ref))
+            outcomes.append((counts, any("CREATE TEMPORARY TABLE" in each for each in statements)))
+    return outcomes
+
+
+def test_the_chunks_of_a_first_night_go_straight_in_and_the_log_says_so_once(
+    make_table: MakeTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "restock")
+    products = make_table()
+    items = make_items(9)
+
+    outcomes = load(products, [items[:3], items[3:6], items[6:]])
+
+    assert outcomes == [(WriteCounts(inserted=3), False)] * 3
+    assert products.rows(*ITEM) == items
+    assert len([each for each in caplog.records if "go straight in" in each.getMessage()]) == 1
+
+
+def test_a_row_that_is_met_after_all_is_compared_and_so_is_what_follows(make_table: MakeTable) -> None:
+    products = make_table()
+    items = make_items(9)
+    products.shop.insert("product", {"sku": "other", "name": "Of the shop"})
+    first = [items[0] | {"name": "new"}, *items[1:3]]
+    products.load(items[:2])
+
+    outcomes = load(products, [items[3:6], first, items[6:]])
+
+    assert outcomes == [
+        (WriteCounts(inserted=3), True),  # the table is not empty, and the run has met nothing yet
+        (WriteCounts(inserted=1, updated=1, unchanged=1), True),
+        (WriteCounts(inserted=3), True),
+    ]
+    assert [row["name"] for row in products.rows() if row["sku"] == "S-00001"] == ["new"]
+    assert len(products.rows()) == 10
+
+
+@pytest.mark.parametrize("keys", [{"mode": "update_only"}, {"match_on": []}])
+def test_what_may_be_skipped_or_has_no_key_is_compared(make_table: MakeTable, keys: dict[str, Any]) -> None:
+    products = make_table(**keys)
+
+    [(counts, is_staged)] = load(products, [make_items(2)])
+
+    assert counts.inserted == (0 if "mode" in keys else 2)
+    assert is_staged == ("mode" in keys)  # nothing is staged of rows without a key
+
+
+def test_where_the_table_would_take_a_key_twice_rows_are_compared(make_shop: MakeShop, postgresql_url: str) -> None:
+    products = open_table(make_shop(postgresql_url))
+    products.shop.execute("ALTER TABLE product DROP CONSTRAINT product_sku_key")
+    items = make_items(4)
+
+    outcomes = load(products, [items[:2], items[2:]])
+
+    assert outcomes == [(WriteCounts(inserted=2), True)] * 2
+
+
+def test_a_refused_row_of_a_first_night_is_rejected_and_the_next_chunk_goes_straight_in(make_table: MakeTable) -> None:
+    products = make_table()
+    items = make_items(6)
+    items[1]["price"] = -items[1]["price"]
+
+    outcomes = load(products, [items[:3], items[3:]])
+
+    assert outcomes == [(WriteCounts(inserted=2, rejected=1), True), (WriteCounts(inserted=3), False)]
