@@ -1,0 +1,97 @@
+"""Old runs are forgotten with all that the ledger holds of them; what somebody may still need stays, however old."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from contracts.loads import MakeTable, Table, make_items
+
+from sinks.history import History
+from sinks.pruning import forget_old_runs
+
+DAY = 86_400
+
+
+@pytest.fixture
+def products(make_table: MakeTable) -> Table:
+    return make_table()
+
+
+def age(table: Table, days: float = 30) -> str:
+    """Let the newest run, and those before it, have begun so many days earlier; its id."""
+    table.shop.execute("UPDATE restock_run SET started_at = started_at - :seconds", seconds=days * DAY)
+    return History(table.sink.database).runs()[0].run_id
+
+
+def known(table: Table) -> dict[str, set[str]]:
+    """The runs that each table of the ledger still knows."""
+    names = ("restock_run", "restock_chunk", "restock_reject")
+    return {name: {row["run_id"] for row in table.shop.rows(name, "run_id")} for name in names}
+
+
+def test_an_old_run_is_forgotten_whole_and_the_newest_stays(products: Table) -> None:
+    bad = [make_items(1)[0] | {"price": Decimal(-1)}]
+    products.load([*bad, *make_items(2, 2)])
+    old = age(products)
+    products.shop.execute("UPDATE restock_reject SET resolved_at = 1")
+    products.load(make_items(2))
+    newest = age(products)
+
+    assert forget_old_runs(products.sink, DAY) == [old]
+
+    assert known(products) == {"restock_run": {newest}, "restock_chunk": {newest}, "restock_reject": set()}
+    assert len(products.rows()) == 3
+
+
+def test_a_run_that_is_younger_stays(products: Table) -> None:
+    products.load(make_items(1))
+    age(products, days=2)
+    products.load(make_items(1))
+
+    assert forget_old_runs(products.sink, 3 * DAY) == []
+
+
+def test_nothing_outstanding_is_forgotten(products: Table) -> None:
+    with products.admitted([1, 1]) as [first, _]:
+        products.load_chunk(products.chunk(make_items(1), first))
+    age(products)
+    products.load(make_items(1))
+    products.shop.execute("UPDATE restock_chunk SET status = 'planned' WHERE number = 2")
+
+    assert forget_old_runs(products.sink, DAY) == []
+
+
+def test_rejects_that_can_still_be_mended_are_kept_and_overtaken_ones_are_not(products: Table) -> None:
+    products.load([make_items(1)[0] | {"price": Decimal(-1)}])
+    old = age(products)
+    products.load(make_items(2))
+    assert forget_old_runs(products.sink, DAY) == []
+
+    products.shop.execute("UPDATE restock_run SET generation = 2 WHERE run_id <> :old", old=old)
+
+    assert forget_old_runs(products.sink, DAY) == [old]
+
+
+def test_of_rows_without_a_key_one_run_of_each_content_is_remembered(make_table: MakeTable) -> None:
+    products = make_table(match_on=[])
+    keyless = [{name: value for name, value in item.items() if name != "id"} for item in make_items(2)]
+    mondays = []
+    for _ in range(2):
+        products.load(keyless, fingerprint="monday")
+        mondays.append(age(products))
+    products.load([], fingerprint="tuesday")
+
+    assert forget_old_runs(products.sink, DAY) == mondays[:1]
+
+    products.load(keyless, fingerprint="monday")
+    assert len(products.rows()) == 2
+
+
+def test_runs_of_other_feeds_are_left_alone(products: Table) -> None:
+    products.load(make_items(1))
+    products.shop.execute("UPDATE restock_run SET feed = 'another'")
+    age(products)
+    products.load(make_items(1))
+
+    assert forget_old_runs(products.sink, DAY) == []
