@@ -182,3 +182,12 @@ def test_the_packages_install_from_a_plain_checkout(tmp_path: Path) -> None:
         "sinks",
         "flows",
     }
+
+
+def test_every_test_that_the_account_of_reliability_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")))
+    modules = {path.stem: path for path in (ROOT / "tests").rglob("test_*.py")}
+    functions = {name for path in modules.values() for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)}
+
+    assert len(named) > 40
+    assert named - modules.keys() - functions == set()
