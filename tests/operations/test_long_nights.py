@@ -1,0 +1,165 @@
+"""What takes minutes: Prefect's server is away, its processes are killed, a run has 10,000 chunks. `make nights`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from operations.conftest import House, look_until
+from operations.test_automations import register
+
+from sinks.owners import Owner
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("RESTOCK_TEST_NIGHTS"), reason="`make nights` runs the long tests of Prefect."
+)
+ROWS = 40
+
+
+def process(house: House, name: str) -> int:
+    return Owner.read((house.folder / ".restock/station" / f"{name}.process").read_text()).process
+
+
+def kill(number: int) -> None:
+    """End a process and all it has started, as the loss of a machine would."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
+    doomed = {number}
+    while more := {child for child, parent in parents.items() if parent in doomed} - doomed:
+        doomed |= more
+    for each in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
+def loaded(house: House) -> int:
+    return int(house.shop.execute("SELECT count(*) AS n FROM restock_chunk WHERE status = 'loaded'")[0]["n"])
+
+
+def test_chunks_are_committed_while_the_server_is_away_and_the_state_is_true_afterwards(house: House) -> None:
+    house.fill(ROWS)
+    with house.told("slow", "1"):
+        run = house.start("sync-products/products")
+        house.has_begun(run)
+        kill(process(house, "server"))
+        before = loaded(house)
+        look_until(lambda: True if loaded(house) >= before + 5 else None)
+        assert house.run("flows.station", "up").returncode == 0
+        state = house.ended(run)
+
+    assert (state.type.value, state.name) == ("COMPLETED", "Completed"), state
+    assert len(house.shop.rows("product")) == ROWS
+
+
+def test_a_run_whose_server_never_came_back_is_complete_and_the_next_one_rewrites_nothing(house: House) -> None:
+    house.fill(ROWS)
+    with house.told("slow", "0.5"):
+        run = house.start("sync-products/products")
+        house.has_begun(run)
+        kill(process(house, "server"))
+        look_until(lambda: True if loaded(house) == ROWS // 2 else None, 120)
+    finished = "SELECT status FROM restock_run"
+    look_until(lambda: True if house.shop.execute(finished) == [{"status": "completed"}] else None)
+    time.sleep(5)
+    assert house.run("flows.station", "up").returncode == 0
+
+    state = house.client.read_flow_run(run.id).state
+    assert state.name in ("Completed", "Running", "Crashed")
+    again = house.ended(house.start("sync-products/products"))
+    assert again.message.endswith(f"of {ROWS} rows: {ROWS} unchanged.")
+
+
+def test_a_run_that_died_with_its_machine_is_found_and_the_next_one_goes_on(house: House) -> None:
+    from prefect.events.schemas.automations import AutomationCore
+
+    register(house)
+    (shipped,) = house.client.read_automations_by_name("restock finds dead runs")
+    shipped.trigger.within = timedelta(seconds=45)  # half of it: this run dies right after its heartbeat
+    shorter = shipped.model_dump(include={"name", "description", "trigger", "actions"})
+    house.client.update_automation(shipped.id, AutomationCore(**shorter))
+    house.fill(ROWS)
+    with house.told("slow", "1"):
+        run = house.start("sync-products/products")
+        house.has_begun(run)
+        kill(process(house, "worker"))
+    at_death = loaded(house)
+    assert house.client.read_flow_run(run.id).state.is_running()
+    died = time.monotonic()
+
+    def crashed() -> Any:
+        state = house.client.read_flow_run(run.id).state
+        return state if state.is_final() else None
+
+    state = look_until(crashed, 120)
+    print(f"found dead after {time.monotonic() - died:.0f} s")
+    assert (state.name, state.message[:22]) == ("Crashed", "Nothing was heard of t")
+    assert house.run("flows.station", "up").returncode == 0
+    assert house.ended(house.start("sync-products/products")).name == "Completed"
+    assert len(house.shop.execute("SELECT run_id FROM restock_run")) == 1
+    assert 0 < at_death < ROWS // 2
+    assert len(house.shop.rows("product")) == ROWS
+
+
+MEASURED = """
+import os, resource, sys, threading, time
+
+def memory():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+from flows.choices import Choices
+from flows.progress import Progress
+from flows.sync_products import run_sync_flow
+
+class Watching(Progress):
+    loaded_chunks = 0
+    early = 0
+    def loaded(self, ref, outcome):
+        self.loaded_chunks += 1
+        if self.loaded_chunks == 200:
+            self.early = memory()
+
+watching = Watching()
+report = run_sync_flow("products", Choices(), watching)
+print(report.summary.status, report.summary.chunks_loaded, (memory() - watching.early) / 2**20)
+"""
+
+
+def test_ten_thousand_chunks_are_two_hundred_task_runs_and_leave_prefect_small(house: House) -> None:
+    house.fill(20_000)
+    database = house.folder / ".restock/station/prefect/prefect.db"
+
+    def size() -> float:
+        with closing(sqlite3.connect(database, timeout=60)) as server:
+            server.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return database.stat().st_size / 2**20
+
+    before = size()
+    environment = house.environment | {
+        "PREFECT_API_URL": f"{house.pages}/api",
+        "PREFECT_API_AUTH_STRING": house.secret,
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED], cwd=house.folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    status, chunks, grown = done.stdout.split()
+    time.sleep(5)  # the last events are still on their way
+    print(f"{chunks} chunks: flow process +{grown} MiB, Prefect's database +{size() - before:.1f} MiB")
+    newest = house.client.read_flow_runs(limit=200)
+    ours = max(newest, key=lambda run: run.created)
+    with closing(sqlite3.connect(database, timeout=60)) as server:
+        tasks = server.execute("SELECT count(*) FROM task_run WHERE flow_run_id = ?", (str(ours.id),)).fetchone()[0]
+    assert (status, chunks) == ("completed", "10000")
+    assert 0 < tasks <= 200
+    assert float(grown) < 100
+    assert size() - before < 20
