@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from restock.limits import Limit
+
+# More than any run has: a typing error must not fill the memory.
+MOST_NUMBERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,19 @@ def text_or_none(name: str, value: object) -> str | None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} is {value!r}; give a text, or leave it empty.")
     return value
+
+
+def read_numbers(name: str, value: object) -> set[int] | None:
+    """The numbers of a field such as `3, 7-9`, or None where it was left empty.
+
+    Raises:
+        ConfigurationError: it holds something else.
+    """
+    text = text_or_none(name, value)
+    if text is None:
+        return None
+    parts = [re.fullmatch(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?", part.strip()) for part in text.split(",")]
+    ranges = [(int(part[1]), int(part[2] or part[1])) for part in parts if part]
+    if len(ranges) < len(parts) or any(last < first or last - first > MOST_NUMBERS for first, last in ranges):
+        raise ConfigurationError(f"{name} is {text!r}; give numbers and ranges, such as 3, 7-9.")
+    return {number for first, last in ranges for number in range(first, last + 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.choices import read_numbers, text_or_none
 from flows.flow_runs import carry_out, run_date, run_in_this_process
 from flows.progress import Progress
 from flows.reports import RunReport
@@ -16,20 +17,27 @@ def _run_name() -> str:
     return f"{runtime.flow_run.parameters.get('run_id') or 'every unfinished run'} {run_date()}"
 
 
-@flow(name="reprocess-failed-chunks", flow_run_name=_run_name, retries=0, persist_result=False)
-def reprocess_failed_chunks(run_id: str | None = None, chunks: list[int] | None = None) -> State[None]:
+# Parameters are checked below, in sentences, and also when a run was started past the form and its schema.
+@flow(
+    name="reprocess-failed-chunks",
+    flow_run_name=_run_name,
+    retries=0,
+    persist_result=False,
+    validate_parameters=False,
+)
+def reprocess_failed_chunks(run_id: str = "", chunks: str = "") -> State[None]:
     """Load failed and outstanding chunks again from the spool, with today's feed and code.
 
     Args:
         run_id: Only the chunks of this run. Leave it empty for those of every unfinished run.
-        chunks: Only these chunks of that run, by number. Leave it empty for all of them.
+        chunks: Only these chunks of that run, such as 3, 7-9. Leave it empty for all of them.
     """
 
     def work(progress: Progress, wait: float) -> list[RunReport]:
-        if chunks and not run_id:
+        chosen, numbers = text_or_none("run_id", run_id), read_numbers("chunks", chunks)
+        if numbers and chosen is None:
             raise ConfigurationError("The chunks were given without their run; give run_id as well.")
-        numbers = set(chunks) if chunks else None
-        return reprocess(open_workplace(), load_in_task_windows, progress, run_id or None, numbers, wait)
+        return reprocess(open_workplace(), load_in_task_windows, progress, chosen, numbers, wait)
 
     return carry_out(work)
 
@@ -42,4 +50,5 @@ def run_reprocess_flow(
     Raises:
         RestockError: as `flows.reprocessing.reprocess` does.
     """
-    return run_in_this_process(reprocess_failed_chunks, {"run_id": run_id, "chunks": chunks}, progress, wait)
+    parameters = {"run_id": run_id or "", "chunks": ", ".join(str(number) for number in chunks or [])}
+    return run_in_this_process(reprocess_failed_chunks, parameters, progress, wait)

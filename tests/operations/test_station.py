@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from operations.conftest import House
+from test_docs import ROOT, blocks
 
 from flows.station import Station
 from restock.errors import ConfigurationError
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_the_deployments_of_the_feeds_are_registered_with_their_schedules(house: House) -> None:
@@ -71,3 +75,11 @@ def test_a_prefect_yaml_behind_feeds_yaml_is_a_sentence(
 
     with pytest.raises(ConfigurationError, match=r"^prefect\.yaml is behind feeds\.yaml; run `restock deployments`"):
         Station(tmp_path / "station").up(1)
+
+
+def test_the_page_says_what_the_house_was_made_with() -> None:
+    commands = blocks(ROOT / "docs" / "operations.md", "console")[0].split("\n")
+
+    assert commands == ["restock deployments", "make up", ""]
+    for action in ("up", "down"):
+        assert re.search(rf"^{action}: setup\n\t.*\$\(RUN\) -m flows\.station {action}$", MAKEFILE, re.MULTILINE)
