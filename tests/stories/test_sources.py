@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import importlib
 import json
 import threading
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import LEDGER, counts, expected, product, products, sync, table
 
@@ -110,3 +115,62 @@ def test_a_feed_behind_a_signed_address_is_loaded_and_its_signature_is_nowhere(
     assert first.run.source == f"{site}/out/products.csv"
     ledger = [row for each in LEDGER for row in sqlite_shop.rows(each)]
     assert "4711" not in f"{ledger} {caplog.text} {first} {again}"
+
+
+TYPES = """\
+class Thing(db.Model):
+    sku = mapped_column(sa.String(20), primary_key=True)
+    exact = mapped_column(sa.Numeric(38, 4))
+    big = mapped_column(sa.Numeric(20, 0))
+    half = mapped_column(sa.Float)
+    seen = mapped_column(sa.DateTime(timezone=True))
+    opens = mapped_column(sa.Time)
+    note = mapped_column(sa.String(50))
+    tags = mapped_column(sa.JSON)
+    number = mapped_column(sa.Uuid)
+    blank = mapped_column(sa.String(5))
+"""
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_every_type_of_parquet_arrives_exactly_and_a_second_night_changes_nothing(
+    make_shop: MakeShop, database_url: str, rows: int
+) -> None:
+    shop = make_shop(database_url, TYPES)
+    shop.feed(source="things.parquet", model=shop.model("Thing"), match_on=[], chunk_rows=rows)
+    exact = "12345678901" if shop.engine.dialect.name == "sqlite" else "1234567890123456789012345678901234"
+    things = pa.table(
+        {
+            "sku": pa.array([b"00123", b"NA"]).cast(pa.binary()),
+            "exact": pa.array([Decimal(f"{exact}.5000"), None], pa.decimal256(60, 4)),
+            "big": pa.array([2**64 - 1 if shop.engine.dialect.name != "sqlite" else 2**49, None], pa.uint64()),
+            "half": pa.array([1.5, None], pa.float16()),
+            "seen": pa.array([253_370_764_800_000, None], pa.timestamp("ms", "Europe/Berlin")),
+            "opens": pa.array([7 * 3_600 * 10**9 + 1_000, None], pa.time64("ns")),
+            "note": pa.array(["größe", None]).dictionary_encode(),
+            "tags": pa.array([[{"lang": "de", "text": "Schuh"}], None]),
+            "number": pa.array([b"a" * 16, None], pa.uuid()),
+            "blank": pa.nulls(2),
+        }
+    )
+    pq.write_table(things, shop.folder / "things.parquet")
+
+    assert counts(sync(shop)) == {"inserted": 2}
+    assert counts(sync(shop)) == {"unchanged": 2}
+    package, models = (importlib.import_module(name) for name in (shop.package, f"{shop.package}.models"))
+    with package.create_app().app_context():
+        thing = models.db.session.get(models.Thing, "00123")
+        found = {name: getattr(thing, name) for name in things.column_names}
+    assert found["seen"].replace(tzinfo=UTC) == datetime(9999, 1, 1, tzinfo=UTC)
+    assert found | {"seen": None} == {
+        "sku": "00123",
+        "exact": Decimal(f"{exact}.5"),
+        "big": 2**64 - 1 if shop.engine.dialect.name != "sqlite" else 2**49,
+        "half": 1.5,
+        "seen": None,
+        "opens": time(7, 0, 0, 1 if shop.engine.dialect.name != "mysql" else 0),
+        "note": "größe",
+        "tags": [{"lang": "de", "text": "Schuh"}],
+        "number": uuid.UUID(bytes=b"a" * 16),
+        "blank": None,
+    }
