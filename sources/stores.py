@@ -121,7 +121,8 @@ def _version(info: dict[str, Any]) -> Version:
     if info.get("type") == "directory":
         raise IsADirectoryError
     modified = next((info[key] for key in ("LastModified", "mtime", "updated", "last_modified") if info.get(key)), None)
-    tag = next((info[key] for key in ("VersionId", "generation", "ETag", "etag") if info.get(key)), None)
+    # Not S3's VersionId: a bucket that has stopped keeping versions calls each of them "null".
+    tag = next((info[key] for key in ("generation", "ETag", "etag") if info.get(key)), None)
     return Version(info.get("size"), str(tag) if tag else None, str(modified) if modified else None)
 
 

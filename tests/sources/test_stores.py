@@ -58,7 +58,7 @@ def bucket(s3_server, monkeypatch, tmp_path):
     bucket = boto3.resource("s3", endpoint_url=s3_server).Bucket("shop")
     bucket.create()
     yield bucket
-    bucket.objects.all().delete()
+    bucket.object_versions.all().delete()
     bucket.meta.client.close()
 
 
@@ -73,6 +73,19 @@ def test_a_file_in_s3_is_known_by_its_tag_and_brought_when_it_is_opened(bucket, 
     assert (file.name, file.format, file.size) == ("s3://shop/feeds/a.csv", "csv", len(TEXT))
     assert prints[0] == prints[1] != prints[2]
     assert content_of(file) == TEXT
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_other_content_in_a_bucket_of_versions_has_another_fingerprint(bucket, find, make_feed, status):
+    for state in ("Enabled", status):
+        bucket.Versioning().put(VersioningConfiguration={"Status": state})
+    prints = set()
+
+    for text in (TEXT, TEXT.replace(b"product", b"subject")):
+        bucket.put_object(Key="feeds/a.csv", Body=text)
+        prints.add(fingerprint(find("s3://shop/", "s3://shop/feeds/a.csv"), make_feed()))
+
+    assert len(prints) == 2
 
 
 @pytest.mark.parametrize("source", ["s3://shop/feeds/", "s3://shop/feeds/*.csv", "s3://shop/feeds/?.csv"])
