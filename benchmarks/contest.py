@@ -61,7 +61,7 @@ class Contest:
                 if any((ground, name, contestant.name) in self.results for name in names):
                     cells = [self._cell((ground, name, contestant.name)) for name in names]
                     lines.append([contestant.name, *cells, self._memory(ground, contestant.name)])
-            tables.append((ground, lines))
+            tables.append((ground if len({key[0] for key in self.results}) > 1 else "", lines))
         return tables
 
     def _cell(self, key: Key) -> str:

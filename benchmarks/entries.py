@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from benchmarks.catalogue import Catalogue
 from benchmarks.contest import Contest, hold_contest
@@ -18,23 +19,25 @@ from benchmarks.stages import STAGES
 from benchmarks.works import prepare_works
 
 LADDER_ROWS = 100_000
+TOLD = {
+    "SQLite": "sqlite3 `executemany` of an upsert in one transaction, from the Parquet file",
+    "PostgreSQL": "psql `\\copy` of a text file (W2, W3: into unlogged staging, then INSERT … ON CONFLICT … WHERE IS "
+    "DISTINCT FROM)",
+    "MariaDB": "LOAD DATA LOCAL of a text file into staging, then INSERT … ON DUPLICATE KEY UPDATE",
+}
 MUST_OF_DLT, GOAL_OF_DLT = 2.0, 3.0
 
 
-def measure_contest(site: Site, size: Size) -> Section:
-    """restock against the databases' own clients."""
+def measure_contest(ground: str, site: Site, size: Size) -> Section:
+    """restock against a database's own client."""
     works = prepare_works(Catalogue(size.rows, size.seed), site.folder)
-    with open_grounds(site.folder, size.grounds) as grounds:
-        versions = [ground.version for ground in grounds]
-        conditions = f"{size.told()}. {machine(*versions)}"
+    with open_grounds(site.folder, (ground,)) as grounds:
+        conditions = f"{size.told()}. {machine(*(each.version for each in grounds))}"
         contest = hold_contest((*REFERENCES, *RESTOCK), grounds, works, site, size.rounds)
     return Section(
-        "contest",
-        "Against the databases' own clients",
-        "Rows per second. The references: psql `\\copy` of a text file (W2, W3: into unlogged staging, then INSERT … "
-        "ON CONFLICT … WHERE IS DISTINCT FROM); sqlite3 `executemany` of an upsert in one transaction, from the "
-        "Parquet file; LOAD DATA LOCAL into staging, then INSERT … ON DUPLICATE KEY UPDATE. Peak memory is that above "
-        "the imports.",
+        f"contest {ground}",
+        f"{ground}: against the database's own client",
+        f"Rows per second. The reference: {TOLD[ground]}. Peak memory is that above the imports.",
         [*contest.tables(), ("What was asked for", contest.musts())],
         conditions,
         contest.bars(),
@@ -112,7 +115,7 @@ def measure_profile(site: Site, size: Size) -> Section:
 
 
 MEASUREMENTS: dict[str, Callable[[Site, Size], Section]] = {
-    "contest": measure_contest,
+    **{f"contest {ground}": partial(measure_contest, ground) for ground in TOLD},
     "ladder": measure_ladder,
     "profile": measure_profile,
     "peers": measure_peers,

@@ -25,7 +25,19 @@ the pace as a multiple of the reference in the same rounds. Machines differ and 
 
 ![Thousand rows per second of restock and others, by database and work](benchmarks.svg)
 """
-ORDER = ("contest", "peers", "ladder", "profile", "memory", "growth", "latency", "checking", "small")
+ORDER = (
+    "contest PostgreSQL",
+    "contest SQLite",
+    "contest MariaDB",
+    "peers",
+    "ladder",
+    "profile",
+    "memory",
+    "growth",
+    "latency",
+    "checking",
+    "small",
+)
 
 
 def write_page() -> None:
