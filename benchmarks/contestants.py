@@ -83,14 +83,16 @@ def _chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield records[start : start + CHUNK]
 
 
+RESTOCK = ("flows.cli", "flows.doors", "pyarrow.dataset", "transforms.products")
+PREFECT = ("flows.sync_products", "prefect.flow_engine", "prefect.task_engine", "fastapi.encoders", "graphviz")
 # With what each imports while it is at work, which does not count, for anybody.
 CONTESTANTS: dict[str, tuple[Callable[[str], None], tuple[str, ...]]] = {
     "add and commit per row": (add_and_commit, ("pandas", "pyarrow.parquet")),
     "add_all": (add_all, ("pandas", "pyarrow.parquet")),
     "bulk mappings": (bulk_mappings, ("pandas", "pyarrow.parquet")),
     "sqlite3 executemany": (sqlite3_executemany, ("benchmarks.references",)),
-    "restock without Prefect": (restock_command, ("flows.cli", "flows.admission", "transforms.products")),
-    "restock": (restock_command, ("flows.cli", "flows.sync_products", "transforms.products")),
+    "restock without Prefect": (restock_command, RESTOCK),
+    "restock": (restock_command, (*RESTOCK, *PREFECT)),
 }
 
 
