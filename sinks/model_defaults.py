@@ -44,7 +44,7 @@ def _values_of(default: Any, rows: int) -> list[Any]:
 
 def beyond_sets(target: Target, feed: Feed) -> str | None:
     """What the model says of new or updated rows that needs a statement for each row, if it says such a thing."""
-    filled = {target.columns[name].name for name in feed.columns or ()}
+    filled = {target.columns[name].name for name in feed.columns or () if name not in feed.unwritten}
     for column in target.table.c:
         if column.name in filled:
             continue

@@ -1,31 +1,16 @@
-"""Cast values in the types for which people write pandas expressions: Arrow's own cannot do all arithmetic."""
+"""Cast values in types that pandas expressions are written for: not all arithmetic works on Arrow's whole numbers."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 
 def plain_types(values: pd.DataFrame) -> pd.DataFrame:
-    """The same values; numbers, flags and moments in pandas' own types that know missing values.
-
-    Decimals stay Arrow's, and exact.
-    """
-    return values.astype({str(name): kind for name in values.columns if (kind := _plain_type(values[name].dtype))})
+    """The same values, whole numbers in pandas' own type that knows missing ones. Decimals stay Arrow's, and exact."""
+    whole = [name for name in values.columns if _is_whole(values[name].dtype)]
+    return values.astype(dict.fromkeys(whole, "Int64")) if whole else values
 
 
-def _plain_type(dtype: Any) -> str | None:
-    if not isinstance(dtype, pd.ArrowDtype):
-        return None
-    kind = dtype.pyarrow_dtype
-    if pa.types.is_integer(kind):
-        return "Int64"
-    if pa.types.is_floating(kind):
-        return "Float64"
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    if pa.types.is_timestamp(kind):
-        return f"datetime64[us, {kind.tz}]" if kind.tz else "datetime64[us]"
-    return None
+def _is_whole(dtype: object) -> bool:
+    return isinstance(dtype, pd.ArrowDtype) and pa.types.is_integer(dtype.pyarrow_dtype)
