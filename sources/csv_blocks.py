@@ -80,8 +80,8 @@ class BlockReader:
         lines = None if table is None else self._lines(table.num_rows, data, ends, text, quotes)
         if table is None or lines is None:
             return None
-        stood_in = np.count_nonzero(text == self._delimiter[0]) if self._delimiter != self._declared else 0
-        used_bytes = used + int(stood_in) * (len(self._declared) - 1)
+        stood_in = _count(text, self._delimiter[0]) if self._delimiter != self._declared else 0
+        used_bytes = used + stood_in * (len(self._declared) - 1)
         return SoundBlock(table, line + lines, used_bytes, line + ends.count)
 
     def _needs_care(self, data: bytes) -> bool:
@@ -172,12 +172,18 @@ class _LineEnds:
     def of(cls, text: np.ndarray, may_have_returns: bool) -> _LineEnds:
         returns = np.flatnonzero(text == CR) if may_have_returns else _NO_PLACES
         lone = returns[text[returns + 1] != LF]  # there is always one more byte: the text ends in LF
-        return cls(int(np.count_nonzero(text == LF)), returns, lone)
+        return cls(_count(text, LF), returns, lone)
 
     @property
     def count(self) -> int:
         """The number of LF, CRLF, and CR alone."""
         return self.feeds + len(self.lone_returns)
+
+
+def _count(text: np.ndarray, byte: int) -> int:
+    """How often a byte occurs; in steps, as the memory of a large comparison costs more than the comparison."""
+    step = 256 * 1024
+    return sum(int(np.count_nonzero(text[at : at + step] == byte)) for at in range(0, len(text), step))
 
 
 def _places(text: np.ndarray, byte: int) -> Places:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIELD_BYTES = 1024 * 1024
 # A quote that is still open after so much text is taken for one that is never closed.
-OPEN_QUOTE_CHARACTERS = 64 * 1024 * 1024
+OPEN_QUOTE_CHARACTERS = 16 * 1024 * 1024
 # How far to look for proof that a stray quote harmed one line only.
 PROOF_CHARACTERS = 1024 * 1024
 

@@ -16,7 +16,7 @@ from sources.csv_rows import OPEN_QUOTE_CHARACTERS, RowSplitter
 from sources.csv_tables import Stretch, TableReader
 from sources.csv_text import Encoding, has_marks
 from sources.framing import TEXT
-from sources.locations import open_pinned
+from sources.locations import open_pinned, open_start
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
@@ -69,7 +69,7 @@ class CsvSource:
 
     def _find_start(self) -> TableStart:
         data = b""
-        with open_pinned(self.file) as handle:
+        with open_start(self.file) as handle:
             for block in self._encoding.blocks(self.file, handle):
                 data += block.data
                 text = self._encoding.text(data, block.is_last)
@@ -92,20 +92,25 @@ class CsvSource:
 
     def _blocks(self) -> Iterator[pa.Table]:
         reader = TableReader(self._rules, self.columns, self._splitter, self._encoding)
-        to_skip, waiting, line = self._start.place, b"", self._start.line
+        line, to_skip = self._start.line, self._start.place
+        parts: list[bytes] = []
+        enough = to_skip
         with open_pinned(self.file) as handle:
             for block in self._encoding.blocks(self.file, handle):
-                data = waiting + block.data if waiting else block.data
-                if to_skip > len(data):
-                    waiting = data
+                parts.append(block.data)
+                if sum(map(len, parts)) < enough and not block.is_last:
                     continue
-                rest = Stretch(data[to_skip:] if to_skip else data, line, block.end_byte, block.is_last)
-                to_skip = 0
-                tables, rest = reader.read(rest)
+                data = b"".join(parts)[to_skip:]
+                tables, rest = reader.read(Stretch(data, line, block.end_byte, block.is_last))
                 yield from tables
-                waiting, line = rest.data, rest.line
-                if len(waiting) > 2 * OPEN_QUOTE_CHARACTERS:
-                    raise SourceError(
-                        f"The row that begins on line {line} of {self.file.name} has no end within 128 MiB; "
-                        "check the line ends and quotes of the file."
-                    )
+                self._refuse_endless(rest)
+                line, to_skip, parts = rest.line, 0, [rest.data] if rest.data else []
+                # Text without a whole row is tried again when there is twice as much, so that it is not tried often.
+                enough = 0 if tables else 2 * len(rest.data)
+
+    def _refuse_endless(self, rest: Stretch) -> None:
+        if len(rest.data) > 2 * OPEN_QUOTE_CHARACTERS:
+            raise SourceError(
+                f"The row that begins on line {rest.line} of {self.file.name} has no end within "
+                f"{2 * OPEN_QUOTE_CHARACTERS // 2**20} MiB; check the line ends and quotes of the file."
+            )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Text in doubt is halved down to this size before it is read the careful way.
 CAREFUL_BYTES = 128 * 1024
+# Text that has grown so much without the end of a row is in doubt; to look for proof would cost more than it holds.
+DOUBTFUL_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class TableReader:
         """
         if not text.data:
             return [], text
+        if len(text.data) > DOUBTFUL_BYTES:
+            return self._read_carefully(text)
         block = self._blocks.read(text.data, text.line)
         if block is not None:
             self._refuse_second_table(block.table, block.lines)

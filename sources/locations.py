@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sources.addresses import Address, allowed_address, is_address, refuse_outside
 from sources.formats import format_of, packing_of
 from sources.local_files import display_name, find_file, find_files, refuse_no_file
-from sources.pinning import LocalFile, Origin, SourceFile, open_pinned
+from sources.pinning import LocalFile, Origin, SourceFile, open_pinned, open_start
 from sources.remote_files import RemoteFile, store_of
 from sources.shelf import Shelf
 from sources.unpacking import most_unpacked
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restock.feeds import Feed
     from restock.settings import Settings
 
-__all__ = ["SourceFile", "find_source", "fingerprint", "open_pinned"]
+__all__ = ["SourceFile", "find_source", "fingerprint", "open_pinned", "open_start"]
 
 
 def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list[SourceFile]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from restock.errors import SourceChanged, SourceError
 from sources.formats import Format, Packing
+from sources.hashing import HashedFile
 
 
 class Origin(Protocol):
@@ -58,15 +58,31 @@ def open_pinned(file: SourceFile) -> Iterator[BinaryIO]:
         SourceChanged: they are not; this goes before any other fault that reading found.
         SourceError: the file is gone or cannot be read.
     """
+    with open_start(file) as handle:
+        yield handle
+        file.origin.refuse_changed(handle, None)
+
+
+@contextmanager
+def open_start(file: SourceFile) -> Iterator[BinaryIO]:
+    """Open a file to look at its start: a fault found there counts only if the bytes are those that were found.
+
+    Who reads the rest of it finds any other change.
+
+    Raises:
+        SourceChanged: there was a fault, and the bytes are others.
+        SourceError: the file is gone or cannot be read.
+    """
     with file.origin.open() as handle:
         try:
             yield handle
+        except SourceChanged:
+            raise
         except SourceError as error:
             file.origin.refuse_changed(handle, error)
             raise
         except OSError as error:
             raise SourceError(f"{file.name} cannot be read to its end ({error}); check its disk.") from error
-        file.origin.refuse_changed(handle, None)
 
 
 @dataclass(frozen=True)
@@ -86,28 +102,27 @@ class LocalFile:
             SourceError: it cannot be read.
         """
         try:
-            with open_real(path) as handle:
-                digest, size = _digest(handle), os.fstat(handle.fileno()).st_size
+            with HashedFile(open_real(path)) as handle:
+                digest, size = handle.digest(), os.fstat(handle.fileno()).st_size
         except OSError as error:
             raise SourceError(f"{name} cannot be read: {error.strerror}.") from error
         return cls(path, name, digest, size)
 
     def open(self) -> BinaryIO:
         try:
-            return open_real(self.path)
+            return cast("BinaryIO", HashedFile(open_real(self.path)))
         except OSError as error:
             raise SourceError(
                 f"{self.name} can no longer be read ({error.strerror}); bring it back and start again."
             ) from error
 
     def refuse_changed(self, handle: BinaryIO, cause: Exception | None) -> None:
-        handle.seek(0)
         size = os.fstat(handle.fileno()).st_size
         if size != self.size:
             raise SourceChanged(
                 f"{self.name} changed while it was read: it had {self.size} bytes and has {size}; start again."
             ) from cause
-        if _digest(handle) != self.digest:
+        if cast("HashedFile", handle).digest() != self.digest:
             raise SourceChanged(
                 f"{self.name} changed while it was read: its size is the same and its content is not; start again."
             ) from cause
@@ -121,7 +136,3 @@ def open_real(path: Path) -> BinaryIO:
         handle.close()
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return handle
-
-
-def _digest(handle: BinaryIO) -> str:
-    return hashlib.file_digest(handle, "sha256").hexdigest()  # type: ignore[arg-type]

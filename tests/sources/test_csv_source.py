@@ -131,6 +131,18 @@ def test_a_row_without_end_does_not_take_all_memory(read_text, monkeypatch):
         read_text("a,b\n" + "2," * 100_000)
 
 
+def test_a_row_that_does_not_end_is_not_tried_with_each_block(read_text, monkeypatch):
+    monkeypatch.setattr(csv_text, "BLOCK_BYTES", 100)
+    tried = []
+    rows = csv_rows.RowSplitter.rows
+    monkeypatch.setattr(csv_rows.RowSplitter, "rows", lambda *given, **named: tried.append(1) or rows(*given, **named))
+
+    frame = read_text('a,b\n1,"' + "x\n" * 50_000 + '"\n2,y\n')
+
+    assert len(frame) == 2
+    assert len(tried) < 60  # of a thousand blocks
+
+
 @pytest.mark.parametrize(
     "content,sentence",
     [
