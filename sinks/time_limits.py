@@ -40,6 +40,8 @@ def limit_transaction(connection: sa.Connection, silence_seconds: float) -> None
             limits["idle_transaction_timeout"] = silence_seconds
         settings = ", ".join(f"{key} = {round(seconds)}" for key, seconds in limits.items())
         connection.execute(sa.text(f"SET SESSION {settings}"))
+    elif name == "sqlite" and connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() > LOCK_WAIT_SECONDS * 1000:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_WAIT_SECONDS * 1000}")
 
 
 _END_SILENT = sa.text("""

@@ -15,7 +15,7 @@ from faults import children, oracle
 from faults.failpoints import Failpoint
 from faults.loads import Load
 from faults.shops_at_risk import SLEEPY
-from faults.sleepers import woken
+from faults.sleepers import SHORT_LEASE, woken
 
 from flows import admission, stopping
 from flows.loading import Outcome, load_chunk
@@ -50,6 +50,21 @@ def test_two_commands_for_one_feed_load_each_chunk_once(load: Load, gap: float) 
     second = children.start(["sync", "products"], load.shop)
 
     assert (first.wait(), second.wait()) == (0, 0), first.said() + second.said()
+    assert load.violations() == []
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_the_app_chooses_how_far_its_transactions_are_isolated(load: Load, level: str) -> None:
+    """What cannot be put in order then is tried again as a whole, the look at what is present included (T13)."""
+    if load.shop.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one level of isolation.")
+    package = load.shop.folder / load.shop.package / "__init__.py"
+    options = f'app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {{"isolation_level": "{level}"}}'
+    text = package.read_text(encoding="utf-8").replace("    db.init_app(app)", f"    {options}\n    db.init_app(app)")
+    package.write_text(text, encoding="utf-8")
+    at_once = [children.start(["sync", "products"], load.shop, env=SHORT_LEASE) for _ in range(2)]
+
+    assert [child.wait() for child in at_once] == [0, 0], [child.said() for child in at_once]
     assert load.violations() == []
 
 
