@@ -59,15 +59,15 @@ def batches(handle: BinaryIO, name: str, columns: list[str]) -> Iterator[pa.Reco
     Dictionaries are decoded. Memory is bounded by the largest page and the largest row, not by what a footer says.
     """
     opened = open_parquet(handle, name)
-    if next(opened.iter_batches(1, columns=columns), None) is None:
-        return
-    # Only now: Arrow ends the process over the metadata of a column that is encrypted, and reading refuses it.
-    opened = open_parquet(handle, name, repeating=_repeating_columns(opened, columns))
+    reader, repeating = opened, list[str]()
     for groups, rows in _spans(opened.metadata):
+        found = _repeating_columns(opened, groups, columns)
+        if found != repeating:
+            reader, repeating = open_parquet(handle, name, repeating=found), found
         size = BATCH_ROWS
         if rows > SAMPLE_ROWS:
-            size = _batch_rows(next(opened.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None))
-        for batch in opened.iter_batches(size, row_groups=groups, columns=columns):
+            size = _batch_rows(next(reader.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None))
+        for batch in reader.iter_batches(size, row_groups=groups, columns=columns):
             yield from _decoded(batch)
 
 
@@ -150,12 +150,16 @@ def _spans(metadata: pq.FileMetaData) -> Iterator[tuple[list[int], int]]:
         yield groups, rows
 
 
-def _repeating_columns(opened: pq.ParquetFile, columns: list[str]) -> list[str]:
-    metadata, found = opened.metadata, []
+def _repeating_columns(opened: pq.ParquetFile, groups: list[int], columns: list[str]) -> list[str]:
+    """The columns of text that repeat themselves in some row groups."""
+    for group in groups:
+        # Arrow ends the process over the metadata of an encrypted column; reading a row of it is an error before that.
+        next(opened.iter_batches(1, row_groups=[group], columns=columns), None)
+    found = []
     for place, leaf in enumerate(_leaves(opened)):
         if leaf.physical_type != "BYTE_ARRAY" or leaf.path not in columns:
             continue
-        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+        chunks = [opened.metadata.row_group(group).column(place) for group in groups]
         stored, values = (sum(getattr(chunk, of) for chunk in chunks) for of in ("total_compressed_size", "num_values"))
         if stored < REPEATING_BYTES * values:
             found.append(leaf.path)
