@@ -19,9 +19,10 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
 
 from flows.announcements import run_completed, run_held, run_stopped
-from flows.artifacts import ShownProgress, open_showcase
+from flows.artifacts import open_showcase
 from flows.progress import Progress
 from flows.reports import RunReport
+from flows.shown_progress import ShownProgress
 from flows.stopping import check_stop, heeding_signals
 from flows.summary_page import show_summary
 from flows.task_windows import explained

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flows.artifacts import Showcase, key_of
 from flows.reports import RunReport
 from restock.reasons import sentence
-
-if TYPE_CHECKING:
-    from flows.artifacts import Showcase
 
 REASONS_SHOWN = 10
 FAILED_SHOWN = 50
@@ -32,11 +29,6 @@ def show_summary(report: RunReport, showcase: Showcase) -> None:
     for name, (rows, description) in tables.items():
         if rows:
             showcase.create("table", f"{key}-{name}", rows, description)
-
-
-def key_of(feed: str) -> str:
-    """A feed's name as Prefect wants the keys of artifacts: lower-case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", feed.lower()).strip("-") or "feed"
 
 
 def counts_table(report: RunReport) -> list[Row]:

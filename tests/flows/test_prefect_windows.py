@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from factories import make_ref
 
+from flows.artifacts import key_of
 from flows.reports import RunReport
-from flows.summary_page import key_of, summary_page
+from flows.summary_page import summary_page
 from flows.task_windows import window_name, windows
 from restock.chunks import ChunkEntry, RunSummary, WriteCounts
 from sinks.ledger_entries import RunEntry
