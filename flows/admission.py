@@ -26,9 +26,6 @@ from sources.locations import SourceFile, find_source, fingerprint
 from sources.spool import Spool
 from transforms.apply import canonical_keys, check_rules, code_digest
 
-# SQLite holds its one write lock for a whole chunk, so chunks are smaller there.
-CHUNK_ROWS = 50_000
-CHUNK_ROWS_ON_SQLITE = 5_000
 AS_USUAL = Choices()
 
 
@@ -209,13 +206,12 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
         progress.reading(rows)
         check_stop()
 
-    usual = CHUNK_ROWS_ON_SQLITE if sink.database.dialect == "sqlite" else CHUNK_ROWS
     extraction = extract(
         files,
         feed,
         spool,
         run_id,
-        feed.chunk_rows or usual,
+        feed.chunk_rows or sink.usual_chunk_rows,
         partial(canonical_keys, feed=feed, contract=contract),
         contract,
         read,

@@ -29,9 +29,10 @@ from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, with_retries
 from sinks.rows import BoundRows, Rows
+from sinks.sequences import keep_sequence_ahead
 from sinks.stage import Stage, drop_stage
 from sinks.target import Target, read_target
-from sinks.writers import choose_writer
+from sinks.writers import choose_writer, usual_chunk_rows
 
 
 class Book(Protocol):
@@ -82,6 +83,7 @@ class FlaskSink:
             changes = self._compare(session, chunk.ref, rows, isolating)
             self.book.fence(connection, chunk.ref)
             written, inserted = self._write(session, changes, isolating)
+            keep_sequence_ahead(connection, written)
             keys.note(written, inserted)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
@@ -126,6 +128,11 @@ class FlaskSink:
             f"loading {chunk.ref}",
             settled=lambda: self.book.counts_if_loaded(chunk.ref),
         )
+
+    @property
+    def usual_chunk_rows(self) -> int:
+        """How many rows a chunk has, unless the feed says otherwise."""
+        return usual_chunk_rows(self.database, self.writer)
 
     def check_table(self) -> None:
         """Make sure that the model's table is there, before a source is read for it.

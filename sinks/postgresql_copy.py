@@ -7,9 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 import pandas as pd
 import pgpq
@@ -17,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sinks.driver_calls import execute_by
 from sinks.rows import Values, as_list
 
-_PARTS = "restock_copy"
 _INTERVAL = struct.Struct("!qii")
 _TEXTS = ("text", "varchar", "bpchar", "citext", "json")
 _ARROW: dict[str, pa.DataType] = {
@@ -35,8 +33,6 @@ _ARROW: dict[str, pa.DataType] = {
     "timestamptz": pa.timestamp("us", "UTC"),
     "bytea": pa.binary(),
 }
-_listening: WeakSet[sa.Dialect] = WeakSet()
-_lock = Lock()
 
 
 def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> bool:
@@ -52,11 +48,14 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     encoded = _encode(connection, columns, _types_of(connection, name))
     if encoded is None:
         return False
-    _listen(connection)
     listed = ", ".join(preparer.quote(column) for column in columns)
-    connection.exec_driver_sql(
-        f"COPY {name} ({listed}) FROM STDIN (FORMAT BINARY)", execution_options={_PARTS: encoded}
-    )
+
+    def copy(cursor: Any, statement: str) -> None:
+        with cursor.copy(statement) as file:
+            for part in encoded:
+                file.write(part)
+
+    execute_by(connection, f"COPY {name} ({listed}) FROM STDIN (FORMAT BINARY)", copy)
     return True
 
 
@@ -134,21 +133,3 @@ def _texts(connection: sa.Connection) -> Callable[[Any], bytes]:
 
     transformer = Transformer(connection.connection.dbapi_connection)  # type: ignore[arg-type]
     return lambda value: bytes(transformer.get_dumper(value, PyFormat.TEXT).dump(value) or b"")
-
-
-def _listen(connection: sa.Connection) -> None:
-    """Let SQLAlchemy run our COPY as it runs any statement: with its events, its log and its errors."""
-    with _lock:
-        if connection.dialect not in _listening:
-            sa.event.listen(connection.engine, "do_execute", _do_copy)
-            _listening.add(connection.dialect)
-
-
-def _do_copy(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool | None:
-    parts = context.execution_options.get(_PARTS)
-    if parts is None:
-        return None
-    with cursor.copy(statement) as copy:
-        for part in parts:
-            copy.write(part)
-    return True

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from sinks import postgresql_copy
+from sinks.mariadb_insert import insert_rows
+from sinks.postgresql_copy import copy_in
 from sinks.rows import Values, as_list
 
 
@@ -21,7 +22,7 @@ def send(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str,
     """
     if not len(next(iter(columns.values()))):
         return
-    if postgresql_copy.copy_in(connection, table, columns):
+    if copy_in(connection, table, columns) or insert_rows(connection, table, columns):
         return
     with _before_the_transaction(connection):
         _insert(connection, table, columns)

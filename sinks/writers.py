@@ -21,6 +21,10 @@ from sinks.target import Target
 
 log = logging.getLogger("restock")
 
+CHUNK_ROWS = 50_000
+# On SQLite nobody else writes while a chunk is written: as many rows as are written in some 0.2 s.
+_CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 5_000, ObjectsWriter: 1_000}
+
 _ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
 
@@ -48,6 +52,11 @@ def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
         _say_why_mappings(feed.name, feed.model, single)
         return MappingsWriter()
     return CopyWriter()
+
+
+def usual_chunk_rows(database: AppDatabase, writer: Writer) -> int:
+    """How many rows a chunk has, unless the feed says otherwise."""
+    return _CHUNK_ROWS_ON_SQLITE.get(type(writer), CHUNK_ROWS) if database.dialect == "sqlite" else CHUNK_ROWS
 
 
 def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:

@@ -1,0 +1,104 @@
+"""INSERT with many rows into MariaDB or MySQL, its literals written column by column and not value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from sinks.driver_calls import execute_by
+from sinks.rows import Values, as_list
+
+# Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
+STATEMENT_BYTES = 1_000_000
+_NO_BACKSLASH_ESCAPES = 0x200
+_TEXT = partial(pa.scalar, type=pa.large_string())
+
+
+def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> bool:
+    """Insert rows, if PyMySQL is the driver.
+
+    Returns:
+        Whether it was done; if not, nothing was sent.
+    """
+    if connection.dialect.driver != "pymysql" or any(table.c[name].type._has_bind_expression for name in columns):
+        return False
+    driver: Any = connection.connection.dbapi_connection
+    literals = [_literals(values, driver) for values in columns.values()]
+    rows = _joined("", _TEXT("("), _joined(",", *literals), _TEXT(")")).to_pylist()
+    preparer = connection.dialect.identifier_preparer
+    # Not the quoting that doubles percent signs for parameters: there are none.
+    listed = ", ".join(preparer.quote(name).replace("%%", "%") for name in columns)
+    into = f"INSERT INTO {preparer.format_table(table).replace('%%', '%')} ({listed}) VALUES "
+
+    def insert(cursor: Any, statement: str) -> None:
+        for some in _within_statements(rows):
+            cursor.execute(statement + some)
+
+    execute_by(connection, into, insert)
+    return True
+
+
+def _literals(values: Values, driver: Any) -> pa.Array:
+    array = _as_arrow(values)
+    if array is None:
+        return pa.array([_literal(value, driver) for value in as_list(values)], pa.large_string())
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    texts = array.cast(pa.large_string())
+    if not driver.server_status & _NO_BACKSLASH_ESCAPES:
+        texts = pc.replace_substring(texts, "\\", "\\\\")
+    quoted = _joined("", _TEXT("'"), pc.replace_substring(texts, "'", "''"), _TEXT("'"))
+    return pc.fill_null(quoted, _TEXT("NULL"))
+
+
+def _joined(separator: str, *parts: Any) -> pa.Array:
+    return pc.binary_join_element_wise(*parts, _TEXT(separator))
+
+
+def _as_arrow(values: Values) -> pa.Array | None:
+    """The values, if the server reads each of them out of its text."""
+    if isinstance(values, pd.Series) and values.dtype == object:
+        values = as_list(values)
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError):
+        return None
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
+    kind = array.type
+    is_read = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        or pa.types.is_date32(kind) or kind == pa.timestamp("us")
+    )  # fmt: skip
+    return array if is_read else None
+
+
+def _literal(value: Any, driver: Any) -> str:
+    return (
+        f"X'{bytes(value).hex()}'"
+        if isinstance(value, bytes | memoryview)
+        else str(driver.cursor().mogrify("%s", (value,)))
+    )
+
+
+def _within_statements(rows: list[str]) -> Iterator[str]:
+    """The rows, joined into texts that are no longer than a statement may be, or of one row."""
+    some: list[str] = []
+    length = 0
+    for row in rows:
+        if some and length + len(row) > STATEMENT_BYTES // 4:  # a character may take four bytes
+            yield ",".join(some)
+            some, length = [], 0
+        some.append(row)
+        length += len(row) + 1
+    if some:
+        yield ",".join(some)

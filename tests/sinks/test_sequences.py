@@ -1,0 +1,41 @@
+"""Sequences of PostgreSQL: not left behind by keys that a feed brings, and not used up by rows that are there."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.loads import Table, make_items, open_table
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+
+
+@pytest.fixture(params=["copy", "mappings", "objects"])
+def products(request: pytest.FixtureRequest, make_shop: MakeShop, postgresql_url: str) -> Table:
+    """Products that are known by an id which the feed may bring."""
+    return open_table(make_shop(postgresql_url), match_on=[], writer=request.param)
+
+
+def next_id(products: Table) -> int:
+    """The id that a product of the shop's own gets."""
+    products.shop.execute("DELETE FROM product WHERE sku = 'own'")
+    [row] = products.shop.execute("INSERT INTO product (sku, name) VALUES ('own', 'Own') RETURNING id")
+    return int(row["id"])
+
+
+def test_a_shop_goes_on_after_the_keys_that_a_feed_brought(products: Table) -> None:
+    records = [{"id": number, **item} for number, item in zip((7, 40, 12), make_items(3), strict=True)]
+    products.load(records)
+
+    assert next_id(products) == 41
+    products.load([{"id": 20, **make_items(4)[3]}])
+    assert next_id(products) == 42
+
+
+def test_rows_that_are_there_use_no_key_up(products: Table) -> None:
+    records = [{"id": number, **item} for number, item in enumerate(make_items(5), 1)]
+    products.load(records)
+
+    counts = [products.load(records), products.load([record | {"stock": 99} for record in records])]
+
+    assert counts == [WriteCounts(unchanged=5), WriteCounts(updated=5)]
+    assert next_id(products) == 6
