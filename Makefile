@@ -69,6 +69,7 @@ lint: setup-dev
 fix: setup-dev
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+	@$(RUN) -m flows.cli feed schema > feeds.schema.json
 
 clean:
 	@rm -rf $(VENV) $(PEERS) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -23,7 +23,7 @@ def test_the_schema_in_the_repository_is_the_one_that_the_command_prints() -> No
     printed = CliRunner().invoke(main, ["feed", "schema"]).output
 
     assert json.loads(printed) == json_schema()
-    told = "run `restock feed schema > feeds.schema.json`"
+    told = "run `make fix`, or `restock feed schema > feeds.schema.json`"
     assert (ROOT / "feeds.schema.json").read_text(encoding="utf-8") == printed, told
 
 
