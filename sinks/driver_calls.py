@@ -34,5 +34,10 @@ def _do_call(cursor: Any, statement: str, _parameters: Any, context: Any) -> boo
     call: Call | None = context.execution_options.get(_CALL)
     if call is None:
         return None
-    call(cursor, statement)
+    run(cursor, statement, call)
     return True
+
+
+def run(cursor: Any, statement: str, call: Call) -> None:
+    """One call of the driver's own."""
+    call(cursor, statement)

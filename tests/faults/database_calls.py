@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from sinks import driver_calls
+
 EVER_AFTER = 1_000_000
 
 Kind = Literal["conflict", "disconnect", "deadlock", "data", "full"]
@@ -60,11 +62,14 @@ def upsetting(engine: sa.Engine, fault: Fault | None) -> Iterator[Calls]:
     """Arm a fault in an engine for the length of the block, or only count its calls."""
     calls = Calls()
     dialect: Any = engine.dialect
+    run = driver_calls.run
+    driver_calls.run = _upset(run, "run", dialect.name, fault, calls)  # COPY, say: no call of the dialect
     for name in CALLS:
         setattr(dialect, name, _upset(getattr(dialect, name), name, dialect.name, fault, calls))
     try:
         yield calls
     finally:
+        driver_calls.run = run
         for name in CALLS:
             delattr(dialect, name)
 
