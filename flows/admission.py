@@ -107,12 +107,14 @@ def _check_still_due(feed: Feed, steps: list[list[SourceFile]], history: History
 
 
 def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:
-    """Close the feed's runs whose process ended between their last chunk and their last word."""
+    """Do what the processes of the feed's runs did not come to after their last chunk: close the run, clear its spool."""
     unfinished = {run.run_id for run in history.unfinished(sink.feed.name)}
     for run in history.runs(sink.feed.name):
-        if run.status == "incomplete" and run.run_id not in unfinished:
+        if run.run_id in unfinished:
+            continue
+        if run.status == "incomplete":
             sink.ledger.settle(run.run_id)
-            place.spool.remove_run(run.run_id)
+        place.spool.remove_run(run.run_id)
 
 
 def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:

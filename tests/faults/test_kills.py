@@ -74,6 +74,15 @@ def test_who_is_killed_after_every_chunk_comes_to_the_end_all_the_same(sqlite_lo
     assert sqlite_load.violations() == []
 
 
+def test_two_kills_at_their_worst_leave_nothing_of_a_finished_run_in_the_spool(sqlite_load: Load) -> None:
+    """The first one keeps a loaded chunk's file from being removed, the second one the folder of the closed run."""
+    for failpoint in (Failpoint("chunk committed", 2), Failpoint("run closed")):
+        assert children.run(["sync", "products"], sqlite_load.shop, failpoint)[0] == -signal.SIGKILL
+
+    assert children.run(["sync", "products"], sqlite_load.shop)[0] == 0
+    assert sqlite_load.violations() == []
+
+
 def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Load) -> None:
     load = sqlite_load
     children.run(["sync", "products"], load.shop, Failpoint("chunk spooled", 3))
