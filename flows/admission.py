@@ -107,7 +107,7 @@ def _check_still_due(feed: Feed, steps: list[list[SourceFile]], history: History
 
 
 def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:
-    """Do what the processes of the feed's runs did not come to after their last chunk: close the run, clear its spool."""
+    """Do what processes did not come to after the last chunk of a run of the feed: close it, and clear its spool."""
     unfinished = {run.run_id for run in history.unfinished(sink.feed.name)}
     for run in history.runs(sink.feed.name):
         if run.run_id in unfinished:
