@@ -87,7 +87,7 @@ class Contest:
 
     def bars(self) -> list[Bar]:
         """What the chart shows: a panel for each ground and work."""
-        return [Bar(f"{key[0]} {key[1]}", key[2], round(self.pace(key), 1)) for key in self.results]
+        return [Bar(f"{key[0]} {key[1]}", key[2], round(self.ratio(key) or 0, 3)) for key in self.results]
 
 
 def hold_contest(

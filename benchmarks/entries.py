@@ -58,7 +58,6 @@ def measure_ladder(site: Site, size: Size) -> Section:
         "a commit for each row); × is the pace as a multiple of its bulk loop.",
         [*contest.tables(), ("What was asked for", contest.musts())],
         conditions,
-        [bar for bar in contest.bars() if bar.label == "bulk mappings, the tutorial's loop"],
     )
 
 

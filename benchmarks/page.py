@@ -23,7 +23,7 @@ is ready for them, and do not check, isolate, count or survive a crash. **Every 
 table, all columns of all rows, before it counted.** Contestants take turns within a round, medians are shown, and × is
 the pace as a multiple of the reference in the same rounds. Machines differ and drift: compare the ratios.
 
-![Thousand rows per second of restock and others, by database and work](benchmarks.svg)
+![The pace of restock and others as a multiple of the database's own client, by database and work](benchmarks.svg)
 """
 ORDER = (
     "contest PostgreSQL",

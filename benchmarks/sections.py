@@ -14,11 +14,11 @@ KEPT = Path(__file__).with_name("results.json")
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the chart: whose it is, in which panel, and its rows per second."""
+    """One bar of the chart: whose it is, in which panel, and its pace as a multiple of the reference's."""
 
     panel: str
     label: str
-    pace: float
+    ratio: float
 
 
 @dataclass(frozen=True)
