@@ -25,7 +25,7 @@ ONE_GROUP = "one row group"
 
 
 def measure_memory(site: Site, size: Size) -> Section:
-    """The peak of a first load at `rows` and a tenth of them, in both formats, and of a file that is a single row group."""
+    """The peak of a first load at `rows` and a tenth of them: both formats, and a file of a single row group."""
     contestants = [Contestant(name, by_restock(name, chunk_rows=CHUNK_ROWS)) for name in ("parquet", "csv", ONE_GROUP)]
     sizes = (size.rows // TIMES, size.rows)
     conditions = f"Seed {size.seed}, one run each, chunks of {CHUNK_ROWS:,} rows. {machine()}"
