@@ -50,7 +50,7 @@ def _title() -> str:
         f'<text x="{left + 18}" y="31" font-size="13">{text}</text>'
         for kind, text, left in legend
     )
-    told = "Pace, as a multiple of the database’s own client in the same rounds"
+    told = "Pace, where the database’s own client is 1"
     return f'<text x="{MARGIN}" y="32" font-size="18" font-weight="600">{told}</text>{marks}'
 
 

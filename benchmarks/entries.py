@@ -97,10 +97,11 @@ def measure_profile(site: Site, size: Size) -> Section:
     with open_grounds(site.folder, size.grounds) as grounds:
         conditions = f"{size.rows:,} products, seed {size.seed}, one run each. {machine()}"
         contest = hold_contest(RESTOCK[:2], grounds, works, watched, rounds=1)
-    lines = [["", *STAGES, "sum", "run"]]
+    lines = [["", *STAGES, "sum", "run", "most"]]
     for (ground, work, name), [run] in contest.results.items():
         cells = [f"{run.stages.get(stage, 0):.2f}" for stage in STAGES]
-        lines.append([f"{ground} {work}, {name}", *cells, f"{sum(run.stages.values()):.2f}", f"{run.seconds:.2f}"])
+        told = [f"{sum(run.stages.values()):.2f}", f"{run.seconds:.2f}", ", ".join(_costliest(run.stages))]
+        lines.append([f"{ground} {work}, {name}", *cells, *told])
     return Section(
         "profile",
         "Where the time goes",
@@ -111,6 +112,12 @@ def measure_profile(site: Site, size: Size) -> Section:
         [("", lines)],
         conditions,
     )
+
+
+def _costliest(stages: dict[str, float]) -> list[str]:
+    """The two stages that took the most, which is where a missed must is to be looked for."""
+    whole = sum(stages.values())
+    return [f"{stage} {stages[stage] / whole:.0%}" for stage in sorted(stages, key=lambda each: -stages[each])[:2]]
 
 
 MEASUREMENTS: dict[str, Callable[[Site, Size], Section]] = {

@@ -17,4 +17,5 @@ class Size:
 
     def told(self) -> str:
         """The size as it stands on the page."""
-        return f"{self.rows:,} products, seed {self.seed}, medians of {self.rounds} rounds"
+        rounds = "one round" if self.rounds == 1 else f"medians of {self.rounds} rounds"
+        return f"{self.rows:,} products, seed {self.seed}, {rounds}"
