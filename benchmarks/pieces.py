@@ -1,4 +1,4 @@
-"""Small claims: what strictness and the contract cost, and how long a small feed and `--help` take.
+"""Small claims: what strictness and the contract cost, and how long a small feed and its help take.
 
 `python -m benchmarks.pieces` takes the seconds of the first two, in the environment of a feed, and prints them as JSON.
 """
@@ -56,7 +56,7 @@ def measure_checking(site: Site, size: Size) -> Section:
 
 
 def measure_small(site: Site, size: Size) -> Section:
-    """A feed of 1,000 rows through a running server, and `restock --help`, each a whole process."""
+    """A feed of 1,000 rows through a running server, and the help of the command, each a whole process."""
     [work] = prepare_works(Catalogue(SMALL_ROWS, size.seed), site.folder, ("W1",))
     conditions = f"Medians of {size.rounds} runs. {machine()}"
     sync: list[float] = []
@@ -68,7 +68,7 @@ def measure_small(site: Site, size: Size) -> Section:
     lines = [["", "seconds", "must", ""]]
     for name, found, must in (
         (f"`restock sync` of {SMALL_ROWS:,} rows, CSV, PostgreSQL", sync, MUST_SMALL),
-        ("`restock --help`", help_, MUST_HELP),
+        ("the help of the command", help_, MUST_HELP),
     ):
         seconds = statistics.median(found)
         lines.append([name, f"{seconds:.2f}", f"under {must:.1f}", "reached" if seconds < must else "**missed**"])
