@@ -55,10 +55,10 @@ def measure_latency(site: Site, size: Size) -> Section:
     contestants = [
         Contestant(
             f"workers: {count}",
-            _far(by_restock("parquet", workers=count, chunk_rows=CHUNK_ROWS)),
-            is_reference=count == 1,
+            _far(count),
+            is_reference=count == WORKERS[0],
         )
-        for count in (1, 4)
+        for count in WORKERS
     ]
     with open_grounds(site.folder, ("PostgreSQL",)) as grounds:
         conditions = f"{size.told()}, chunks of {CHUNK_ROWS:,} rows. {machine(grounds[0].version)}"
