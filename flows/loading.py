@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-
-import pandas as pd
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
+from functools import partial
+from itertools import chain, groupby, islice, pairwise
 
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
-from flows.stopping import check_stop
-from restock.chunks import ChunkRef, WriteCounts
+from flows.stopping import check_stop, is_asked_to_stop
+from restock.ahead import background
+from restock.chunks import Chunk, ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RunHeld, RunInterrupted, SourceError
 from restock.feeds import Feed
 from restock.references import add_to_import_path
@@ -26,42 +30,126 @@ Outcome = WriteCounts | ChunkFailed
 # Loads chunks of a feed, wherever that happens, and tells what became of each.
 Loader = Callable[[Feed, list[ChunkRef]], Iterator[tuple[ChunkRef, Outcome]]]
 
+# So long a chunk that was begun in vain may still be read before it is left behind.
+GRACE_SECONDS = 2.0
 
-def load_chunk(ref: ChunkRef, feed: Feed) -> WriteCounts:
-    """Read one spooled chunk, transform it and load it. A chunk that is loaded already is left alone.
+
+class Attempt:
+    """One attempt at a chunk: counted in the ledger at once, and the chunk is read and transformed in the background.
 
     Raises:
-        ChunkFailed: it cannot be loaded as it is; the ledger says so, and the run goes on.
-        SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops here.
+        RunInterrupted: the process was asked to stop; nothing was begun.
+        SinkUnavailable, LeaseLost: the run stops here.
     """
-    check_stop()
-    settings = read_settings()
-    add_to_import_path(str(settings.folder))
-    spool, sink = Spool(settings.spool), open_sink(feed, settings.lease_seconds)
-    try:
-        with sink.attempt(ref):
-            chunk = transform_chunk(_spooled(spool, ref), ref, feed, sink.target.contract)
-            counts = sink.load(chunk)
-    except AlreadyLoaded as done:
-        counts = done.counts
-    spool.remove(ref.spool_file)
-    return counts
+
+    def __init__(self, ref: ChunkRef, feed: Feed) -> None:
+        check_stop()
+        settings = read_settings()
+        add_to_import_path(str(settings.folder))
+        self._ref, self._feed = ref, feed
+        self._spool, self._sink = Spool(settings.spool), open_sink(feed, settings.lease_seconds)
+        self._outcome: Outcome | None = None
+        self._counted = ExitStack()
+        try:
+            self._counted.enter_context(self._sink.attempt(ref))
+            self._chunk = background(self._prepare)
+        except AlreadyLoaded as done:
+            self._outcome = done.counts
+        except ChunkFailed as error:
+            self._outcome = error
+
+    def wait_until_transformed(self) -> None:
+        """Return when nothing but the database is left to wait for."""
+        if self._outcome is None:
+            wait([self._chunk])
+
+    def end(self) -> Outcome:
+        """Write the chunk, and say what became of it. One that is loaded already is left alone.
+
+        Raises:
+            SinkUnavailable, LeaseLost, RunHeld: the run stops here.
+        """
+        if self._outcome is None:
+            self._outcome = self._load()
+        if isinstance(self._outcome, WriteCounts):
+            self._spool.remove(self._ref.spool_file)
+        return self._outcome
+
+    def give_up(self) -> None:
+        """Say that the attempt is not made after all."""
+        if self._outcome is None:
+            wait([self._chunk], GRACE_SECONDS)
+            with suppress(RunInterrupted), self._counted:
+                raise RunInterrupted("It was begun in vain.")
+
+    def _prepare(self) -> Chunk:
+        try:
+            raw = self._spool.read(self._ref)
+        except SourceError as error:
+            raise ChunkFailed(str(error)) from error
+        return transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
+
+    def _load(self) -> Outcome:
+        try:
+            with self._counted:
+                return self._sink.load(self._chunk.result())
+        except AlreadyLoaded as done:
+            return done.counts
+        except ChunkFailed as error:
+            return error
 
 
-def _spooled(spool: Spool, ref: ChunkRef) -> pd.DataFrame:
-    try:
-        return spool.read(ref)
-    except SourceError as error:
-        raise ChunkFailed(str(error)) from error
+def load_chunk(ref: ChunkRef, feed: Feed) -> Outcome:
+    """Read one spooled chunk, transform it and load it; raises as `Attempt` and its `end` do."""
+    return Attempt(ref, feed).end()
 
 
 def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
-    """Load chunks one after the other, in this process."""
-    for ref in refs:
+    """Load chunks in this process, and tell of them in their order.
+
+    Raises:
+        SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops; the chunks it had begun are put back.
+    """
+    one_writer = open_sink(feed).database.dialect == "sqlite"
+    if feed.workers == 1 or one_writer or len(refs) == 1:
+        yield from _in_turn(feed, refs)
+    else:
+        yield from _side_by_side(feed, refs)
+
+
+def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """One chunk after the other: while the database writes one, the next is read and transformed."""
+    begun: deque[Attempt] = deque()
+    try:
+        for ref, following in pairwise([*refs, None]):
+            assert ref is not None, "only the last one is followed by nothing"
+            if not begun:
+                begun.append(Attempt(ref, feed))
+            begun[0].wait_until_transformed()
+            if following is not None and not is_asked_to_stop():
+                begun.append(Attempt(following, feed))
+            yield ref, begun.popleft().end()
+    finally:
+        for attempt in begun:
+            attempt.give_up()
+
+
+def _side_by_side(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """Several chunks at a time, each in a transaction of its own. What was begun is ended, whatever stops the run."""
+    waiting, begun = iter(refs), deque[tuple[ChunkRef, Future[Outcome]]]()
+    trouble: Exception | None = None
+    while True:
+        for ref in islice(waiting, feed.workers - len(begun) if trouble is None else 0):
+            begun.append((ref, background(partial(load_chunk, ref, feed))))
+        if not begun:
+            break
+        ref, coming = begun.popleft()
         try:
-            yield ref, load_chunk(ref, feed)
-        except ChunkFailed as error:
-            yield ref, error
+            yield ref, coming.result()
+        except Exception as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
 
 
 def load_run(
@@ -78,12 +166,13 @@ def load_run(
     started = time.monotonic()
     history = History(sink.database)
     refs = [ref for ref in history.outstanding(run_id, lease) if numbers is None or ref.number in numbers]
+    cut_short = {chunk.number for chunk in history.chunks(run_id) if chunk.status == "loading"}
     sink.ledger.resume(lease, run_id)
     progress.loading(history.run(run_id), refs)
     held: str | None = None
     rows = 0
     try:
-        for ref, outcome in loader(sink.feed, refs):
+        for ref, outcome in chain.from_iterable(loader(sink.feed, some) for some in _apart(refs, cut_short)):
             rows += ref.rows if isinstance(outcome, WriteCounts) else 0
             progress.loaded(ref, outcome)
     except RunHeld as limit:
@@ -93,3 +182,12 @@ def load_run(
         raise
     sink.ledger.settle(run_id, held)
     return read_report(history, history.run(run_id)).timed(time.monotonic() - started, rows)
+
+
+def _apart(refs: list[ChunkRef], cut_short: set[int]) -> Iterator[list[ChunkRef]]:
+    """The chunks in order; one whose attempt ended its process comes alone, so that no other is blamed for it."""
+    for is_suspect, some in groupby(refs, key=lambda ref: ref.number in cut_short):
+        if is_suspect:
+            yield from ([ref] for ref in some)
+        else:
+            yield list(some)

@@ -42,6 +42,11 @@ def heeding_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def is_asked_to_stop() -> bool:
+    """Whether nothing new should be begun."""
+    return _asked_to_stop.is_set()
+
+
 def check_stop() -> None:
     """Go on, unless the process was asked to stop.
 

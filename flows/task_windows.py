@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 
-from flows.loading import Outcome, load_chunk
+from flows.loading import Outcome, load_here
 from prefect import State, task
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, RestockError, RunInterrupted
@@ -42,7 +43,7 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
     settings = read_settings()
     is_far = (feed.task_runner or settings.task_runner) == "dask"
     try:
-        for state in _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(calls):
+        for state in _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(feed, calls):
             done: Any = state.result(raise_on_failure=False)
             yield from done.outcomes
             if done.stop is not None:
@@ -51,9 +52,11 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
         raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
 
 
-def _states_here(calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
+def _states_here(feed: Feed, calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
+    """The task runs share one stream of chunks, so that while one of them writes the chunk of the next is prepared."""
+    coming = load_here(feed, [ref for call in calls for ref in call["window"]])
     for call in calls:
-        yield load_window(**call, return_state=True)
+        yield load_window(**call, coming=coming, return_state=True)
 
 
 def _states_on_dask(feed: Feed, calls: list[dict[str, Any]], scheduler: str | None) -> Iterator[State[Any]]:
@@ -83,19 +86,18 @@ def window_name(window: list[ChunkRef]) -> str:
 
 # Retries, results and caches are the ledger's business: Prefect only shows what happened.
 @task(name="load-window", task_run_name="{name}", retries=0, cache_policy=NO_CACHE, persist_result=False)
-def load_window(name: str, feed: Feed, window: list[ChunkRef]) -> State[WindowOutcome]:
-    """Load the chunks of a window.
+def load_window(
+    name: str, feed: Feed, window: list[ChunkRef], coming: Iterator[tuple[ChunkRef, Outcome]] | None = None
+) -> State[WindowOutcome]:
+    """Load the chunks of a window, those that are `coming` next or all by itself.
 
     Errors are part of the outcome: raised, they would be logged with their chain, which may quote rows.
     """
     outcomes: list[tuple[ChunkRef, Outcome]] = []
-    for ref in window:
-        try:
-            outcomes.append((ref, load_chunk(ref, feed)))
-        except ChunkFailed as error:
-            outcomes.append((ref, error))
-        except Exception as error:
-            return Failed(message=explained(error), data=WindowOutcome(outcomes, error))
+    try:
+        outcomes.extend(islice(load_here(feed, window) if coming is None else coming, len(window)))
+    except Exception as error:
+        return Failed(message=explained(error), data=WindowOutcome(outcomes, error))
     return _ended(WindowOutcome(outcomes))
 
 

@@ -17,7 +17,8 @@ from restock.schedule import Schedule
 
 # What decides whether, when and in what steps a feed is loaded, but not what.
 NOT_SHAPING = {"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects", "max_unpacked", "schedule"} | {
-    "task_runner"
+    "task_runner",
+    "workers",
 }
 
 
@@ -59,6 +60,7 @@ class Feed(Rules):
     on_duplicate: OnDuplicate | None = None
     version_column: str | None = None
     chunk_rows: int | None = Field(default=None, ge=1, le=1_000_000)
+    workers: int = Field(default=1, ge=1, le=16)
     task_runner: Literal["thread", "dask"] | None = None
     max_rejects: RowLimit = None
     max_chunk_rejects: RowLimit = None

@@ -53,7 +53,7 @@ def stuck_run(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], str]]:
     (shop.folder / "slow").touch()
     with start_restock(["sync", "products"], shop) as process:
         try:
-            wait_until(lambda: "restock_chunk" in shop.tables() and "loading" in _statuses(shop)[1:2])
+            wait_until(lambda: "restock_chunk" in shop.tables() and _statuses(shop)[:2] == ["loaded", "loading"])
             yield process, shop.rows("restock_run")[0]["run_id"]
         finally:
             (shop.folder / "slow").unlink(missing_ok=True)
