@@ -1,0 +1,169 @@
+"""While one chunk is written the next is read and transformed; several workers write at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from shops import Shop
+from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
+
+from restock.errors import RunInterrupted
+from sinks.flask_sink import FlaskSink
+
+# Tells, for each chunk, when it was transformed.
+TELLING = """\
+seen = []
+def clean(frame):
+    seen.append(frame["sku"].iloc[0])
+    return frame
+"""
+CHUNKS = 6
+NIGHT = products(range(1, 2 * CHUNKS + 1))
+
+
+@pytest.fixture
+def around_load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
+    """Let something happen in each load, before its transaction begins; it is told the number of the chunk."""
+
+    def interpose(deed: Callable[[int], None]) -> None:
+        load = FlaskSink.load
+
+        def loading(sink, chunk):  # type: ignore[no-untyped-def]
+            deed(chunk.ref.number)
+            return load(sink, chunk)
+
+        monkeypatch.setattr(FlaskSink, "load", loading)
+
+    return interpose
+
+
+def seen_by(shop: Shop) -> list[str]:
+    module = __import__(f"{shop.package}.telling", fromlist=["seen"])
+    return list(module.seen)
+
+
+def test_the_next_chunk_is_transformed_while_one_is_written(
+    shop: Shop, around_load: Callable[[Callable[[int], None]], None]
+) -> None:
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "telling", TELLING))
+    shop.write_csv("products.csv", NIGHT)
+    ready: list[int] = []
+
+    def wait_for_the_next(number: int) -> None:
+        until = time.monotonic() + 20
+        while len(seen_by(shop)) < min(number + 1, CHUNKS) and time.monotonic() < until:
+            time.sleep(0.005)
+        ready.append(len(seen_by(shop)))
+
+    around_load(wait_for_the_next)
+
+    assert counts(sync(shop)) == {"inserted": len(NIGHT)}
+    assert ready == [2, 3, 4, 5, 6, 6]  # one ahead, and never more
+
+
+def test_what_was_begun_ahead_is_put_back_when_the_run_stops(
+    shop: Shop, around_load: Callable[[Callable[[int], None]], None]
+) -> None:
+    shop.feed(chunk_rows=2)
+    shop.write_csv("products.csv", NIGHT)
+
+    def stop(number: int) -> None:
+        if number == 2:
+            raise RunInterrupted("Somebody asked for it.")
+
+    around_load(stop)
+    with pytest.raises(RunInterrupted):
+        sync(shop)
+
+    chunks = shop.execute("SELECT status, attempts FROM restock_chunk ORDER BY number")
+    assert [tuple(chunk.values()) for chunk in chunks] == [("loaded", 1)] + [("planned", 0)] * (CHUNKS - 1)
+
+
+def test_a_chunk_that_was_cut_short_is_tried_alone(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(chunk_rows=2, transform=add_transform(sqlite_shop, "telling", TELLING))
+    sqlite_shop.write_csv("products.csv", NIGHT)
+    killed: list[list[str]] = []
+
+    def cut_short() -> None:
+        """As two deaths would: chunk 2 had been begun, and 3 ahead of it."""
+        sqlite_shop.execute("UPDATE restock_chunk SET status = 'loading', attempts = 2 WHERE number IN (2, 3)")
+
+    load = FlaskSink.load
+
+    def loading(sink, chunk):  # type: ignore[no-untyped-def]
+        killed.append(statuses(sqlite_shop, chunk.ref.run_id))
+        if chunk.ref.number == 2 and len(killed) == 2:
+            raise RunInterrupted("The first execution ends here.")
+        return load(sink, chunk)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FlaskSink, "load", loading)
+        with pytest.raises(RunInterrupted):
+            sync(sqlite_shop)
+        cut_short()
+        killed.clear()
+        assert counts(sync(sqlite_shop)) == {"inserted": len(NIGHT)}
+
+    assert [each.count("loading") for each in killed] == [2, 1, 2, 2, 1]  # 3 was found so, then begins what follows
+    assert killed[0][3:] == killed[1][3:] == ["planned"] * 3
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_workers_load_several_chunks_at_a_time(
+    shop: Shop, workers: int, around_load: Callable[[Callable[[int], None]], None]
+) -> None:
+    shop.feed(chunk_rows=2, workers=workers)
+    shop.write_csv("products.csv", [*NIGHT, product(3, name="later")])
+    at_work, most, count = 0, 0, threading.Lock()
+
+    def stay(number: int) -> None:
+        nonlocal at_work, most
+        with count:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.1)
+        with count:
+            at_work -= 1
+
+    around_load(stay)
+
+    assert counts(sync(shop)) == {"inserted": len(NIGHT), "superseded": 1}
+    assert table(shop) == expected(NIGHT, [product(3, name="later")])
+    assert most == (1 if shop.engine.dialect.name == "sqlite" else workers)
+
+
+def test_a_limit_of_the_run_counts_the_rejects_of_all_workers(shop: Shop) -> None:
+    shop.feed(chunk_rows=1, workers=4, max_rejects=3)
+    shop.write_csv("products.csv", [product(number, price="cheap") for number in range(12)])
+
+    report = sync(shop)
+
+    assert report.summary.status == "held"
+    assert report.summary.rejected == 3
+    assert counts(report) == {"rejected": 3, "outstanding": 9}
+
+
+def test_what_other_workers_have_begun_is_ended_when_one_stops_the_run(
+    shop: Shop, around_load: Callable[[Callable[[int], None]], None]
+) -> None:
+    shop.feed(chunk_rows=2, workers=3)
+    shop.write_csv("products.csv", NIGHT)
+
+    def stop_the_first(number: int) -> None:
+        if number == 1:
+            raise RunInterrupted("Somebody asked for it.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        load = FlaskSink.load
+        patch.setattr(FlaskSink, "load", lambda sink, chunk: (stop_the_first(chunk.ref.number), load(sink, chunk))[1])
+        with pytest.raises(RunInterrupted):
+            sync(shop)
+    run = shop.execute("SELECT run_id FROM restock_run")[0]["run_id"]
+    assert statuses(shop, run)[0] == "planned"
+    assert "loading" not in statuses(shop, run)
+
+    reprocess(shop)
+    assert table(shop) == expected(NIGHT)
