@@ -15,7 +15,7 @@ from flows.reports import RunReport, read_report
 from flows.stopping import check_stop, is_asked_to_stop
 from restock.ahead import background
 from restock.chunks import Chunk, ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, RunHeld, RunInterrupted, SourceError
+from restock.errors import ChunkFailed, RestockError, RunHeld, RunInterrupted, SourceError
 from restock.feeds import Feed
 from restock.references import add_to_import_path
 from restock.settings import read_settings
@@ -127,7 +127,8 @@ def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outco
                 begun.append(Attempt(ref, feed))
             begun[0].wait_until_transformed()
             if following is not None and not is_asked_to_stop():
-                begun.append(Attempt(following, feed))
+                with suppress(RestockError):  # it is met again in its own turn
+                    begun.append(Attempt(following, feed))
             yield ref, begun.popleft().end()
     finally:
         for attempt in begun:
