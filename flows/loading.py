@@ -138,19 +138,18 @@ def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outco
 def _side_by_side(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
     """Several chunks at a time, each in a transaction of its own. What was begun is ended, whatever stops the run."""
     waiting, begun = iter(refs), deque[tuple[ChunkRef, Future[Outcome]]]()
-    trouble: Exception | None = None
     while True:
-        for ref in islice(waiting, feed.workers - len(begun) if trouble is None else 0):
+        for ref in islice(waiting, feed.workers - len(begun)):
             begun.append((ref, background(partial(load_chunk, ref, feed))))
         if not begun:
-            break
+            return
         ref, coming = begun.popleft()
         try:
-            yield ref, coming.result()
-        except Exception as error:
-            trouble = trouble or error
-    if trouble is not None:
-        raise trouble
+            outcome = coming.result()
+        except Exception:
+            wait([others for _, others in begun])
+            raise
+        yield ref, outcome
 
 
 def load_run(
