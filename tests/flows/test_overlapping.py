@@ -117,14 +117,16 @@ def test_workers_load_several_chunks_at_a_time(
 ) -> None:
     shop.feed(chunk_rows=2, workers=workers)
     shop.write_csv("products.csv", [*NIGHT, product(3, name="later")])
-    at_work, most, count = 0, 0, threading.Lock()
+    together = 1 if shop.engine.dialect.name == "sqlite" else workers
+    meeting, at_work, most, count = threading.Barrier(together), 0, 0, threading.Lock()
 
     def stay(number: int) -> None:
         nonlocal at_work, most
         with count:
             at_work += 1
             most = max(most, at_work)
-        time.sleep(0.1)
+        if number <= together:
+            meeting.wait(timeout=30)
         with count:
             at_work -= 1
 
@@ -132,7 +134,7 @@ def test_workers_load_several_chunks_at_a_time(
 
     assert counts(sync(shop)) == {"inserted": len(NIGHT), "superseded": 1}
     assert table(shop) == expected(NIGHT, [product(3, name="later")])
-    assert most == (1 if shop.engine.dialect.name == "sqlite" else workers)
+    assert most == together
 
 
 def test_a_limit_of_the_run_counts_the_rejects_of_all_workers(shop: Shop) -> None:
