@@ -8,7 +8,7 @@
 # make bench      measure the speed claims; writes docs/benchmarks.md; ARGS="--rows 1000000", or "--help" for the rest
 # make bench-peers  the same for other tools, which get an environment of their own
 # make pollock    judge the CSV reader on all files of a Pollock checkout: PATH=folder
-# make nights     the long tests of Prefect: servers that are away, processes that are killed, 10,000 chunks
+# make nights     the long tests of Prefect: automations, missed nights, servers away, 10,000 chunks
 # make torture    the long proof under random faults; SEED=7 SECONDS=1800 repeats one
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again
@@ -56,7 +56,7 @@ pollock: setup-dev
 	@$(RUN) -m benchmarks.pollock "$(or $(CHECKOUT),$(error Name the checkout: make pollock PATH=folder))"
 
 nights: setup-dev
-	@RESTOCK_TEST_NIGHTS=1 $(RUN) -m pytest tests/operations/test_long_nights.py $(ARGS)
+	@RESTOCK_TEST_NIGHTS=1 $(RUN) -m pytest tests/operations $(ARGS)
 
 torture: setup-dev
 	@PYTHONPATH=.:tests $(RUN) -m torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))

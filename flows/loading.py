@@ -44,10 +44,8 @@ class Attempt:
 
     def __init__(self, ref: ChunkRef, feed: Feed) -> None:
         check_stop()
-        settings = read_settings()
-        add_to_import_path(str(settings.folder))
         self._ref, self._feed = ref, feed
-        self._spool, self._sink = Spool(settings.spool), open_sink(feed, settings.lease_seconds)
+        self._spool, self._sink = Spool(read_settings().spool), _open_sink(feed)
         self._outcome: Outcome | None = None
         self._counted = ExitStack()
         try:
@@ -104,13 +102,20 @@ def load_chunk(ref: ChunkRef, feed: Feed) -> Outcome:
     return Attempt(ref, feed).end()
 
 
+def _open_sink(feed: Feed) -> FlaskSink:
+    """The sink of a feed, also in a process that has met no feed yet."""
+    settings = read_settings()
+    add_to_import_path(str(settings.folder))
+    return open_sink(feed, settings.lease_seconds)
+
+
 def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
     """Load chunks in this process, and tell of them in their order.
 
     Raises:
         SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops; the chunks it had begun are put back.
     """
-    one_writer = open_sink(feed).database.dialect == "sqlite"
+    one_writer = _open_sink(feed).database.dialect == "sqlite"
     if feed.workers == 1 or one_writer or len(refs) == 1:
         yield from _in_turn(feed, refs)
     else:

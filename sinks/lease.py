@@ -49,6 +49,9 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
 
     def take() -> Lease:
         try:
+            # In a transaction of its own: where the app has snapshots, the next one has to see whose entry there is.
+            with database.transaction() as session:
+                _enter_target(database.connection(session), target)
             with database.transaction() as session:
                 taken.append(_take(database.connection(session), target, database.lease_seconds))
         except SQLAlchemyError as error:
@@ -59,6 +62,8 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
         return taken[-1]
 
     def settled() -> Lease | None:
+        if not taken:
+            return None
         mine = sa.and_(leases.c.target == target, leases.c.token == taken[-1].token)
         with database.engine.connect() as connection:
             owner = connection.execute(sa.select(leases.c.owner).where(mine)).scalar()
@@ -69,7 +74,6 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
 
 def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:
     mine = Owner.this_process()
-    _enter_target(connection, target)
     # The write comes first: it locks the row, on every database, before anything is decided.
     connection.execute(sa.update(leases).where(leases.c.target == target).values(token=leases.c.token + 1))
     held = connection.execute(sa.select(leases, database_time().label("now")).where(leases.c.target == target)).one()

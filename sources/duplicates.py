@@ -52,8 +52,8 @@ class Losers:
         shown = ", ".join(f"{self.word} {place} (see {other})" for place, other in pairs)
         more = ", …" if len(self.rows) > SHOWN else ""
         return (
-            f"{len(self.rows):,} rows do not count because another row has their key, {self.twins:,} of them equal to "
-            f"it in every column: {shown}{more}."
+            f"Rows that do not count, because another row has their key: {len(self.rows):,}, of which {self.twins:,} "
+            f"equal it in every column: {shown}{more}."
         )
 
 

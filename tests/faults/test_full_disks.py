@@ -120,7 +120,7 @@ def test_a_ledger_that_may_not_be_written_stops_the_run_before_it_begins(
 
         assert status == ConfigurationError.exit_status
         assert "42501" in said
-        assert len(said.strip().splitlines()) == 2  # what it does, and why it does not
+        assert len(said.strip().splitlines()) == 3  # what it does, what it read, and why it does not go on
         assert load.untruths() == []
         assert oracle.spooled(load.spool) == []
         init.write_text(text, encoding="utf-8")

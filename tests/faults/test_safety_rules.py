@@ -48,7 +48,8 @@ def forget_the_token() -> None:
 
 
 def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> None:
-    failpoint = Failpoint("chunk transformed", 2, "stop")
+    # Between two chunks: while one is being written, a sleeper would hold SQLite's only write lock.
+    failpoint = Failpoint("attempt counted", 3, "stop")
     judge(woken(sqlite_load, failpoint, None if is_on else forget_the_token), is_on)
 
 

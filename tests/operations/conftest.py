@@ -21,6 +21,10 @@ from flows.prefect_server import _free_port
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("restock", "sources", "transforms", "sinks", "flows", "prefect")
+# Each of these files starts a station of its own and waits for its servers.
+AT_NIGHT = pytest.mark.skipif(
+    not os.environ.get("RESTOCK_TEST_NIGHTS"), reason="`make nights` runs the long tests of Prefect."
+)
 PATIENCE_SECONDS = 60
 
 # Transforms that do, while a file named after them is there, what a test wants of them.

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from operations.conftest import House, look_until
+from operations.conftest import AT_NIGHT, House, look_until
+
+pytestmark = AT_NIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,15 +12,12 @@ from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
-import pytest
-from operations.conftest import House, look_until
+from operations.conftest import AT_NIGHT, House, look_until
 from operations.test_automations import register
 
 from sinks.owners import Owner
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("RESTOCK_TEST_NIGHTS"), reason="`make nights` runs the long tests of Prefect."
-)
+pytestmark = AT_NIGHT
 ROWS = 40
 
 

@@ -7,7 +7,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from operations.conftest import House
+from operations.conftest import AT_NIGHT, House
+
+pytestmark = AT_NIGHT
 
 
 def loads_of_each_chunk(house: House) -> list[int]:

@@ -164,7 +164,8 @@ def test_the_losers_are_told_by_their_lines():
     found = settled("last", pa.table({"key": ["a", "b", "a", "b", "a"]}), ["key"], 2, [2, 4, 5, 6, 9], LINE)
 
     assert str(found) == (
-        "3 rows do not count because another row has their key, 3 of them equal to it in every column: line 2 (see 9), "
+        "Rows that do not count, because another row has their key: 3, of which 3 equal it in every column: "
+        "line 2 (see 9), "
         "line 4 (see 6), line 5 (see 9)."
     )
 

@@ -67,7 +67,8 @@ def test_the_losers_are_told_with_both_lines_and_exact_twins_apart(sqlite_shop: 
     sync(sqlite_shop, progress=notes)
 
     assert notes.said == [
-        "2 rows do not count because another row has their key, 1 of them equal to it in every column: line 2 (see 4), "
+        "Rows that do not count, because another row has their key: 2, of which 1 equal it in every column: "
+        "line 2 (see 4), "
         "line 3 (see 5)."
     ]
 
