@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import pandas as pd
-import pgpq
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from sinks.driver_calls import execute_by
 from sinks.rows import Values, as_list
+
+log = logging.getLogger("restock")
 
 _INTERVAL = struct.Struct("!qii")
 _TEXTS = ("text", "varchar", "bpchar", "citext", "json")
@@ -41,7 +45,8 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     Returns:
         Whether it was done; if not, nothing was sent.
     """
-    if connection.dialect.name != "postgresql" or connection.dialect.driver != "psycopg":
+    is_known = connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg"
+    if not is_known or not _is_encoder_there():
         return False
     preparer = connection.dialect.identifier_preparer
     name = preparer.format_table(table)
@@ -59,6 +64,15 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     return True
 
 
+@cache
+def _is_encoder_there() -> bool:
+    """Whether the extra is installed that COPY needs; said once if it is not."""
+    is_there = find_spec("pgpq") is not None
+    if not is_there:
+        log.warning("Rows are inserted and not copied, which takes longer; install `restock[postgresql]` for COPY.")
+    return is_there
+
+
 def _types_of(connection: sa.Connection, table: str) -> dict[str, str]:
     """The database's own name for the type of each column, whatever the model calls it."""
     found = connection.execute(
@@ -73,6 +87,8 @@ def _types_of(connection: sa.Connection, table: str) -> dict[str, str]:
 
 
 def _encode(connection: sa.Connection, columns: Mapping[str, Values], types: Mapping[str, str]) -> list[bytes] | None:
+    import pgpq  # comes with an extra, which users of other databases do without
+
     as_text = _texts(connection)
     try:
         arrays = [_as_arrow(values, types[name], as_text) for name, values in columns.items()]

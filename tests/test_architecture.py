@@ -109,6 +109,23 @@ def test_the_terminal_command_starts_without_prefect() -> None:
     assert finished.returncode == 0, finished.stderr
 
 
+def test_every_room_opens_without_any_extra() -> None:
+    """Whose shop is on SQLite installs no extra: no module may need one before it is used."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {re.split(r"[\[>=<]", each)[0] for some in project["optional-dependencies"].values() for each in some}
+    missing = sorted({name.replace("-", "_") for name in extras} | {"distributed", "botocore"})
+    # The one module whose import is how the product finds out that Dask is missing.
+    asked = [
+        name_of(path)[:-3].replace("/", ".") for path in modules() if path.stem not in ("dask_windows", "__init__")
+    ]
+    code = "import importlib, sys; missing, asked = {}, {}; sys.modules |= dict.fromkeys(missing)"
+    code = code.format(missing, asked) + "; [importlib.import_module(each) for each in asked]"
+
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_no_file_names_a_machine_path_or_a_package_registry() -> None:
     wrong = [
         f"{name_of(path)}:{number}"
