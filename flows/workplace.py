@@ -8,6 +8,7 @@ from restock.feeds import Feed
 from restock.feeds_file import find_feed, read_feeds
 from restock.references import add_to_import_path
 from restock.settings import Settings, read_settings
+from sources.memory import give_memory_back
 from sources.spool import Spool
 
 
@@ -37,6 +38,7 @@ def open_workplace() -> Workplace:
     Raises:
         ConfigurationError: something in them is wrong.
     """
+    give_memory_back()
     settings = read_settings()
     feeds = read_feeds(settings.feeds_file)
     add_to_import_path(str(settings.folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ ReadChunk = Callable[[int], pa.Table]
 
 # Rows that may be duplicates are compared in parts of about this size.
 PART_BYTES = 64 * 2**20
+# Hashes are sorted in so many slices, by their first bits.
+SLICES = 16
 SHOWN = 5
 
 
@@ -73,7 +76,7 @@ class Duplicates:
 
     def add(self, chunk: pa.Table) -> None:
         """Add the rows of the next chunk."""
-        at = np.arange(chunk.num_rows, dtype=np.int32)
+        at = _all_places(chunk.num_rows)
         if chunk[FAULT].null_count < chunk.num_rows:
             at = at[pc.is_null(chunk[FAULT]).to_numpy()]
         keys = self._key_parts(self._canonical_keys(_cells(chunk.take(at) if len(at) < chunk.num_rows else chunk)))
@@ -98,10 +101,7 @@ class Duplicates:
 
     def _suspects(self) -> list[tuple[Hashes, Numbers]]:
         """Of each chunk the hashes that occur elsewhere too, and where they stand in it. Forgets all hashes."""
-        hashes = np.concatenate(self._hashes) if self._hashes else np.empty(0, np.uint64)
-        hashes.sort()
-        repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-        del hashes
+        repeated = np.concatenate([_repeated(self._hashes, slice_) for slice_ in range(SLICES)])
         suspects = []
         for each, at in zip(self._hashes, self._at, strict=True):
             nearest = np.minimum(np.searchsorted(repeated, each), max(0, len(repeated) - 1))
@@ -140,6 +140,19 @@ class Duplicates:
     def _key_parts(self, keys: pd.DataFrame) -> pd.DataFrame:
         parts = keys.iloc[:, :-1] if self.rule == "newest" else keys
         return parts.apply(lambda part: part + 0.0 if part.dtype.kind == "f" else part)  # no -0.0
+
+
+@lru_cache(maxsize=1)
+def _all_places(rows: int) -> Numbers:
+    """0, 1, 2, …: shared by the chunks, which are mostly of one size and whole."""
+    return np.arange(rows)
+
+
+def _repeated(hashes: list[Hashes], slice_: int) -> Hashes:
+    """Those hashes of a slice that occur more than once, each once, in ascending order."""
+    found = np.concatenate([np.empty(0, np.uint64), *(each[each >> 60 == slice_] for each in hashes)])
+    found.sort()
+    return np.unique(found[1:][found[1:] == found[:-1]])
 
 
 def hashes_of(keys: pd.DataFrame) -> Hashes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -37,8 +38,9 @@ def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Exact numbers that the column can hold exactly; Python Decimals where it has no fixed number of digits."""
     type_ = _decimal_type(spec)
-    if type_ is not None and cells.type == type_ and spec.significant is None:
-        return Column(cells)
+    if type_ is not None and pa.types.is_decimal(cells.type) and spec.significant is None:
+        with suppress(pa.ArrowInvalid):  # some number does not fit; which one is found below
+            return Column(cells.cast(type_))
     plain, faults = _plain_numbers(cells, rules)
     if type_ is None:
         suspects = list(range(len(plain)))

@@ -276,3 +276,14 @@ def test_a_decimal_fits_a_column_just_when_decimal_arithmetic_says_so(read, numb
 
     assert values == expected
     assert codes == ({} if expected else {0: "precision" if is_exact else "scale"})
+
+
+@pytest.mark.parametrize("type_", [pa.decimal128(9, 4), pa.decimal128(20, 2), pa.decimal256(60, 8), pa.decimal32(7, 3)])
+@given(cents=st.lists(st.integers(-99_999, 99_999), max_size=5), odd=st.integers(0, 3))
+def test_decimals_of_any_type_are_taken_exactly_or_set_aside(read, type_, cents, odd):
+    values = [Decimal(cent).scaleb(-2) for cent in cents] + ([Decimal("0.125")] if odd and type_.scale >= 3 else [])
+
+    numbers, faults = read(Kind.DECIMAL, values, dtype=pd.ArrowDtype(type_), **PRICE)
+
+    assert numbers == [value for value in values if value != Decimal("0.125")]
+    assert set(faults.values()) == ({"scale"} if Decimal("0.125") in values else set())
