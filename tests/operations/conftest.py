@@ -42,6 +42,21 @@ def as_told(frame):
     return frame
 """
 
+# An app that finds, while the file `away` is there, that it may only read: a database that has changed over.
+MAY_BE_AWAY = """
+import sqlalchemy
+from pathlib import Path
+
+_create_app = create_app
+
+def create_app():
+    if (Path(__file__).parent / "away").exists():
+        with sqlalchemy.create_engine("sqlite://").connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = 1")
+            connection.exec_driver_sql("CREATE TABLE refused (id INTEGER)")
+    return _create_app()
+"""
+
 
 @dataclass
 class House:
@@ -69,7 +84,7 @@ class House:
 
     @contextmanager
     def told(self, what: str, text: str = "") -> Iterator[None]:
-        """Let the transform be `slow` (so many seconds a chunk) or `broken` while the block lasts."""
+        """Let the transform be `slow` (so many seconds a chunk) or `broken`, or the database `away`, for a while."""
         file = self.folder / self.shop.package / what
         file.write_text(text)
         try:
@@ -143,6 +158,8 @@ def standing_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     (folder / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
     url = f"sqlite:///{folder / 'shop.sqlite'}"
     write_package(folder, "night_shop", url, DEFAULT_MODELS, {})
+    with (folder / "night_shop" / "__init__.py").open("a") as package:
+        package.write(MAY_BE_AWAY)
     (folder / "night_shop" / "rules.py").write_text(RULES)
     foreign = ("RESTOCK_", "PREFECT_", "PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
