@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
 from sources.framing import as_frame
+from sources.scratch import Hashes, Scratch
 
 if TYPE_CHECKING:
     from restock.feeds import OnDuplicate
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+Flags = np.ndarray[tuple[int], np.dtype[np.uint8]]  # one bit for each row
 # Turns rows into their keys as they are compared: one column per part, the same index; under the rule `newest` the
 # version as the last column.
 CanonicalKeys = Callable[[pd.DataFrame], pd.DataFrame]
@@ -63,28 +63,29 @@ class Losers:
 class Duplicates:
     """Collects the keys of a source and says which rows lose to another one with their key.
 
-    Of each row eight bytes are kept, a hash of its key. Rows whose hashes occur twice are read again, and only their
-    true keys decide. A row at fault, and one without a part of its key, takes no part.
+    Of each row a hash of its key is set down. Rows whose hashes occur twice are read again, and only their true keys
+    decide. A row at fault, and one without a part of its key, takes no part.
     """
 
-    def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, place: str = ROW) -> None:
-        """Begin with no rows; `place` is the column that says where a row stands."""
+    def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, scratch: Scratch, place: str = ROW) -> None:
+        """Begin with no rows; hashes go to `scratch`, and `place` is the column that says where a row stands."""
         self.rule, self._canonical_keys, self._place = rule, canonical_keys, place
-        self._hashes: list[Hashes] = []
-        self._at: list[Numbers] = []  # where in its chunk each of them stands
+        self._hashes = scratch
+        self._takes_part: list[Flags] = []
         self._row_bytes = 1.0
 
     def add(self, chunk: pa.Table) -> None:
         """Add the rows of the next chunk."""
-        at = _all_places(chunk.num_rows)
+        takes_part = np.ones(chunk.num_rows, bool)
         if chunk[FAULT].null_count < chunk.num_rows:
-            at = at[pc.is_null(chunk[FAULT]).to_numpy()]
-        keys = self._key_parts(self._canonical_keys(_cells(chunk.take(at) if len(at) < chunk.num_rows else chunk)))
+            takes_part = pc.is_null(chunk[FAULT]).to_numpy()
+        keys = self._key_parts(self._canonical_keys(_cells(chunk if takes_part.all() else chunk.filter(takes_part))))
         is_whole = keys.notna().all(axis=1).to_numpy()
-        if not is_whole.all():
-            at, keys = at[is_whole], keys[is_whole]
-        self._hashes.append(hashes_of(keys))
-        self._at.append(at)
+        takes_part = _narrowed(takes_part, is_whole)
+        hashes = np.zeros(chunk.num_rows, np.uint64)
+        hashes[takes_part] = hashes_of(keys if is_whole.all() else keys[is_whole])
+        self._hashes.append(hashes)
+        self._takes_part.append(np.packbits(takes_part))
         self._row_bytes = max(self._row_bytes, chunk.nbytes / chunk.num_rows)
 
     def losers(self, read: ReadChunk) -> Losers:
@@ -100,14 +101,14 @@ class Duplicates:
         return Losers(rows[order], places[order], others[order], twins, "line" if self._place == LINE else "row")
 
     def _suspects(self) -> list[tuple[Hashes, Numbers]]:
-        """Of each chunk the hashes that occur elsewhere too, and where they stand in it. Forgets all hashes."""
+        """Of each chunk the hashes that occur elsewhere too, and where they stand in it."""
         repeated = np.concatenate([_repeated(self._hashes, slice_) for slice_ in range(SLICES)])
         suspects = []
-        for each, at in zip(self._hashes, self._at, strict=True):
-            nearest = np.minimum(np.searchsorted(repeated, each), max(0, len(repeated) - 1))
-            where = repeated[nearest] == each if len(repeated) else np.zeros(len(each), bool)
-            suspects.append((each[where], at[where]))
-        self._hashes, self._at = [], []
+        for hashes, flags in zip(self._hashes, self._takes_part, strict=True):
+            nearest = np.minimum(np.searchsorted(repeated, hashes), max(0, len(repeated) - 1))
+            is_repeated = repeated[nearest] == hashes if len(repeated) else np.zeros(len(hashes), bool)
+            at = np.flatnonzero(is_repeated & np.unpackbits(flags, count=len(hashes)).astype(bool))
+            suspects.append((hashes[at], at))
         return suspects
 
     def _settle(self, tables: list[pa.Table]) -> tuple[tuple[Numbers, Numbers, Numbers], int]:
@@ -142,13 +143,14 @@ class Duplicates:
         return parts.apply(lambda part: part + 0.0 if part.dtype.kind == "f" else part)  # no -0.0
 
 
-@lru_cache(maxsize=1)
-def _all_places(rows: int) -> Numbers:
-    """0, 1, 2, …: shared by the chunks, which are mostly of one size and whole."""
-    return np.arange(rows)
+def _narrowed(flags: np.ndarray, of_those: np.ndarray) -> np.ndarray:
+    """Flags that stay only where a second look at those that were set says so."""
+    narrowed = flags.copy()
+    narrowed[flags] = of_those
+    return narrowed
 
 
-def _repeated(hashes: list[Hashes], slice_: int) -> Hashes:
+def _repeated(hashes: Iterable[Hashes], slice_: int) -> Hashes:
     """Those hashes of a slice that occur more than once, each once, in ascending order."""
     found = np.concatenate([np.empty(0, np.uint64), *(each[each >> 60 == slice_] for each in hashes)])
     found.sort()

@@ -17,6 +17,7 @@ from sources.drift import Settlement, settle
 from sources.duplicates import CanonicalKeys, Duplicates, Losers
 from sources.framing import TEXT, chunked, with_column
 from sources.parquet_source import ParquetSource
+from sources.scratch import Scratch
 
 if TYPE_CHECKING:
     from restock.contract import Contract
@@ -78,13 +79,14 @@ def extract(
         settlement = settle(opened, feed, contract)
         # Lines tell rows apart in one file only.
         place = LINE if len(files) == 1 and files[0].format == "csv" else ROW
-        duplicates = Duplicates(feed.duplicate_rule, canonical_keys, place)
         chunks: list[PlannedChunk] = []
-        for table in ahead(chunked(_tables(opened, settlement), chunk_rows)):
-            chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, table))
-            duplicates.add(table)
-            on_rows(table.num_rows)
-        losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
+        with Scratch(spool.folder) as scratch:
+            duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, place)
+            for table in ahead(chunked(_tables(opened, settlement), chunk_rows)):
+                chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, table))
+                duplicates.add(table)
+                on_rows(table.num_rows)
+            losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
         _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
     except BaseException:
         spool.remove_run(run_id)

@@ -1,5 +1,7 @@
 import datetime as dt
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -10,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.chunks import LINE, ROW
+from restock.errors import SourceError
 from sources import duplicates
 from sources.duplicates import Duplicates, hashes_of
 from sources.framing import TEXT, chunked, with_spool_columns
+from sources.scratch import Scratch
 
 KEY = st.one_of(st.none(), st.sampled_from(["a", "b", "A", "a ", "", "é"]))
 ROWS = st.lists(st.tuples(KEY, st.one_of(st.none(), st.integers(0, 2)), st.one_of(st.none(), st.integers(0, 3))))
@@ -26,10 +30,15 @@ HASHES = {
 def settled(rule, table, key, cut=3, lines=None, place=ROW):
     """The losers of a table of cells, added in chunks of `cut` rows; `key` names the columns of the canonical key."""
     chunks = list(chunked([with_spool_columns(table, lines)], cut))
-    settling = Duplicates(rule, lambda rows: rows[key], place)
-    for chunk in chunks:
-        settling.add(chunk)
-    return settling.losers(lambda number: chunks[number])
+    return losers_of(chunks, rule, key, place)
+
+
+def losers_of(chunks, rule, key, place=ROW):
+    with Scratch(Path(tempfile.gettempdir())) as scratch:
+        settling = Duplicates(rule, lambda rows: rows[key], scratch, place)
+        for chunk in chunks:
+            settling.add(chunk)
+        return settling.losers(lambda number: chunks[number])
 
 
 def oracle(rule, rows):
@@ -151,11 +160,7 @@ def test_twins_are_equal_in_every_cell(cells, twins):
 def test_the_files_of_a_source_may_differ_in_types():
     tables = [pa.table({"key": [1, 2], "x": ["a", "b"]}), pa.table({"key": [2, 3, 3], "x": [7, 8, 8]})]
     chunks = list(chunked([with_spool_columns(table) for table in tables], 10))
-    settling = Duplicates("last", lambda rows: rows[["key"]])
-    for chunk in chunks:
-        settling.add(chunk)
-
-    found = settling.losers(lambda number: chunks[number])
+    found = losers_of(chunks, "last", ["key"])
 
     assert (found.rows.tolist(), found.others.tolist(), found.twins) == ([2, 4], [3, 5], 1)
 
@@ -171,4 +176,22 @@ def test_the_losers_are_told_by_their_lines():
 
 
 def test_nothing_added_means_no_losers():
-    assert len(Duplicates("last", lambda rows: rows).losers(lambda number: pa.table({})).rows) == 0
+    assert len(losers_of([], "last", ["key"]).rows) == 0
+
+
+def test_a_scratch_gives_back_what_was_set_down_and_leaves_no_file(tmp_path):
+    arrays = [np.arange(length, dtype=np.uint64) for length in (3, 0, 100_000)]
+    with Scratch(tmp_path / "spool") as scratch:
+        for array in arrays:
+            scratch.append(array)
+        twice = [list(scratch), list(scratch)]
+
+    assert all((one == other).all() for found in twice for one, other in zip(found, arrays, strict=True))
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_scratch_that_cannot_be_written_gets_a_sentence(tmp_path):
+    (tmp_path / "spool").write_text("a file where the folder should be")
+
+    with pytest.raises(SourceError, match="RESTOCK_SPOOL"):
+        Scratch(tmp_path / "spool")
