@@ -32,7 +32,7 @@ class Scratch:
     def append(self, numbers: Hashes) -> None:
         """Set one more array down; raises as the constructor does."""
         try:
-            left = memoryview(np.ascontiguousarray(numbers)).cast("B")
+            left = memoryview(numbers.tobytes())
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
