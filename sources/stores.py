@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sources.addresses import Address
 
 PART_BYTES = 8 * 2**20
+# What the libraries of Google and Azure unpack on the way, although the size they tell is that of the packed bytes.
+_UNPACKED_ON_THE_WAY = {"gzip", "x-gzip", "deflate", "br", "zstd"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class FileSystem:
     def reading(self, address: Address) -> Iterator[Reading]:
         with _reaching(address):
             system = self._connected()
-            version = _version(system.info(_place(address)))
+            info = system.info(_place(address))
+            _refuse_encoded(info, address)
+            version = _version(info)
         yield Reading(version, self._parts(system, address, version))
 
     def _parts(self, system: Any, address: Address, version: Version) -> Iterator[bytes]:
@@ -124,6 +128,15 @@ def _version(info: dict[str, Any]) -> Version:
     # Not S3's VersionId: a bucket that has stopped keeping versions calls each of them "null".
     tag = next((info[key] for key in ("generation", "ETag", "etag") if info.get(key)), None)
     return Version(info.get("size"), str(tag) if tag else None, str(modified) if modified else None)
+
+
+def _refuse_encoded(info: dict[str, Any], address: Address) -> None:
+    encoding = info.get("contentEncoding") or (info.get("content_settings") or {}).get("content_encoding")
+    if encoding in _UNPACKED_ON_THE_WAY:
+        raise SourceError(
+            f"{address} is stored with the content encoding {encoding}, and would be unpacked on the way and cut at "
+            "its packed size; store it without that, under a name that says how it is packed."
+        )
 
 
 @contextmanager

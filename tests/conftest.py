@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-pytest_plugins = ["fix_databases", "fix_shop"]
+pytest_plugins = ["fix_clouds", "fix_databases", "fix_shop"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
