@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,13 @@ import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
 from sources.framing import as_frame
-from sources.scratch import Hashes, Scratch
+from sources.losers import LOSER, Losers, Numbers
+from sources.scratch import Place, Scratch
 
 if TYPE_CHECKING:
     from restock.feeds import OnDuplicate
 
-Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.uint8]]  # one bit for each row
 # Turns rows into their keys as they are compared: one column per part, the same index; under the rule `newest` the
 # version as the last column.
@@ -29,35 +29,9 @@ CanonicalKeys = Callable[[pd.DataFrame], pd.DataFrame]
 ReadChunk = Callable[[int], pa.Table]
 
 # Rows that may be duplicates are compared in parts of about this size.
-PART_BYTES = 64 * 2**20
+PART_BYTES = 32 * 2**20
 # Hashes are sorted in so many slices, by their first bits.
 SLICES = 16
-SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Losers:
-    """Rows that lost to another one with their key, in ascending order.
-
-    `places` says where each stands, and `others` where the row stands that counts, in lines or rows as `word` says.
-    Under the rule `reject` no row counts: each row of the key is there, with another one. `twins` of them equal that
-    other row in every cell.
-    """
-
-    rows: Numbers
-    places: Numbers
-    others: Numbers
-    twins: int
-    word: str
-
-    def __str__(self) -> str:
-        pairs = zip(self.places[:SHOWN], self.others[:SHOWN], strict=True)
-        shown = ", ".join(f"{self.word} {place} (see {other})" for place, other in pairs)
-        more = ", …" if len(self.rows) > SHOWN else ""
-        return (
-            f"Rows that do not count, because another row has their key: {len(self.rows):,}, of which {self.twins:,} "
-            f"equal it in every column: {shown}{more}."
-        )
 
 
 class Duplicates:
@@ -68,10 +42,12 @@ class Duplicates:
     """
 
     def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, scratch: Scratch, place: str = ROW) -> None:
-        """Begin with no rows; hashes go to `scratch`, and `place` is the column that says where a row stands."""
+        """Begin with no rows; what grows with them goes to `scratch`. The column `place` says where each one stands."""
         self.rule, self._canonical_keys, self._place = rule, canonical_keys, place
-        self._hashes = scratch
+        self._scratch = scratch
+        self._hashes: list[Place] = []
         self._takes_part: list[Flags] = []
+        self._first_rows: list[int] = []
         self._row_bytes = 1.0
 
     def add(self, chunk: pa.Table) -> None:
@@ -84,35 +60,47 @@ class Duplicates:
         takes_part = _narrowed(takes_part, is_whole)
         hashes = np.zeros(chunk.num_rows, np.uint64)
         hashes[takes_part] = hashes_of(keys if is_whole.all() else keys[is_whole])
-        self._hashes.append(hashes)
+        self._hashes.append(self._scratch.set_down(hashes.tobytes()))
         self._takes_part.append(np.packbits(takes_part))
+        self._first_rows.append(chunk[ROW][0].as_py())
         self._row_bytes = max(self._row_bytes, chunk.nbytes / chunk.num_rows)
 
     def losers(self, read: ReadChunk) -> Losers:
-        """The losing rows of all chunks."""
-        suspects = self._suspects()
-        parts = math.ceil(sum(len(hashes) for hashes, _ in suspects) * self._row_bytes / PART_BYTES)
-        some = (_alike(_part(suspects, part, parts, read)) for part in range(parts))
-        found = [self._settle(tables) for tables in some if tables]
-        none = np.empty(0, np.int64)
-        rows, places, others = (np.concatenate([none, *(each[at] for each, _ in found)]) for at in range(3))
-        order = np.argsort(rows)
-        twins = sum(twins for _, twins in found)
-        return Losers(rows[order], places[order], others[order], twins, "line" if self._place == LINE else "row")
+        """The losing rows of all chunks, for as long as the scratch is open."""
+        losers = Losers(self._scratch, self._first_rows, "line" if self._place == LINE else "row")
+        for tables in self._suspects(read):
+            losers.add(self._settle(tables))
+        return losers
 
-    def _suspects(self) -> list[tuple[Hashes, Numbers]]:
-        """Of each chunk the hashes that occur elsewhere too, and where they stand in it."""
-        repeated = np.concatenate([_repeated(self._hashes, slice_) for slice_ in range(SLICES)])
-        suspects = []
-        for hashes, flags in zip(self._hashes, self._takes_part, strict=True):
-            nearest = np.minimum(np.searchsorted(repeated, hashes), max(0, len(repeated) - 1))
-            is_repeated = repeated[nearest] == hashes if len(repeated) else np.zeros(len(hashes), bool)
-            at = np.flatnonzero(is_repeated & np.unpackbits(flags, count=len(hashes)).astype(bool))
-            suspects.append((hashes[at], at))
-        return suspects
+    def _suspects(self, read: ReadChunk) -> Iterator[list[pa.Table]]:
+        """The rows whose hashes occur elsewhere too, in parts: every key is in one of them with all its rows."""
+        found = [_repeated(map(self._hashes_at, self._hashes), slice_) for slice_ in range(SLICES)]
+        repeated = np.concatenate([hashes for hashes, _ in found])
+        parts = math.ceil(sum(rows for _, rows in found) * self._row_bytes / PART_BYTES)
+        pieces: list[list[tuple[pa.Schema, Place]]] = [[] for _ in range(parts)]
+        for chunk, (place, flags) in enumerate(zip(self._hashes, self._takes_part, strict=True)):
+            hashes = self._hashes_at(place)
+            at = _those_in(repeated, hashes, np.unpackbits(flags, count=len(hashes)).astype(bool))
+            if not len(at):
+                continue
+            part_of = hashes[at] % np.uint64(parts)
+            order = np.argsort(part_of, kind="stable")
+            [rows] = read(chunk).take(pa.array(at[order])).combine_chunks().to_batches()
+            ends = np.cumsum(np.bincount(part_of.astype(np.int64), minlength=parts))
+            for part, end in enumerate(ends):
+                start = ends[part - 1] if part else 0
+                if start < end:
+                    piece = rows.slice(start, end - start).serialize()
+                    pieces[part].append((rows.schema, self._scratch.set_down(memoryview(piece))))
+        for some in pieces:
+            if some:
+                yield _alike(pa.ipc.read_record_batch(self._scratch.read(place), schema) for schema, place in some)
 
-    def _settle(self, tables: list[pa.Table]) -> tuple[tuple[Numbers, Numbers, Numbers], int]:
-        """The rows, places and others of the losers among rows that hold all of their keys, and their twins."""
+    def _hashes_at(self, place: Place) -> Hashes:
+        return np.frombuffer(self._scratch.read(place), np.uint64)
+
+    def _settle(self, tables: list[pa.Table]) -> Any:
+        """The losers among rows that hold all of their keys."""
         keys = pd.concat([self._canonical_keys(_cells(table)) for table in tables], ignore_index=True)
         rows = np.concatenate([table[ROW].to_numpy() for table in tables])
         places = np.concatenate([table[self._place].to_numpy() for table in tables])
@@ -127,7 +115,10 @@ class Duplicates:
             at, winners = np.flatnonzero(same_as_next), np.flatnonzero(~same_as_next)
             other = winners[np.searchsorted(winners, at)]
         losers, others = order[at], order[other]
-        return (rows[losers], places[losers], places[others]), _count_twins(tables, losers, others)
+        found = np.empty(len(losers), LOSER)
+        found["row"], found["place"], found["other"] = rows[losers], places[losers], places[others]
+        found["is_twin"] = _are_twins(tables, losers, others)
+        return found
 
     def _order(self, keys: pd.DataFrame, rows: Numbers, group: Numbers) -> Numbers:
         """The order that puts the rows of a key together, the one that counts last."""
@@ -150,11 +141,21 @@ def _narrowed(flags: np.ndarray, of_those: np.ndarray) -> np.ndarray:
     return narrowed
 
 
-def _repeated(hashes: Iterable[Hashes], slice_: int) -> Hashes:
-    """Those hashes of a slice that occur more than once, each once, in ascending order."""
+def _repeated(hashes: Iterable[Hashes], slice_: int) -> tuple[Hashes, int]:
+    """Those hashes of a slice that occur more than once, each once, in ascending order; and how often they all do."""
     found = np.concatenate([np.empty(0, np.uint64), *(each[each >> 60 == slice_] for each in hashes)])
     found.sort()
-    return np.unique(found[1:][found[1:] == found[:-1]])
+    again = found[1:][found[1:] == found[:-1]]
+    repeated = np.unique(again)
+    return repeated, len(again) + len(repeated)
+
+
+def _those_in(repeated: Hashes, hashes: Hashes, takes_part: np.ndarray) -> Numbers:
+    """Where the hashes are that are among the repeated ones, of rows that take part."""
+    if not len(repeated):
+        return np.empty(0, np.int64)
+    nearest = np.minimum(np.searchsorted(repeated, hashes), len(repeated) - 1)
+    return np.flatnonzero((repeated[nearest] == hashes) & takes_part)
 
 
 def hashes_of(keys: pd.DataFrame) -> Hashes:
@@ -175,18 +176,10 @@ def _as_number(value: Any) -> int:
     return value if isinstance(value, int) and -(2**63) <= value < 2**63 else hash(value)
 
 
-def _part(suspects: list[tuple[Hashes, Numbers]], part: int, parts: int, read: ReadChunk) -> Iterator[pa.Table]:
-    """One part of the suspects, read again: every key is in one part with all its rows."""
-    for chunk, (hashes, at) in enumerate(suspects):
-        chosen = at[hashes % np.uint64(parts) == part]
-        if len(chosen):
-            yield read(chunk).take(pa.array(chosen))
-
-
-def _alike(tables: Iterable[pa.Table]) -> list[pa.Table]:
+def _alike(batches: Iterable[pa.RecordBatch]) -> list[pa.Table]:
     """The same rows in as few tables as their types allow: those of two files may differ."""
-    alike = [list(some) for _, some in groupby(tables, key=lambda table: table.schema)]
-    return [pa.concat_tables(some).combine_chunks() for some in alike]
+    alike = [list(some) for _, some in groupby(batches, key=lambda batch: batch.schema)]
+    return [pa.Table.from_batches(some).combine_chunks() for some in alike]
 
 
 def _cells(rows: pa.Table) -> pd.DataFrame:
@@ -204,16 +197,17 @@ def _groups(keys: pd.DataFrame) -> Numbers:
     return group.astype(np.int64)
 
 
-def _count_twins(tables: list[pa.Table], first: Numbers, second: Numbers) -> int:
-    """How many pairs of rows are equal in every cell; cells of different types are not."""
-    twins, start = 0, 0
+def _are_twins(tables: list[pa.Table], first: Numbers, second: Numbers) -> np.ndarray:
+    """Which pairs of rows are equal in every cell; cells of different types are not."""
+    twins, start = np.zeros(len(first), bool), 0
     for table in tables:
         end = start + table.num_rows
-        here = (first >= start) & (first < end) & (second >= start) & (second < end)
-        equal = np.ones(int(here.sum()), bool)
+        here = np.flatnonzero((first >= start) & (first < end) & (second >= start) & (second < end))
+        equal = np.ones(len(here), bool)
         for cells in table.drop_columns(list(SPOOL_COLUMNS)).columns:
             equal &= _are_equal(cells.take(pa.array(first[here] - start)), cells.take(pa.array(second[here] - start)))
-        twins, start = twins + int(equal.sum()), end
+        twins[here] = equal
+        start = end
     return twins
 
 

@@ -14,8 +14,9 @@ from restock.ahead import ahead
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
 from sources.csv_source import CsvSource
 from sources.drift import Settlement, settle
-from sources.duplicates import CanonicalKeys, Duplicates, Losers
+from sources.duplicates import CanonicalKeys, Duplicates
 from sources.framing import TEXT, chunked, with_column
+from sources.losers import Losers
 from sources.parquet_source import ParquetSource
 from sources.scratch import Scratch
 
@@ -87,13 +88,12 @@ def extract(
                 duplicates.add(table)
                 on_rows(table.num_rows)
             losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
-        _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
+            _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
+            told = str(losers) if len(losers) else None
     except BaseException:
         spool.remove_run(run_id)
         raise
-    return Extraction(
-        chunks, sum(chunk.rows for chunk in chunks), settlement.ignored, str(losers) if len(losers.rows) else None
-    )
+    return Extraction(chunks, sum(chunk.rows for chunk in chunks), settlement.ignored, told)
 
 
 def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement) -> Iterator[pa.Table]:
@@ -112,16 +112,15 @@ def _as_ref(run_id: str, chunk: PlannedChunk) -> ChunkRef:
 
 
 def _mark_losers(losers: Losers, rule: OnDuplicate, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
-    for chunk in chunks:
-        start, end = np.searchsorted(losers.rows, [chunk.first_row, chunk.first_row + chunk.rows])
-        if start == end:
+    for place, chunk in enumerate(chunks):
+        lost = losers.of_chunk(place)
+        if not len(lost):
             continue
         table = spool.read_table(_as_ref(run_id, chunk))
-        at = losers.rows[start:end] - chunk.first_row
         mask = np.zeros(chunk.rows, bool)
-        mask[at] = True
+        mask[lost["row"] - chunk.first_row] = True
         if rule == "reject":
-            others = pa.array([f"{losers.word} {other}" for other in losers.others[start:end]], TEXT)
+            others = pa.array([f"{losers.word} {other}" for other in lost["other"]], TEXT)
             table = with_column(table, FAULT, pc.if_else(mask, pa.scalar("duplicate_key", TEXT), table[FAULT]))
             table = with_column(table, RAW, pc.replace_with_mask(table[RAW], mask, others))
         else:

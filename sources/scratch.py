@@ -1,49 +1,53 @@
-"""Numbers that are set down on disk while a source is read, so that memory does not grow with its rows."""
+"""What is set down on disk while a source is read, so that memory does not grow with its rows."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
+from typing import NamedTuple
 
 from restock.errors import SourceError
 
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+
+class Place(NamedTuple):
+    """Where in a scratch something lies."""
+
+    start: int
+    size: int
 
 
 class Scratch:
-    """Arrays of 64-bit numbers in a file that no other process sees, and that is gone when this one ends.
+    """Bytes in a file that no other process sees, and that is gone when this one ends.
 
     Raises:
         SourceError: the folder cannot be written, or its disk is full.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._lengths = folder, list[int]()
+        self._folder, self._end = folder, 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def append(self, numbers: Hashes) -> None:
-        """Set one more array down; raises as the constructor does."""
+    def set_down(self, content: bytes | memoryview) -> Place:
+        """Set something down; raises as the constructor does."""
+        place = Place(self._end, len(content))
         try:
-            left = memoryview(numbers.tobytes())
+            left = memoryview(content)
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
             raise self._unwritable(error) from error
-        self._lengths.append(len(numbers))
+        self._end += place.size
+        return place
 
-    def __iter__(self) -> Iterator[Hashes]:
-        """The arrays in the order in which they came, one in memory at a time."""
-        self._file.seek(0)
-        for length in self._lengths:
-            yield np.frombuffer(self._file.read(8 * length), np.uint64)
+    def read(self, place: Place) -> bytes:
+        """What lies at a place."""
+        return os.pread(self._file.fileno(), place.size, place.start)
 
     def __enter__(self) -> Scratch:
         return self
