@@ -1,15 +1,20 @@
-"""Work in the background: one step ahead of the caller, or beside others."""
+"""Work in the background: ahead of the caller, or beside others."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
+Made = TypeVar("Made")
+
+# More would not be faster: the thread that takes the things and uses what was made of them keeps up with no more.
+THREADS = 4
 
 
 def background(work: Callable[[], Thing]) -> Future[Thing]:
@@ -27,16 +32,24 @@ def background(work: Callable[[], Thing]) -> Future[Thing]:
     return outcome
 
 
-def ahead(things: Iterable[Thing]) -> Iterator[Thing]:
-    """The same things in the same order. Where making one fails, its error comes in its turn.
+def in_order(work: Callable[[Thing], Made], things: Iterable[Thing]) -> Generator[Made, None, None]:
+    """What some work makes of each thing, in the order of the things. Where it fails, its error comes in its turn.
 
-    At most two things exist at a time: the one in use and the next. Whoever stops early waits for the next to be made.
+    Some threads work ahead of the caller; the things themselves are made in the caller's. At most `THREADS` are begun
+    and not yet handed over. Whoever stops early, and closes the iterator, waits for those.
     """
-    source = iter(things)
-    coming = background(lambda: list(islice(source, 1)))
+    source, begun = iter(things), deque[Future[Made]]()
+    pool = ThreadPoolExecutor(THREADS, "restock-in-order")
     try:
-        while made := coming.result():
-            coming = background(lambda: list(islice(source, 1)))
-            yield made.pop()
+        while True:
+            try:
+                for thing in islice(source, THREADS - len(begun)):
+                    begun.append(pool.submit(copy_context().run, work, thing))
+            except Exception as error:  # what came before it comes first
+                begun.append(Future())
+                begun[-1].set_exception(error)
+            if not begun:
+                return
+            yield begun.popleft().result()
     finally:
-        wait([coming])
+        pool.shutdown(cancel_futures=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from restock.ahead import in_order
 from restock.chunks import FAULT
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
@@ -92,19 +94,20 @@ class CsvSource:
 
     def _blocks(self) -> Iterator[pa.Table]:
         reader = TableReader(self._rules, self.columns, self._splitter, self._encoding)
-        line, to_skip = self._start.line, self._start.place
-        parts: list[bytes] = []
-        enough = to_skip
+        rest, enough = Stretch(b"", self._start.line, 0, False), 0
         with open_pinned(self.file) as handle:
-            for block in self._encoding.blocks(self.file, handle):
-                parts.append(block.data)
-                if sum(map(len, parts)) < enough and not block.is_last:
-                    continue
-                data = b"".join(parts)[to_skip:]
-                tables, rest = reader.read(Stretch(data, line, block.end_byte, block.is_last))
+            blocks = self._encoding.blocks(self.file, handle)
+            for text, found in in_order(reader.try_to_read, reader.stretches(blocks, self._start.place)):
+                if rest.data or found is None:
+                    text = replace(text, data=rest.data + text.data, line=rest.line)
+                    if len(text.data) < enough and not text.is_last:
+                        rest = text
+                        continue
+                    tables, rest = reader.read(text)
+                else:
+                    tables, rest = found.on(rest.line)
                 yield from tables
                 self._refuse_endless(rest)
-                line, to_skip, parts = rest.line, 0, [rest.data] if rest.data else []
                 # Text without a whole row is tried again when there is twice as much, so that it is not tried often.
                 enough = 0 if tables else 2 * len(rest.data)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from restock.chunks import LINE
 from restock.errors import SourceError
 from sources.csv_blocks import BlockReader, Places
-from sources.framing import TEXT, with_spool_columns
+from sources.framing import TEXT, with_column, with_spool_columns
 
 if TYPE_CHECKING:
     from restock.csv_rules import CsvRules
     from sources.csv_rows import Row, RowSplitter
-    from sources.csv_text import Encoding
+    from sources.csv_text import Encoding, TextBlock
 
 # Text in doubt is halved down to this size before it is read the careful way.
 CAREFUL_BYTES = 128 * 1024
@@ -37,6 +38,18 @@ class Stretch:
     is_last: bool
 
 
+class Rows(NamedTuple):
+    """The rows of a stretch as far as they are certain, in tables; then the stretch that is left over."""
+
+    tables: list[pa.Table]
+    rest: Stretch
+
+    def on(self, line: int) -> Rows:
+        """The same rows, where the stretch was read as from line 0 and begins on this one."""
+        tables = [with_column(table, LINE, pc.add(table[LINE], line)) for table in self.tables]
+        return Rows(tables, replace(self.rest, line=self.rest.line + line))
+
+
 class TableReader:
     """Reads the stretches of one file with known columns."""
 
@@ -45,14 +58,38 @@ class TableReader:
         self._columns = columns
         self._blocks, self._splitter, self._encoding = BlockReader(rules, columns), splitter, encoding
 
-    def read(self, text: Stretch) -> tuple[list[pa.Table], Stretch]:
-        """The rows of a stretch as far as they are certain, in tables; then the stretch that is left over.
+    def stretches(self, blocks: Iterable[TextBlock], start: int) -> Iterator[Stretch]:
+        """The text behind a place, in stretches that seem to begin and end with a row. They know their lines not yet.
+
+        In a file with faults, or with fields larger than a block, they may not.
+        """
+        held, skip = b"", start
+        for block in blocks:
+            data = held + block.data
+            if len(data) < skip and not block.is_last:
+                held = data
+                continue
+            data, skip = data[skip:], 0
+            end = 0 if block.is_last else self._blocks.likely_end(data)
+            used, held = (data[:end], data[end:]) if end else (data, b"")
+            if used or block.is_last:
+                yield Stretch(used, 0, block.end_byte - self._encoding.bytes_in_file(held), block.is_last)
+
+    def try_to_read(self, text: Stretch) -> tuple[Stretch, Rows | None]:
+        """A stretch, and its rows if it begins with a row; none if it cannot be read as if it did."""
+        try:
+            return text, self.read(text)
+        except SourceError:
+            return text, None
+
+    def read(self, text: Stretch) -> Rows:
+        """The rows of a stretch that begins with a row.
 
         Raises:
             SourceError: a quote makes the end of a row uncertain, or another table begins.
         """
         if not text.data:
-            return [], text
+            return Rows([], text)
         if len(text.data) > DOUBTFUL_BYTES:
             return self._read_carefully(text)
         block = self._blocks.read(text.data, text.line)
@@ -61,28 +98,28 @@ class TableReader:
             table = with_spool_columns(block.table, block.lines)
             rest = replace(text, data=text.data[block.used_bytes :], line=block.next_line)
             if not (rest.is_last and rest.data):
-                return [table], rest
+                return Rows([table], rest)
             more, rest = self._read_carefully(rest)
-            return [table, *more], rest
+            return Rows([table, *more], rest)
         middle = text.data.find(b"\n", len(text.data) // 2) + 1
         if len(text.data) > CAREFUL_BYTES and 0 < middle < len(text.data):
             return self._read_halves(text, middle)
         return self._read_carefully(text)
 
-    def _read_halves(self, text: Stretch, middle: int) -> tuple[list[pa.Table], Stretch]:
+    def _read_halves(self, text: Stretch, middle: int) -> Rows:
         """One row in doubt must not make all others slow: each half is tried by itself."""
         end_byte = text.end_byte - self._encoding.bytes_in_file(text.data[middle:])
         tables, rest = self.read(Stretch(text.data[:middle], text.line, end_byte, False))
         if len(rest.data) == middle:
             return self._read_carefully(text)
         more, rest = self.read(replace(text, data=rest.data + text.data[middle:], line=rest.line))
-        return tables + more, rest
+        return Rows(tables + more, rest)
 
-    def _read_carefully(self, stretch: Stretch) -> tuple[list[pa.Table], Stretch]:
+    def _read_carefully(self, stretch: Stretch) -> Rows:
         text = self._encoding.text(stretch.data, stretch.is_last)
         rows, used, line = self._splitter.rows(text, stretch.line, len(self._columns), stretch.is_last)
         rest = replace(stretch, data=stretch.data[self._encoding.size(text[:used]) :], line=line)
-        return [self._careful_table(rows, text, stretch)] if rows else [], rest
+        return Rows([self._careful_table(rows, text, stretch)] if rows else [], rest)
 
     def _careful_table(self, rows: list[Row], text: str, stretch: Stretch) -> pa.Table:
         nothing = [None] * len(self._columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,16 @@ PART_BYTES = 32 * 2**20
 SLICES = 16
 
 
+@dataclass(frozen=True)
+class HashedChunk:
+    """The number of a chunk's first row; of each row a hash of its key and a bit, whether it takes part; its bytes."""
+
+    first_row: int
+    hashes: Hashes
+    takes_part: Flags
+    row_bytes: float
+
+
 class Duplicates:
     """Collects the keys of a source and says which rows lose to another one with their key.
 
@@ -50,8 +61,8 @@ class Duplicates:
         self._first_rows: list[int] = []
         self._row_bytes = 1.0
 
-    def add(self, chunk: pa.Table) -> None:
-        """Add the rows of the next chunk."""
+    def hashed(self, chunk: pa.Table) -> HashedChunk:
+        """Hash the keys of a chunk; for several at a time, if that is faster."""
         takes_part = np.ones(chunk.num_rows, bool)
         if chunk[FAULT].null_count < chunk.num_rows:
             takes_part = pc.is_null(chunk[FAULT]).to_numpy()
@@ -60,10 +71,14 @@ class Duplicates:
         takes_part = _narrowed(takes_part, is_whole)
         hashes = np.zeros(chunk.num_rows, np.uint64)
         hashes[takes_part] = hashes_of(keys if is_whole.all() else keys[is_whole])
-        self._hashes.append(self._scratch.set_down(hashes.tobytes()))
-        self._takes_part.append(np.packbits(takes_part))
-        self._first_rows.append(chunk[ROW][0].as_py())
-        self._row_bytes = max(self._row_bytes, chunk.nbytes / chunk.num_rows)
+        return HashedChunk(chunk[ROW][0].as_py(), hashes, np.packbits(takes_part), chunk.nbytes / chunk.num_rows)
+
+    def add(self, chunk: HashedChunk) -> None:
+        """Add the next chunk."""
+        self._hashes.append(self._scratch.set_down(chunk.hashes.tobytes()))
+        self._takes_part.append(chunk.takes_part)
+        self._first_rows.append(chunk.first_row)
+        self._row_bytes = max(self._row_bytes, chunk.row_bytes)
 
     def losers(self, read: ReadChunk) -> Losers:
         """The losing rows of all chunks, for as long as the scratch is open."""

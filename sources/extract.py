@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from restock.ahead import ahead
+from restock.ahead import in_order
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
 from sources.csv_source import CsvSource
 from sources.drift import Settlement, settle
-from sources.duplicates import CanonicalKeys, Duplicates
+from sources.duplicates import CanonicalKeys, Duplicates, HashedChunk
 from sources.framing import TEXT, chunked, with_column
 from sources.losers import Losers
 from sources.parquet_source import ParquetSource
@@ -83,10 +84,16 @@ def extract(
         chunks: list[PlannedChunk] = []
         with Scratch(spool.folder) as scratch:
             duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, place)
-            for table in ahead(chunked(_tables(opened, settlement), chunk_rows)):
-                chunks.append(_spool_chunk(spool, run_id, len(chunks) + 1, table))
-                duplicates.add(table)
-                on_rows(table.num_rows)
+
+            def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk]:
+                return _spool_chunk(spool, run_id, *numbered), duplicates.hashed(numbered[1])
+
+            tables = chunked(_tables(opened, settlement), chunk_rows)
+            with closing(in_order(spooled, enumerate(tables, 1))) as done:
+                for chunk, hashed in done:
+                    chunks.append(chunk)
+                    duplicates.add(hashed)
+                    on_rows(chunk.rows)
             losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
             _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
             told = str(losers) if len(losers) else None

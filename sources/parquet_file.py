@@ -97,11 +97,7 @@ def refuse_false_counts(opened: pq.ParquetFile, columns: list[str], read: int, n
         SourceError: the file, its row groups and its columns do not agree about the number of rows.
     """
     metadata = opened.metadata
-    flat = [
-        place
-        for place, leaf in enumerate(_leaves(opened))
-        if leaf.max_repetition_level == 0 and any(_belongs(leaf.path, column) for column in columns)
-    ]
+    flat = [place for place in _places(opened, columns) if opened.schema.column(place).max_repetition_level == 0]
     groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
     promised = {metadata.num_rows, sum(group.num_rows for group in groups)}
     promised |= {sum(group.column(place).num_values for group in groups) for place in flat}
@@ -114,6 +110,12 @@ def refuse_false_counts(opened: pq.ParquetFile, columns: list[str], read: int, n
 
 def _leaves(opened: pq.ParquetFile) -> list[pq.ColumnSchema]:
     return [opened.schema.column(place) for place in range(len(opened.schema))]
+
+
+def _places(opened: pq.ParquetFile, columns: list[str]) -> list[int]:
+    """The leaves of some columns, by their number."""
+    leaves = enumerate(_leaves(opened))
+    return [place for place, leaf in leaves if any(_belongs(leaf.path, column) for column in columns)]
 
 
 def _belongs(path: str, column: str) -> bool:
@@ -153,8 +155,8 @@ def _spans(metadata: pq.FileMetaData) -> Iterator[tuple[list[int], int]]:
 def _repeating_columns(opened: pq.ParquetFile, groups: list[int], columns: list[str]) -> list[str]:
     """The columns of text that repeat themselves in some row groups."""
     for group in groups:
-        # Arrow ends the process over the metadata of an encrypted column; reading a row of it is an error before that.
-        next(opened.iter_batches(1, row_groups=[group], columns=columns), None)
+        # Arrow ends the process over the metadata of an encrypted column; to begin reading it is an error before that.
+        next(opened.reader.iter_batches(0, [group], _places(opened, columns), use_threads=False), None)
     found = []
     for place, leaf in enumerate(_leaves(opened)):
         if leaf.physical_type != "BYTE_ARRAY" or leaf.path not in columns:
@@ -167,9 +169,8 @@ def _repeating_columns(opened: pq.ParquetFile, groups: list[int], columns: list[
 
 
 def _batch_rows(first: pa.RecordBatch | None) -> int:
-    if first is None or not _decoded_bytes(first):
-        return BATCH_ROWS
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // _decoded_bytes(first)))
+    size = 0 if first is None else _decoded_bytes(first)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // size)) if first and size else BATCH_ROWS
 
 
 def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
+from restock.ahead import in_order
 from restock.contract import Contract, Kind
 from restock.errors import SourceError
 from sources.columns import refuse_bad_names
@@ -70,13 +71,20 @@ class ParquetSource:
             self._refuse_wrapped(handle)
             opened, count = open_parquet(handle, self.file.name), 0
             growth.expect(stored_bytes(opened.metadata))
-            for batch in batches(handle, self.file.name, list(self._taken)):
-                batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
-                growth.add(batch.nbytes)
-                count += batch.num_rows
-                cells = [plain(self._cells(batch, name)) for name in self._taken]
-                yield with_spool_columns(pa.table(cells, list(self._taken)))
+            for table in in_order(self._table, self._batches(handle, growth)):
+                count += table.num_rows
+                yield table
             refuse_false_counts(opened, list(self._taken), count, self.file.name)
+
+    def _batches(self, handle: BinaryIO, growth: Growth) -> Iterator[pa.RecordBatch]:
+        for batch in batches(handle, self.file.name, list(self._taken)):
+            growth.add(batch.nbytes)
+            yield batch
+
+    def _table(self, batch: pa.RecordBatch) -> pa.Table:
+        batch.validate(full=True)  # text that is no UTF-8 would be met later, and far from its file
+        cells = [plain(self._cells(batch, name)) for name in self._taken]
+        return with_spool_columns(pa.table(cells, list(self._taken)))
 
     def _cells(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         if name not in self._nested:

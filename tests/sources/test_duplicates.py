@@ -39,7 +39,7 @@ def losers_of(chunks, rule, key, place=ROW):
     with Scratch(Path(tempfile.gettempdir())) as scratch:
         settling = Duplicates(rule, lambda rows: rows[key], scratch, place)
         for chunk in chunks:
-            settling.add(chunk)
+            settling.add(settling.hashed(chunk))
         losers = settling.losers(lambda number: chunks[number])
         found = np.concatenate([np.empty(0, LOSER), *(losers.of_chunk(place) for place in range(len(chunks)))])
         return Found(found["row"], found["place"], found["other"], losers.twins, str(losers))
