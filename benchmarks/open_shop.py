@@ -1,6 +1,7 @@
 """How long an open shop waits: small writes of another process while 100,000 rows are synced into its SQLite file.
 
-`python -m benchmarks.open_shop [ROWS]` prints the percentiles of the waits, and checks that no write was lost.
+`python -m benchmarks.open_shop [ROWS] [WRITER ...]` prints the percentiles of the waits, for each writer by default,
+and checks that no write was lost.
 """
 
 from __future__ import annotations
@@ -24,28 +25,34 @@ ROWS = 100_000
 PAUSE_SECONDS = 0.01
 FEEDS = """\
 feeds:
-  catalogue: {source: night.parquet, app: benchmarks.shop:create_app, model: benchmarks.shop:Product}
+  catalogue:
+    {source: night.parquet, app: benchmarks.shop:create_app, model: benchmarks.shop:Product, writer: %s}
 """
+WRITERS = ("copy", "mappings", "objects")
 
 
 def main() -> None:
-    """Measure two nights: into an empty table, and with 5% of the rows changed."""
+    """Measure two nights of each writer: into an empty table, and with 5% of the rows changed."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     catalogue = Catalogue(rows, seed=1)
-    with tempfile.TemporaryDirectory(prefix="restock-open-shop-") as name:
-        folder = Path(name)
-        (folder / "feeds.yaml").write_text(FEEDS, encoding="utf-8")
-        _run(folder, "from benchmarks.shop import create_app; create_app()").wait()
-        for title, night in (("empty table", catalogue.first_night()), ("second night", catalogue.second_night())):
-            pq.write_table(pa.concat_tables(night), folder / "night.parquet")
-            waits, seconds = _waits_during_sync(folder)
-            ordered = [1000 * wait for wait in sorted(waits)]
-            percentiles = statistics.quantiles(ordered, n=100)
-            print(
-                f"{title}: {rows} rows in {seconds:.1f} s; {len(waits)} writes of the shop waited p50 "
-                f"{percentiles[49]:.1f} ms, p95 {percentiles[94]:.1f} ms, p99 {percentiles[98]:.1f} ms, "
-                f"at most {ordered[-1]:.1f} ms"
-            )
+    for writer in sys.argv[2:] or WRITERS:
+        with tempfile.TemporaryDirectory(prefix="restock-open-shop-") as name:
+            folder = Path(name)
+            (folder / "feeds.yaml").write_text(FEEDS % writer, encoding="utf-8")
+            _run(folder, "from benchmarks.shop import create_app; create_app()").wait()
+            for title, night in (("empty table", catalogue.first_night()), ("second night", catalogue.second_night())):
+                pq.write_table(pa.concat_tables(night), folder / "night.parquet")
+                print(f"{writer}, {title}: {rows} rows in {_told(*_waits_during_sync(folder))}", flush=True)
+
+
+def _told(waits: list[float], seconds: float) -> str:
+    ordered = [1000 * wait for wait in sorted(waits)]
+    percentiles = statistics.quantiles(ordered, n=100)
+    return (
+        f"{seconds:.1f} s; {len(waits)} writes of the shop waited p50 {percentiles[49]:.1f} ms, "
+        f"p95 {percentiles[94]:.1f} ms, p99 {percentiles[98]:.1f} ms, at most {ordered[-1]:.1f} ms "
+        f"(load {os.getloadavg()[0]:.1f})"
+    )
 
 
 def _waits_during_sync(folder: Path) -> tuple[list[float], float]:

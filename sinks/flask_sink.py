@@ -22,6 +22,7 @@ from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
 from sinks.expectation import expects_nothing
+from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
 from sinks.key_forms import as_the_table_writes
 from sinks.ledger import AlreadyLoaded, Ledger
@@ -81,8 +82,8 @@ class FlaskSink:
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
             changes = self._compare(session, chunk.ref, rows, isolating)
-            self.book.fence(connection, chunk.ref)
-            written, inserted = self._write(session, changes, isolating)
+            with fenced(connection, lambda: self.book.fence(connection, chunk.ref)):
+                written, inserted = self._write(session, changes, isolating)
             keep_sequence_ahead(connection, written)
             keys.note(written, inserted)
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,8 +23,7 @@ def send(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str,
         return
     if copy_in(connection, table, columns) or insert_rows(connection, table, columns):
         return
-    with _before_the_transaction(connection):
-        _insert(connection, table, columns)
+    _insert(connection, table, columns)
 
 
 def _insert(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> None:
@@ -39,17 +37,3 @@ def _insert(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     else:
         rows = [dict(zip(sent, row, strict=True)) for row in zip(*sent.values(), strict=True)]
     connection.exec_driver_sql(str(compiled), rows)
-
-
-@contextmanager
-def _before_the_transaction(connection: sa.Connection) -> Iterator[None]:
-    """On SQLite, leave no transaction open that was not: it would hold on to what it has read.
-
-    The driver begins one with any INSERT, also into a temporary table; reading in it, and writing when another program
-    has written meanwhile, would fail at once.
-    """
-    driver: Any = connection.connection.dbapi_connection
-    was_begun = connection.dialect.name != "sqlite" or driver.in_transaction
-    yield
-    if not was_begun:
-        driver.commit()

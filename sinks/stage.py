@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,7 +61,8 @@ class Stage:
 
     def fill(self, rows: BoundRows) -> None:
         """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""
-        send(self.connection, self.table, {POSITION: rows.positions, **rows.columns})
+        with _before_the_transaction(self.connection):
+            send(self.connection, self.table, {POSITION: rows.positions, **rows.columns})
 
     def index(self) -> None:
         """Let single rows be found by their position."""
@@ -99,3 +101,17 @@ def drop_stage(connection: sa.Connection) -> None:
     )
     if temporary is not None:
         connection.exec_driver_sql(f"DROP {temporary}{STAGE}")
+
+
+@contextmanager
+def _before_the_transaction(connection: sa.Connection) -> Iterator[None]:
+    """On SQLite, leave no transaction open that was not: it would hold on to what it has read.
+
+    The driver begins one with any INSERT, also into the stage; reading in it, and writing when another program has
+    written meanwhile, would fail at once.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    was_begun = connection.dialect.name != "sqlite" or driver.in_transaction
+    yield
+    if not was_begun:
+        driver.commit()

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, LeaseLost, RunHeld, SinkUnavailable
-from sinks.ledger import AlreadyLoaded, Ledger
+from sinks.fencing import fenced
+from sinks.ledger import AlreadyLoaded
 
 
 @pytest.fixture
@@ -54,7 +55,8 @@ def test_loading_a_loaded_chunk_again_writes_nothing(products: Table) -> None:
                 products.sink.load(products.chunk(make_items(2), ref))
 
     assert done.value.counts == WriteCounts(inserted=2)
-    assert (writes, products.rows()) == ([], [])
+    assert products.rows() == []
+    assert writes == [] or products.sink.database.dialect == "sqlite"  # where the fence comes after the rows
 
 
 def test_two_threads_with_one_chunk_write_it_once(products: Table) -> None:
@@ -72,7 +74,8 @@ def test_two_threads_with_one_chunk_write_it_once(products: Table) -> None:
         outcomes = list(threads.map(lambda _: load(), range(2)))
 
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyLoaded", "WriteCounts"]
-    assert (len(writes), products.rows(*ITEM)) == (1, make_items(50))
+    assert products.rows(*ITEM) == make_items(50)
+    assert len(writes) == 1 or products.sink.database.dialect == "sqlite"  # where the fence comes after the rows
     assert products.entry(ref).counts == WriteCounts(inserted=50)
 
 
@@ -110,16 +113,15 @@ def wait_for_lock(table: Table) -> None:
 
 
 def test_nothing_is_kept_once_another_run_has_taken_the_table_over(products: Table) -> None:
-    def never_write(_session: Session) -> None:
-        raise AssertionError("the fence comes before the writer")
-
+    met: list[Session] = []
     with products.admitted([1]) as [ref]:
         products.sink.ledger.begin_attempt(ref)
         products.take_over()
         with pytest.raises(LeaseLost, match="taken over the table product"):
-            interposed(products, never_write).sink.load(products.chunk(make_items(1), ref))
+            interposed(products, met.append).sink.load(products.chunk(make_items(1), ref))
 
     assert products.rows() == []
+    assert bool(met) == (products.sink.database.dialect == "sqlite")  # elsewhere the fence comes before the writer
     assert products.entry(ref).status == "loading"
 
 
@@ -324,18 +326,18 @@ def test_chunks_that_are_loaded_at_a_time_know_of_each_others_rejects(
 ) -> None:
     """The second one has met the table, and so has its view of it, before the first one commits."""
     products = make_table(max_rejects="25%")
-    items, fence = make_items(2), Ledger.fence
+    items = make_items(2)
 
     def half(ref: ChunkRef, item: dict[str, Any]) -> Chunk:
         return products.chunk([item], ref, rejects=[Reject(ref.first_row + 1, None, "scale", "price", None, {})])
 
-    def load_the_other(ledger: Ledger, connection: sa.Connection, ref: ChunkRef) -> None:
-        monkeypatch.setattr(Ledger, "fence", fence)
+    def load_the_other(*arguments: Any) -> AbstractContextManager[None]:
+        monkeypatch.setattr("sinks.flask_sink.fenced", fenced)
         other.submit(products.load_chunk, half(first, items[0])).result(timeout=20)
-        fence(ledger, connection, ref)
+        return fenced(*arguments)
 
     with products.admitted([2, 2]) as [first, second], ThreadPoolExecutor(1) as other:
-        monkeypatch.setattr(Ledger, "fence", load_the_other)
+        monkeypatch.setattr("sinks.flask_sink.fenced", load_the_other)
         with pytest.raises(RunHeld, match="2 of its 4 rows are rejects with chunk 2"):
             products.load_chunk(half(second, items[1]))
 
