@@ -186,6 +186,28 @@ def rejects(run_id: str, path: Path | None) -> None:
 
 @main.command()
 @click.argument("run_id", metavar="RUN")
+@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them all.")
+def superseded(run_id: str, path: Path | None) -> None:
+    """Show or export rows that lost to another row.
+
+    Rows of the run's source that do not count because another one has their key, each with the row that counts.
+    """
+
+    def work() -> Answer:
+        from flows.doors import superseded_of
+        from flows.terminal import ROWS_SHOWN, print_superseded
+
+        first, count = superseded_of(run_id, path, ROWS_SHOWN)
+        if path is not None:
+            return Answer(None, lambda: click.echo(f"{count} superseded rows written to {path}."))
+        none = "No row lost to another one of its source, or the list is in the spool of another machine."
+        return Answer(None, lambda: print_superseded(first, count) if count else click.echo(none))
+
+    run(work, False)
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
 @click.option("--chunk", "chunks", multiple=True, type=int, metavar="N", help="Only this chunk; repeatable.")
 @wait
 def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows import admission, correcting, reprocessing
 from flows.choices import Choices
@@ -19,6 +20,7 @@ from flows.terminal import TerminalProgress
 from flows.workplace import Workplace, open_workplace
 from sinks.flask_sink import open_sink
 from sinks.ledger_entries import RejectEntry
+from sources.superseded import export_superseded, superseded_rows
 
 
 def sync_feed(name: str, choices: Choices, wait: float, prefect: bool) -> RunReport:
@@ -112,6 +114,20 @@ def rejects_of(run_id: str) -> list[RejectEntry]:
 def export(run_id: str, path: Path) -> int:
     """Write the open rejects of a run as a file to mend; return how many there are."""
     return correcting.export_rejects(open_workplace(), run_id, path)
+
+
+def superseded_of(run_id: str, path: Path | None, most: int) -> tuple[list[dict[str, Any]], int]:
+    """The first of a run's superseded rows, or none and all of them written as CSV; and how many there are."""
+    place = open_workplace()
+    find_run(place, run_id)
+    if path is not None:
+        return [], export_superseded(place.spool, run_id, path)
+    first: list[dict[str, Any]] = []
+    count = 0
+    for batch in superseded_rows(place.spool, run_id):
+        first += batch.slice(0, most - len(first)).to_pylist()
+        count += batch.num_rows
+    return first, count
 
 
 def give_up(run_id: str, numbers: set[int] | None, wait: float) -> RunReport:

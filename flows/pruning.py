@@ -40,6 +40,8 @@ def prune(place: Workplace, older_than_days: float, progress: Progress) -> Prune
         for sink in visit.sinks.values()
         for run_id in forget_old_runs(sink, older_than_days * SECONDS_PER_DAY)
     ]
+    for run_id in forgotten:
+        place.spool.forget(run_id)
     return Pruned(forgotten, orphans)
 
 
@@ -53,5 +55,9 @@ def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -
         is_old = place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS
         if run_id in finished or (is_all_known and run_id not in owing and is_old):
             place.spool.remove_run(run_id)
+            orphans.append(run_id)
+    for run_id in place.spool.runs_with_lists() if is_all_known else ():
+        if run_id not in known and place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS:
+            place.spool.forget(run_id)
             orphans.append(run_id)
     return orphans

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -28,7 +29,7 @@ USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
 OTHER_COUNTS = ("superseded", "stale", "skipped", "abandoned", "outstanding")
 REASONS_SHOWN = 8
 COLUMNS_SHOWN = 6
-REJECTS_SHOWN = 20
+ROWS_SHOWN = 20
 
 
 @contextmanager
@@ -177,12 +178,25 @@ def print_chunks(report: RunReport) -> None:
 def print_rejects(rejects: list[RejectEntry]) -> None:
     """Print the first rejects of a run with their place, reason and value."""
     table = Table("row", "line", "byte", "reason", "column", "value")
-    for reject in rejects[:REJECTS_SHOWN]:
+    for reject in rejects[:ROWS_SHOWN]:
         places = ["" if place is None else str(place) for place in (reject.position, reject.line, reject.byte)]
         for fault in reject.faults:
             table.add_row(*places, fault.code, fault.column or "", fault.value or "")
             places = [""] * len(places)  # its further faults stand below
     console = Console(highlight=False)
     console.print(table)
-    if len(rejects) > REJECTS_SHOWN:
-        console.print(f"and {len(rejects) - REJECTS_SHOWN:,} more; `--csv FILE` writes them all")
+    if len(rejects) > ROWS_SHOWN:
+        console.print(f"and {len(rejects) - ROWS_SHOWN:,} more; `--csv FILE` writes them all")
+
+
+def print_superseded(rows: list[dict[str, Any]], count: int) -> None:
+    """Print the first rows of a run that lost to another one, each with the row that counts."""
+    table = Table("file", "line or row", "key", "counting file", "line or row", "equal")
+    for row in rows:
+        places = [str(row[f"{which}line"] or row[f"{which}row"]) for which in ("", "counting_")]
+        cells = (row["file"], places[0], row["key"], row["counting_file"], places[1], "yes" if row["equal"] else "")
+        table.add_row(*map(escape, cells))
+    console = Console(highlight=False)
+    console.print(table)
+    if count > len(rows):
+        console.print(f"and {count - len(rows):,} more; `--csv FILE` writes them all")

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
 from sources.framing import as_frame
-from sources.losers import LOSER, Losers, Numbers
+from sources.losers import LOSER, FileRows, Losers, Numbers
 from sources.scratch import Place, Scratch
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Duplicates:
     decide. A row at fault, and one without a part of its key, takes no part.
     """
 
-    def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, scratch: Scratch, place: str = ROW) -> None:
-        """Begin with no rows; what grows with them goes to `scratch`. The column `place` says where each one stands."""
-        self.rule, self._canonical_keys, self._place = rule, canonical_keys, place
+    def __init__(self, rule: OnDuplicate, canonical_keys: CanonicalKeys, scratch: Scratch, files: FileRows) -> None:
+        """Begin with no rows; what grows with them goes to `scratch`. `files` says which file each row is in."""
+        self.rule, self._canonical_keys, self._files = rule, canonical_keys, files
         self._scratch = scratch
         self._hashes: list[Place] = []
         self._takes_part: list[Flags] = []
@@ -82,10 +82,15 @@ class Duplicates:
 
     def losers(self, read: ReadChunk) -> Losers:
         """The losing rows of all chunks, for as long as the scratch is open."""
-        losers = Losers(self._scratch, self._first_rows, "line" if self._place == LINE else "row")
+        losers = Losers(self._scratch, self._first_rows, self._files)
         for tables in self._suspects(read):
             losers.add(self._settle(tables))
         return losers
+
+    def key_texts(self, rows: pa.Table) -> pd.Series:
+        """The keys of some rows as they are compared, as text."""
+        texts = self._key_parts(self._canonical_keys(_cells(rows))).astype("str")
+        return texts.iloc[:, 0].str.cat(texts.iloc[:, 1:], sep=", ") if texts.shape[1] > 1 else texts.iloc[:, 0]
 
     def _suspects(self, read: ReadChunk) -> Iterator[list[pa.Table]]:
         """The rows whose hashes occur elsewhere too, in parts: every key is in one of them with all its rows."""
@@ -118,7 +123,7 @@ class Duplicates:
         """The losers among rows that hold all of their keys."""
         keys = pd.concat([self._canonical_keys(_cells(table)) for table in tables], ignore_index=True)
         rows = np.concatenate([table[ROW].to_numpy() for table in tables])
-        places = np.concatenate([table[self._place].to_numpy() for table in tables])
+        lines = np.concatenate([table[LINE].fill_null(0).to_numpy() for table in tables])
         group = _groups(self._key_parts(keys))
         order = self._order(keys, rows, group)
         same_as_next = np.append(group[order][1:] == group[order][:-1], False)
@@ -131,7 +136,8 @@ class Duplicates:
             other = winners[np.searchsorted(winners, at)]
         losers, others = order[at], order[other]
         found = np.empty(len(losers), LOSER)
-        found["row"], found["place"], found["other"] = rows[losers], places[losers], places[others]
+        found["row"], found["line"] = rows[losers], lines[losers]
+        found["other"], found["other_line"] = rows[others], lines[others]
         found["is_twin"] = _are_twins(tables, losers, others)
         return found
 

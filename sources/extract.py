@@ -12,18 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.ahead import in_order
-from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
+from restock.chunks import FAULT, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
 from sources.csv_source import CsvSource
 from sources.drift import Settlement, settle
 from sources.duplicates import CanonicalKeys, Duplicates, HashedChunk
 from sources.framing import TEXT, chunked, with_column
-from sources.losers import Losers
+from sources.losers import FileRows, Losers
 from sources.parquet_source import ParquetSource
 from sources.scratch import Scratch
+from sources.superseded import superseded_list
 
 if TYPE_CHECKING:
     from restock.contract import Contract
-    from restock.feeds import Feed, OnDuplicate
+    from restock.feeds import Feed
     from sources.locations import SourceFile
     from sources.spool import Spool
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 class Extraction:
     """What was read: the chunks, the rows in all of them, and the source's columns that the feed ignores.
 
-    `duplicates` says how many rows lost to another one with their key, and where some of them stand.
+    `duplicates` says how many rows lost to another one with their key, and where some of them stand. All that do not
+    count are listed in the spool.
     """
 
     chunks: list[PlannedChunk]
@@ -79,34 +81,36 @@ def extract(
     try:
         opened = [open_source(file, feed, contract) for file in files]
         settlement = settle(opened, feed, contract)
-        # Lines tell rows apart in one file only.
-        place = LINE if len(files) == 1 and files[0].format == "csv" else ROW
         chunks: list[PlannedChunk] = []
         with Scratch(spool.folder) as scratch:
-            duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, place)
+            file_rows = FileRows()
+            duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, file_rows)
 
             def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk]:
                 return _spool_chunk(spool, run_id, *numbered), duplicates.hashed(numbered[1])
 
-            tables = chunked(_tables(opened, settlement), chunk_rows)
+            tables = chunked(_tables(opened, settlement, file_rows), chunk_rows)
             with closing(in_order(spooled, enumerate(tables, 1))) as done:
                 for chunk, hashed in done:
                     chunks.append(chunk)
                     duplicates.add(hashed)
                     on_rows(chunk.rows)
             losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
-            _mark_losers(losers, feed.duplicate_rule, spool, run_id, chunks)
+            _set_aside(losers, duplicates, spool, run_id, chunks)
             told = str(losers) if len(losers) else None
     except BaseException:
-        spool.remove_run(run_id)
+        spool.forget(run_id)
         raise
     return Extraction(chunks, sum(chunk.rows for chunk in chunks), settlement.ignored, told)
 
 
-def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement) -> Iterator[pa.Table]:
+def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement, file_rows: FileRows) -> Iterator[pa.Table]:
     """The tables of all files, as the feed wants those that differ from the first."""
+    rows = 0
     for place, source in enumerate(opened):
+        file_rows.begin(source.file.name, rows + 1)
         for table in source.tables():
+            rows += table.num_rows
             yield settlement.settled(place, table)
 
 
@@ -118,18 +122,22 @@ def _as_ref(run_id: str, chunk: PlannedChunk) -> ChunkRef:
     return ChunkRef(run_id, chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, token=0)
 
 
-def _mark_losers(losers: Losers, rule: OnDuplicate, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
-    for place, chunk in enumerate(chunks):
-        lost = losers.of_chunk(place)
-        if not len(lost):
-            continue
-        table = spool.read_table(_as_ref(run_id, chunk))
-        mask = np.zeros(chunk.rows, bool)
-        mask[lost["row"] - chunk.first_row] = True
-        if rule == "reject":
-            others = pa.array([f"{losers.word} {other}" for other in lost["other"]], TEXT)
-            table = with_column(table, FAULT, pc.if_else(mask, pa.scalar("duplicate_key", TEXT), table[FAULT]))
-            table = with_column(table, RAW, pc.replace_with_mask(table[RAW], mask, others))
-        else:
-            table = with_column(table, SUPERSEDED, pa.array(mask))
-        spool.write(run_id, chunk.number, table)
+def _set_aside(losers: Losers, duplicates: Duplicates, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
+    """Mark the losers in the spool: as rejects if the feed wants that, else as superseded, and list these."""
+    with superseded_list(spool, run_id) as listed:
+        for place, chunk in enumerate(chunks):
+            lost = losers.of_chunk(place)
+            if not len(lost):
+                continue
+            table = spool.read_table(_as_ref(run_id, chunk))
+            at = lost["row"] - chunk.first_row
+            mask = np.zeros(chunk.rows, bool)
+            mask[at] = True
+            if duplicates.rule == "reject":
+                others = pa.array(losers.others(lost), TEXT)
+                table = with_column(table, FAULT, pc.if_else(mask, pa.scalar("duplicate_key", TEXT), table[FAULT]))
+                table = with_column(table, RAW, pc.replace_with_mask(table[RAW], mask, others))
+            else:
+                table = with_column(table, SUPERSEDED, pa.array(mask))
+                listed.add(losers, lost, duplicates.key_texts(table.take(pa.array(at))))
+            spool.write(run_id, chunk.number, table)

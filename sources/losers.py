@@ -4,28 +4,55 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sources.scratch import Place, Scratch
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
-# A row that lost, where it stands, where the row stands that counts, and whether the two are equal in every cell.
-LOSER = np.dtype([("row", "i8"), ("place", "i8"), ("other", "i8"), ("is_twin", "?")])
+# A row that lost and the row that counts, by their positions in the source and their lines (0: no lines), and whether
+# the two are equal in every cell.
+LOSER = np.dtype([("row", "i8"), ("line", "i8"), ("other", "i8"), ("other_line", "i8"), ("is_twin", "?")])
 SHOWN = 5
 
 
-class Losers:
-    """The losers of a source.
+@dataclass
+class FileRows:
+    """The files of a source, in order, and the position of the first row of each."""
 
-    Places are lines or rows, as `word` says. Under the rule `reject` no row counts: each row of the key is here, with
-    another one. `twins` of them equal that other row.
+    names: list[str] = field(default_factory=list)
+    first_rows: list[int] = field(default_factory=list)
+
+    def begin(self, name: str, first_row: int) -> None:
+        """Note that the rows of a file begin here."""
+        self.names.append(name)
+        self.first_rows.append(first_row)
+
+    def place(self, row: int, line: int) -> str:
+        """Where a row stands, for people: its line, or its number where the format has no lines."""
+        at = bisect_right(self.first_rows, row) - 1
+        number = f"line {line}" if line else f"row {row - self.first_rows[at] + 1}"
+        return number if len(self.names) == 1 else f"{number} of {self.names[at]}"
+
+    def columns(self, rows: Numbers, lines: Numbers) -> list[pa.Array]:
+        """The file of each row, its number there, and its line, null where the format has none."""
+        at = np.searchsorted(self.first_rows, rows, side="right") - 1
+        numbers = rows - np.array(self.first_rows, np.int64)[at] + 1
+        return [pa.array(self.names).take(pa.array(at)), pa.array(numbers), pa.array(lines, mask=lines == 0)]
+
+
+class Losers:
+    """The losers of a source. `twins` of them equal the row that counts in every cell.
+
+    Under the rule `reject` no row counts: each row of the key is here, with another one.
     """
 
-    def __init__(self, scratch: Scratch, first_rows: list[int], word: str) -> None:
+    def __init__(self, scratch: Scratch, first_rows: list[int], files: FileRows) -> None:
         """Begin with none; they go to `scratch`. `first_rows` are the positions of the first rows of the chunks."""
-        self.word, self.twins, self._count = word, 0, 0
+        self.files, self.twins, self._count = files, 0, 0
         self._scratch, self._first_rows = scratch, first_rows
         self._places: dict[int, list[Place]] = defaultdict(list)
 
@@ -48,6 +75,10 @@ class Losers:
         found = np.frombuffer(content, LOSER)
         return found[np.argsort(found["row"])]
 
+    def others(self, some: np.ndarray[Any, Any]) -> list[str]:
+        """Where the row stands that counts instead of each of these."""
+        return [self.files.place(row, line) for row, line in some[["other", "other_line"]].tolist()]
+
     def __len__(self) -> int:
         return self._count
 
@@ -55,7 +86,8 @@ class Losers:
         shown: list[str] = []
         for chunk in sorted(self._places):
             first = self.of_chunk(chunk)[: SHOWN - len(shown)]
-            shown += [f"{self.word} {each['place']} (see {each['other']})" for each in first]
+            places = [self.files.place(row, line) for row, line in first[["row", "line"]].tolist()]
+            shown += [f"{place} (see {other})" for place, other in zip(places, self.others(first), strict=True)]
             if len(shown) == SHOWN:
                 break
         more = ", …" if self._count > SHOWN else ""

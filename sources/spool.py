@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Mostly distinct text: dictionaries cost more than they save here.
 _FAST = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+# What follows a run's id in the name of its list of superseded rows, which is no chunk and stays when these are gone.
+_SUPERSEDED = ".superseded.parquet"
 
 
 class Spool:
@@ -48,7 +50,7 @@ class Spool:
         except OSError as error:
             with suppress(OSError):  # what went wrong first is what matters
                 temporary.unlink()
-            raise SourceError(f"The spool {_shown(self.folder)} cannot be written: {_reason(error)}.") from error
+            raise unwritable(self.folder, error) from error
         return spool_file
 
     def read(self, ref: ChunkRef) -> pd.DataFrame:
@@ -87,21 +89,36 @@ class Spool:
                 raise SourceError(f"{path.parent.name} in the spool cannot be removed: {_reason(error)}.") from error
 
     def remove_run(self, run_id: str) -> None:
-        """Remove all files of a run, half-written ones too."""
+        """Remove all chunks of a run, half-written ones too. Its list of superseded rows stays."""
         folder = self._path(run_id)
         if folder.exists():
             shutil.rmtree(folder)
 
+    def forget(self, run_id: str) -> None:
+        """Remove all that is here of a run."""
+        self.remove_run(run_id)
+        self.superseded_file(run_id).unlink(missing_ok=True)
+
     def last_written(self, run_id: str) -> float:
         """When something was last written for a run, in seconds since 1970 by this host's clock."""
-        folder = self._path(run_id)
-        return max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
+        folder, superseded = self._path(run_id), self.superseded_file(run_id)
+        chunks = [folder, *folder.iterdir()] if folder.is_dir() else []
+        return max(path.stat().st_mtime for path in [*chunks, *([superseded] if superseded.exists() else [])])
 
     def runs(self) -> list[str]:
-        """The runs that have files here, sorted."""
+        """The runs that have chunks here, sorted."""
         if not self.folder.is_dir():
             return []
         return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+
+    def runs_with_lists(self) -> list[str]:
+        """The runs that have a list of superseded rows here, sorted."""
+        found = self.folder.glob(f"[!.]*{_SUPERSEDED}") if self.folder.is_dir() else ()
+        return sorted(path.name.removesuffix(_SUPERSEDED) for path in found)
+
+    def superseded_file(self, run_id: str) -> Path:
+        """Where the list of a run's superseded rows is, if it has one."""
+        return self._path(f"{run_id}{_SUPERSEDED}")
 
     def _path(self, spool_file: str) -> Path:
         path = Path(os.path.normpath(self.folder / spool_file))
@@ -116,5 +133,6 @@ def _reason(error: OSError) -> str:
     return f"{error.strerror or error}; check the folder named in RESTOCK_SPOOL"
 
 
-def _shown(folder: Path) -> str:
-    return folder.name
+def unwritable(folder: Path, error: OSError) -> SourceError:
+    """What to say of a spool that cannot be written."""
+    return SourceError(f"The spool {folder.name} cannot be written: {_reason(error)}.")

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restock.chunks import LINE, ROW
 from restock.errors import SourceError
 from sources import duplicates
 from sources.duplicates import Duplicates, hashes_of
 from sources.framing import TEXT, chunked, with_spool_columns
-from sources.losers import LOSER
+from sources.losers import LOSER, FileRows
 from sources.scratch import Scratch
 
 KEY = st.one_of(st.none(), st.sampled_from(["a", "b", "A", "a ", "", "é"]))
@@ -29,27 +28,26 @@ HASHES = {
 }
 
 
-def settled(rule, table, key, cut=3, lines=None, place=ROW):
+def settled(rule, table, key, cut=3, lines=None):
     """The losers of a table of cells, added in chunks of `cut` rows; `key` names the columns of the canonical key."""
     chunks = list(chunked([with_spool_columns(table, lines)], cut))
-    return losers_of(chunks, rule, key, place)
+    return losers_of(chunks, rule, key)
 
 
-def losers_of(chunks, rule, key, place=ROW):
+def losers_of(chunks, rule, key, files=("a.csv",), first_rows=(1,)):
     with Scratch(Path(tempfile.gettempdir())) as scratch:
-        settling = Duplicates(rule, lambda rows: rows[key], scratch, place)
+        settling = Duplicates(rule, lambda rows: rows[key], scratch, FileRows(list(files), list(first_rows)))
         for chunk in chunks:
             settling.add(settling.hashed(chunk))
         losers = settling.losers(lambda number: chunks[number])
         found = np.concatenate([np.empty(0, LOSER), *(losers.of_chunk(place) for place in range(len(chunks)))])
-        return Found(found["row"], found["place"], found["other"], losers.twins, str(losers))
+        return Found(found["row"], found["other"], losers.twins, str(losers))
 
 
 class Found(NamedTuple):
     """The losers of all chunks, in columns."""
 
     rows: np.ndarray
-    places: np.ndarray
     others: np.ndarray
     twins: int
     told: str
@@ -91,7 +89,7 @@ def test_the_losers_are_those_of_a_dict_whatever_the_chunks_the_parts_and_the_ha
         found = settled(rule, table, key, cut)
 
     ours, theirs = dict(zip(found.rows.tolist(), found.others.tolist(), strict=True)), oracle(rule, rows)
-    assert found.rows.tolist() == found.places.tolist() == sorted(theirs)
+    assert found.rows.tolist() == sorted(theirs)
     assert found.twins == sum(rows[loser - 1] == rows[other - 1] for loser, other in ours.items())
     if rule == "reject":
         assert all(other in theirs and theirs.get(loser) is not None for loser, other in ours.items())
@@ -180,12 +178,22 @@ def test_the_files_of_a_source_may_differ_in_types():
 
 
 def test_the_losers_are_told_by_their_lines():
-    found = settled("last", pa.table({"key": ["a", "b", "a", "b", "a"]}), ["key"], 2, [2, 4, 5, 6, 9], LINE)
+    found = settled("last", pa.table({"key": ["a", "b", "a", "b", "a"]}), ["key"], 2, [2, 4, 5, 6, 9])
 
     assert found.told == (
         "Rows that do not count, because another row has their key: 3, of which 3 equal it in every column: "
-        "line 2 (see 9), "
-        "line 4 (see 6), line 5 (see 9)."
+        "line 2 (see line 9), line 4 (see line 6), line 5 (see line 9)."
+    )
+
+
+def test_the_losers_of_several_files_are_told_with_their_files():
+    tables = [pa.table({"key": ["a", "b", "c"]}), pa.table({"key": ["b", "b"], "new": [1, 2]})]
+    chunks = list(chunked([with_spool_columns(tables[0], [2, 3, 4]), with_spool_columns(tables[1])], 2))
+    found = losers_of(chunks, "first", ["key"], ["a.csv", "b.parquet"], [1, 4])
+
+    assert found.told == (
+        "Rows that do not count, because another row has their key: 2, of which 0 equal it in every column: "
+        "row 1 of b.parquet (see line 3 of a.csv), row 2 of b.parquet (see line 3 of a.csv)."
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from shops import Shop
+from stories.doorway import run_here
 from stories.telling import Text, counts, expected, product, sync, table
 
 from flows.progress import Progress
+from flows.workplace import open_workplace
 
 NIGHT = [
     product(1, name="1 a"),
@@ -64,13 +68,41 @@ def test_the_losers_are_told_with_both_lines_and_exact_twins_apart(sqlite_shop: 
     sqlite_shop.write_csv("products.csv", [product(1), product(2), product(1), product(2, name="other")])
     notes = Notes()
 
-    sync(sqlite_shop, progress=notes)
+    run_id = sync(sqlite_shop, progress=notes).run.run_id
 
     assert notes.said == [
         "Rows that do not count, because another row has their key: 2, of which 1 equal it in every column: "
-        "line 2 (see 4), "
-        "line 3 (see 5)."
+        "line 2 (see line 4), line 3 (see line 5).",
+        f"`restock superseded {run_id}` lists them all.",
     ]
+
+
+@pytest.mark.parametrize("chunk_rows", [2, 1000])
+def test_every_loser_of_every_file_is_listed_with_the_row_that_counts_until_its_run_is_forgotten(
+    sqlite_shop: Shop, chunk_rows: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sqlite_shop.folder)
+    sqlite_shop.feed(source="?.csv", chunk_rows=chunk_rows)
+    sqlite_shop.write_csv("a.csv", [product(n) for n in range(1, 40)])
+    sqlite_shop.write_csv("b.csv", [product(n) if n % 2 else product(n, name="other") for n in range(39, 0, -1)])
+    run_id = sync(sqlite_shop).run.run_id
+
+    shown = run_here(capfd, "superseded", run_id)
+    told = run_here(capfd, "superseded", run_id, "--csv", "lost.csv")
+    with Path("lost.csv").open(newline="") as file:
+        listed = list(csv.DictReader(file))
+
+    assert "and 19 more; `--csv FILE` writes them all" in shown.out
+    assert told.out == "39 superseded rows written to lost.csv.\n"
+    assert [list(row.values()) for row in listed] == [
+        ["a.csv", str(n), str(n + 1), "b.csv", str(40 - n), str(41 - n), f"S-{n:03}", str(n % 2 == 1).lower()]
+        for n in range(1, 40)
+    ]
+
+    sync(sqlite_shop)
+    run_here(capfd, "prune", "--older-than", "0")
+    assert run_here(capfd, "superseded", run_id).status == 2
+    assert len(list(open_workplace().spool.folder.iterdir())) == 1  # the newest run's
 
 
 def test_a_rejected_duplicate_says_where_the_other_row_is(sqlite_shop: Shop) -> None:
