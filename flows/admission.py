@@ -171,8 +171,6 @@ def _admit(
     """Spool a source whole, then enter it in the ledger with all its chunks."""
     feed, run_id = sink.feed, new_run_id()
     extraction = spool_source(sink, files, place.spool, run_id, progress)
-    if place.spool.superseded_file(run_id).exists():
-        progress.note(f"`restock superseded {run_id}` lists them all.")
     newest, content = _newest(history, feed), fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content
     admission = Admission(
@@ -193,6 +191,8 @@ def _admit(
         # Surely not admitted. After other trouble it may be, and then it needs its spool.
         place.spool.forget(run_id)
         raise
+    if place.spool.superseded_file(run_id).exists():
+        progress.note(f"`restock superseded {run_id}` lists them all.")
     for older in overtaken:
         place.spool.remove_run(older)
     return run_id
