@@ -1,6 +1,6 @@
 """The artifacts of a flow run in the Prefect UI. Shown as far as the server lets us.
 
-The API is only asked between chunks, for a short time; the first trouble ends the showing, never the load.
+A thread of its own asks the API, so no chunk waits for Prefect; the first trouble ends the showing, never the load.
 """
 
 from __future__ import annotations
@@ -8,59 +8,93 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from typing import Any, TypeVar
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
-from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 log = logging.getLogger("restock")
 
 ANSWER_SECONDS = 5.0
+Answer = TypeVar("Answer")
+Artifact = Future[UUID | None]
 
 
 class Showcase:
-    """The artifacts of one flow run."""
+    """The artifacts of one flow run, made and changed one after the other in the background."""
 
-    def __init__(self, client: SyncPrefectClient, flow_run_id: UUID | None) -> None:
-        self._client = client
+    def __init__(self, thread: ThreadPoolExecutor, flow_run_id: UUID | None) -> None:
+        self._thread = thread
+        self._context = copy_context()
         self._flow_run_id = flow_run_id
-        self._is_open = True
+        self._lent = ExitStack()
+        self._client: SyncPrefectClient | None = None  # none before the first call, and after the first trouble
+        self._do(self._open)
 
-    def create(self, kind: str, key: str, data: Any, description: str) -> UUID | None:
-        """Create an artifact; None if it cannot be shown."""
+    def create(self, kind: str, key: str, data: Any, description: str) -> Artifact:
+        """Create an artifact; its id is None if it cannot be shown."""
         artifact = ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self._flow_run_id)
-        created: list[UUID] = []
-        self._ask(lambda: created.append(self._client.create_artifact(artifact).id))
-        return created[0] if created else None
+        return self._ask(lambda client: client.create_artifact(artifact).id)
 
-    def update(self, artifact_id: UUID, data: Any) -> None:
+    def update(self, artifact: Artifact, data: Any) -> None:
         """Change what an artifact shows."""
-        self._ask(lambda: self._client.update_artifact(artifact_id, ArtifactUpdate(data=data)))
 
-    def _ask(self, call: Callable[[], None]) -> None:
-        if not self._is_open:
-            return
+        def change(client: SyncPrefectClient) -> None:
+            artifact_id = artifact.result()
+            assert artifact_id is not None, "nothing is asked after the first trouble"
+            client.update_artifact(artifact_id, ArtifactUpdate(data=data))
+
+        self._ask(change)
+
+    def close(self) -> None:
+        """End the showing when all of it has been shown."""
+        self._do(self._lent.close)
+
+    def _open(self) -> None:
+        with self._ending_at_trouble():
+            self._lent.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
+            client = get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS})
+            self._client = self._lent.enter_context(client)
+
+    def _ask(self, call: Callable[[SyncPrefectClient], Answer]) -> Future[Answer | None]:
+        def ask() -> Answer | None:
+            with self._ending_at_trouble():
+                return None if self._client is None else call(self._client)
+            return None
+
+        return self._do(ask)
+
+    @contextmanager
+    def _ending_at_trouble(self) -> Iterator[None]:
+        """Whatever the trouble is: what is only shown is nothing to stop a load for."""
         try:
-            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                call()
-        except (httpx.HTTPError, PrefectException, OSError) as error:
-            self._is_open = False
+            yield
+        except Exception as error:
+            self._client = None
             log.warning(
                 "Prefect does not take what this run would show (%s); the load goes on, and `restock runs` has it all.",
                 type(error).__name__,
             )
 
+    def _do(self, work: Callable[[], Answer]) -> Future[Answer]:
+        """Let the thread do it, in one context for all it does: Prefect keeps its settings there."""
+        return self._thread.submit(self._context.run, work)
+
 
 @contextmanager
 def open_showcase(flow_run_id: UUID | None) -> Iterator[Showcase]:
-    """The artifacts of a flow run, through a client that gives up soon."""
-    with get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
-        yield Showcase(client, flow_run_id)
+    """The artifacts of a flow run, through a client that gives up soon. All are shown when the block has ended."""
+    with ThreadPoolExecutor(1, "restock-showcase") as thread:
+        showcase = Showcase(thread, flow_run_id)
+        try:
+            yield showcase
+        finally:
+            showcase.close()
 
 
 def key_of(feed: str) -> str:

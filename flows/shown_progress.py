@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from uuid import UUID
 
 from flows.announcements import CHUNKS_ANNOUNCED, chunk_failed
-from flows.artifacts import Showcase, key_of
+from flows.artifacts import Artifact, Showcase, key_of
 from flows.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
@@ -21,7 +20,7 @@ class ShownProgress(Progress):
     def __init__(self, door: Progress, showcase: Showcase) -> None:
         self._door = door
         self._showcase = showcase
-        self._artifact: UUID | None = None
+        self._artifact: Artifact | None = None
         self._chunks = 0
         self._loaded = 0
         self._updated_at = 0.0
