@@ -61,10 +61,12 @@ class Server:
     client: Any
 
     def flow_run(self) -> Any:
-        """The newest flow run."""
+        """The newest flow run that has begun: other tests' deployments have theirs waiting here."""
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
         from prefect.client.schemas.sorting import FlowRunSort
 
-        return self.client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
+        begun = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+        return self.client.read_flow_runs(flow_run_filter=begun, sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
 
     def task_states(self, count: int) -> dict[str, tuple[str, str | None]]:
         """Name -> state and message of the newest flow run's task runs, once there are so many ended ones."""
