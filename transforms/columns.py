@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from restock.contract import FieldSpec
 from restock.csv_rules import CsvRules
+from transforms.text_bytes import TextBytes
 
 TEXT = pa.large_string()
 
@@ -90,9 +91,10 @@ def one_by_one(values: list[Any], read: Callable[[Any], Any]) -> tuple[list[Any]
 def read_text(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Text as it was written, within the column's length; exact values of other types in their plain notation."""
     column = _as_texts(cells)
-    if spec.length is not None:
+    # A character has a byte at least, so that most columns need not be counted.
+    if spec.length is not None and (pc.max(pc.binary_length(column.values)).as_py() or 0) > spec.length:
         _refuse(column, pc.greater(pc.utf8_length(column.values), spec.length), "too_long")
-    if not spec.allows_nul:
+    if not spec.allows_nul and TextBytes(column.values).hold("\0"):
         _refuse(column, pc.match_substring(column.values, "\0"), "nul")
     return column
 
@@ -110,16 +112,19 @@ def read_flag(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     if pa.types.is_boolean(cells.type):
         return Column(cells)
     if is_text(cells.type):
-        words = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
         true, false = ([word.lower() for word in group] for group in (rules.true_values, rules.false_values))
+        words = cells
     elif pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
-        words, true, false = cells.cast(pa.float64(), safe=False).cast(TEXT), ["1"], ["0"]
+        true, false = ["1"], ["0"]
+        words = cells.cast(pa.float64(), safe=False).cast(TEXT)
     else:
         return wrong_type(cells, pa.bool_())
-    is_true = pc.is_in(words, pa.array(true, TEXT))
-    known = pc.or_(is_true, pc.is_in(words, pa.array(false, TEXT)))
-    strange = pc.and_(pc.is_valid(cells), pc.invert(known))
-    return Column(keep(is_true, known), dict.fromkeys(places(strange), "not_a_flag"))
+    known = pa.array([*true, *false], TEXT)
+    found = pc.index_in(words, known)
+    if found.null_count > cells.null_count:
+        found = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), known)
+    strange = pc.and_(pc.is_valid(cells), pc.is_null(found))
+    return Column(pc.less(found, len(true)), dict.fromkeys(places(strange), "not_a_flag"))
 
 
 def _refuse(column: Column, at_fault: Any, code: str) -> None:
@@ -168,7 +173,13 @@ _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]
 # joiners stay, because Persian, Indic scripts and emoji are spelled with them.
 _UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _BLANKS = re.compile(r"[^\S\n]+")
-_TIDY = r"^[!-%'-~]+(?: [!-%'-~]+)*$"  # printable ASCII without an ampersand, words set apart by one blank
+# Letters and signs that are composed as they are, whatever stands beside them, and may stand in a tidy word: of Latin,
+# Greek, Cyrillic, Hebrew, Arabic, Kana, Han and Hangul, with common punctuation and currencies.
+COMPOSED = (
+    "!-%'-~\u00a1-\u00ac\u00ae-\u02ff\u0388-\u0482\u05d0-\u05ea\u061b-\u064a\u1e00-\u1f70\u2010-\u2027\u2030-\u205e"
+    "\u20a0-\u20c0\u2122\u3041-\u3096\u309b-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uffbe"
+)
+_TIDY = rf"^[{COMPOSED}]+(?: [{COMPOSED}]+)*$"
 _PASSES = 8  # entities may hold entities: feeds have been seen to be encoded twice
 
 
@@ -203,9 +214,12 @@ def _character(entity: re.Match[str]) -> str:
 
 def tidy_texts(cells: Any) -> Any:
     """Tidy an Arrow array of text; what is empty afterwards is missing."""
-    clean = pc.match_substring_regex(cells, _TIDY)
-    rest = places(pc.invert(clean))
-    if not rest:
+    rows = pa.array(TextBytes(cells).rows_beyond_words())
+    texts = cells.take(rows)
+    untidy = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _TIDY)), False)
+    rows, texts = rows.filter(untidy), texts.filter(untidy)
+    if not len(rows):
         return cells
-    mended = [tidy(text) or None for text in cells.take(pa.array(rest)).to_pylist()]
-    return pc.replace_with_mask(cells, pc.fill_null(pc.invert(clean), False), pa.array(mended, cells.type))
+    mask = np.zeros(len(cells), bool)
+    mask[rows] = True
+    return pc.replace_with_mask(cells, mask, pa.array([tidy(text) or None for text in texts.to_pylist()], cells.type))

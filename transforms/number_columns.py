@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from restock.contract import FieldSpec
 from restock.csv_rules import CsvRules
 from transforms.columns import TEXT, Column, is_text, keep, one_by_one, places, wrong_type
+from transforms.text_bytes import TextBytes
 
 _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _BLANK = "[ \u00a0\u202f]?"
@@ -27,6 +27,9 @@ def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
         return _in_range(cells, {}, spec)
     if pa.types.is_floating(cells.type):
         return _in_range(*_whole_floats(cells), spec)
+    numbers = _cast_at_once(cells, pa.int64(), rules)
+    if numbers is not None:
+        return _in_range(numbers, {}, spec)
     plain, faults = _plain_numbers(cells, rules)
     if not is_text(cells.type):
         plain = pc.replace_substring_regex(plain, r"\.0+$", "")  # the type says decimals, the value may be whole
@@ -38,9 +41,10 @@ def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Exact numbers that the column can hold exactly; Python Decimals where it has no fixed number of digits."""
     type_ = _decimal_type(spec)
-    if type_ is not None and pa.types.is_decimal(cells.type) and spec.significant is None:
-        with suppress(pa.ArrowInvalid):  # some number does not fit; which one is found below
-            return Column(cells.cast(type_))
+    if type_ is not None and (spec.significant is None or type_.precision <= spec.significant):
+        numbers = _cast_at_once(cells, type_, rules)
+        if numbers is not None:
+            return Column(numbers)
     plain, faults = _plain_numbers(cells, rules)
     if type_ is None:
         suspects = list(range(len(plain)))
@@ -70,12 +74,31 @@ def read_float(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     elif pa.types.is_integer(cells.type):
         return Column(cells.cast(pa.float64(), safe=False))
     else:
-        plain, faults = _plain_numbers(cells, rules, exponent=True)
-        numbers = plain.cast(pa.float64())
+        numbers, faults = _cast_at_once(cells, pa.float64(), rules), {}
+        if numbers is None:
+            plain, faults = _plain_numbers(cells, rules, exponent=True)
+            numbers = plain.cast(pa.float64())
         beyond = "out_of_range"
     finite = pc.is_finite(numbers)
     faults.update(dict.fromkeys(places(pc.invert(finite)), beyond))
     return Column(keep(numbers, finite), faults)
+
+
+def _cast_at_once(cells: Any, type_: pa.DataType, rules: CsvRules) -> Any | None:
+    """Decimals, and text of nothing but digits, signs and points, as exact numbers; None where some cell needs care.
+
+    Such text Arrow reads as a feed's grammar does, but for a point at its end.
+    """
+    if is_text(cells.type):
+        content = TextBytes(cells)
+        if not content.hold_only("-0123456789." if rules.decimal == "." else "-0123456789") or content.is_last("."):
+            return None
+    elif not (pa.types.is_decimal(cells.type) and pa.types.is_decimal(type_)):
+        return None
+    try:
+        return cells.cast(type_)
+    except pa.ArrowInvalid:  # some cell is no number, or does not fit
+        return None
 
 
 def _plain_numbers(cells: Any, rules: CsvRules, exponent: bool = False) -> tuple[Any, dict[int, str]]:

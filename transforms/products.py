@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 
@@ -24,7 +26,8 @@ def _is_text(column: pd.Series) -> bool:
 
 def _tidied(column: pd.Series) -> pd.Series:
     cells = pa.array(column, pa.large_string(), from_pandas=True)
+    if isinstance(cells, pa.ChunkedArray):  # of a frame that was put together from others
+        cells = cells.combine_chunks()
     texts = tidy_texts(cells)
-    if texts is cells:
-        return column
-    return pd.Series(texts.to_numpy(zero_copy_only=False), index=column.index, dtype=column.dtype)
+    dtype: Any = column.dtype  # the stubs do not know __from_arrow__
+    return column if texts is cells else pd.Series(dtype.__from_arrow__(texts), index=column.index)

@@ -100,6 +100,9 @@ def within_python(spans: Any) -> tuple[Any, dict[int, str]]:
 
 def _text_instants(cells: Any, rules: CsvRules, faults: dict[int, str]) -> Any:
     pattern = rules.datetime_format
+    local = _cast_at_once(cells) if pattern is None else None
+    if local is not None:
+        return _from_local(_in_years(local, faults), rules.timezone, faults)
     texts = _matching(cells, None if pattern else _TIMESTAMP, "not_a_timestamp", faults)
     aware = pattern is not None and "%z" in pattern
     zoned = pc.match_substring_regex(texts, _ZONED) if pattern is None else pa.array([aware] * len(texts), pa.bool_())
@@ -108,6 +111,17 @@ def _text_instants(cells: Any, rules: CsvRules, faults: dict[int, str]) -> Any:
     if pc.any(zoned).as_py() is not True:
         return local
     return pc.coalesce(_parsed(keep(texts, zoned), pattern, "not_a_timestamp", faults, INSTANT).cast(LOCAL), local)
+
+
+def _cast_at_once(cells: Any) -> Any | None:
+    """Text that is all ISO 8601 without a zone as timestamps; None where some cell needs care."""
+    hour_alone = len("2026-03-01T10")  # the one form that Arrow reads beside those that are allowed
+    if pc.any(pc.equal(pc.binary_length(cells), hour_alone)).as_py():
+        return None
+    try:
+        return cells.cast(LOCAL)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _matching(cells: Any, pattern: str | None, code: str, faults: dict[int, str]) -> Any:

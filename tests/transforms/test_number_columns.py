@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restock.contract import Kind
+from restock.contract import FieldSpec, Kind
 from restock.csv_rules import CsvRules
+from transforms import number_columns
 
 US_PRICES = CsvRules(thousands=",", currency="$")
 GERMAN_PRICES = CsvRules(decimal=",", thousands=".", currency=("€", "EUR"))
@@ -287,3 +288,26 @@ def test_decimals_of_any_type_are_taken_exactly_or_set_aside(read, type_, cents,
 
     assert numbers == [value for value in values if value != Decimal("0.125")]
     assert set(faults.values()) == ({"scale"} if Decimal("0.125") in values else set())
+
+
+READERS = {
+    "integer": (number_columns.read_integer, {"minimum": -(2**31), "maximum": 2**31 - 1}),
+    "decimal": (number_columns.read_decimal, PRICE),
+    "decimal of six digits": (number_columns.read_decimal, {**PRICE, "significant": 6}),
+    "whole decimal": (number_columns.read_decimal, {"precision": 4, "scale": 0, "significant": 15}),
+    "float": (number_columns.read_float, {}),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(
+    text=st.text(st.sampled_from("0123456789019-.,+eExX "), min_size=1, max_size=14),
+    rules=st.sampled_from([CsvRules(), GERMAN_PRICES, US_PRICES]),
+)
+def test_a_column_read_at_once_reads_like_one_that_needs_care(reader, text, rules):
+    read, demands = READERS[reader]
+    spec = FieldSpec("cell", Kind.OTHER, **demands)
+    at_once, with_care = (read(pa.array(cells, pa.large_string()), spec, rules) for cells in ([text], [text, " 1 "]))
+    [found], [same, last] = (pa.array(column.values).to_pylist() for column in (at_once, with_care))
+
+    assert (str(same), with_care.faults, last) == (str(found), at_once.faults, 1)

@@ -64,6 +64,12 @@ def test_columns_that_are_not_text_stay_as_they_are():
     assert to_records(cleaned) == [{"name": "x", "stock": 7, "tags": ["a  b"]}]
 
 
+def test_a_frame_that_was_put_together_from_others_is_tidied():
+    frame = pd.concat([frame_of(name=["x  y"]), frame_of(name=["crème  z", "plain"])], ignore_index=True)
+
+    assert to_records(clean(frame)) == [{"name": "x y"}, {"name": "crème z"}, {"name": "plain"}]
+
+
 def test_an_empty_frame_stays_empty():
     assert len(clean(frame_of(name=[]))) == 0
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restock.contract import Kind
+from restock.contract import FieldSpec, Kind
 from restock.csv_rules import CsvRules
+from transforms.time_columns import read_timestamp
 
 BERLIN = CsvRules(timezone="Europe/Berlin")
 
@@ -241,3 +242,27 @@ def test_any_local_moment_is_placed_as_zoneinfo_places_it_or_is_a_reject(read, s
 def test_any_date_and_time_written_by_python_is_read_back(read, dates, times):
     assert read(Kind.DATE, [each.isoformat() for each in dates]) == (dates, {})
     assert read(Kind.TIME, [each.isoformat() for each in times]) == (times, {})
+
+
+moments = st.datetimes().flatmap(
+    lambda moment: st.sampled_from(
+        [str(moment), moment.isoformat(), f"{moment:%Y-%m-%d %H:%M}", f"{moment:%Y-%m-%dT%H}", f"{moment:%Y-%m-%d}"]
+    )
+)
+spoilt = st.builds(
+    lambda text, at, sign: text[: at % len(text)] + sign + text[at % len(text) + 1 :],
+    moments,
+    st.integers(0, 30),
+    st.sampled_from([*"0123456789-:. TZ+", ""]),
+)
+
+
+@given(text=moments | spoilt)
+def test_a_column_read_at_once_reads_like_one_that_needs_care(text):
+    at_once, with_care = (
+        read_timestamp(pa.array(cells, pa.large_string()), FieldSpec("cell", Kind.DATETIME), CsvRules())
+        for cells in ([text], [text, " 2026-03-01 "])
+    )
+
+    assert with_care.values[:1] == at_once.values
+    assert (with_care.faults, with_care.values[1].is_valid) == (at_once.faults, True)
