@@ -30,7 +30,8 @@ class WrittenKeys:
 
     def note(self, written: Changes, inserted: list[Key]) -> None:
         """Remember the keys of what this attempt wrote."""
-        self.inserted, self.updated = _plain(inserted), _plain(list(written.updates.values()))
+        if is_anybody_listening():
+            self.inserted, self.updated = _plain(inserted), _plain(list(written.updates.values()))
 
     def announce(self, database: AppDatabase, feed: Feed, ref: ChunkRef) -> None:
         """Send the keys of a chunk that is committed to every receiver, whatever one of them does."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -93,7 +91,9 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
 
 
 def _is_one_of(position: sa.ColumnElement[int], positions: list[int], dialect: str) -> sa.ColumnElement[bool]:
+    listed = ",".join(map(str, positions))
     if dialect == "postgresql":
-        return position.in_(sa.select(sa.func.unnest(sa.literal(positions, ARRAY(sa.BigInteger))).column_valued("one")))
-    listed: Any = sa.literal_column(f"({', '.join(map(str, positions))})")
-    return position.op("IN")(listed)
+        # As one text: the driver would look at every number of a list.
+        array = sa.cast(sa.literal(f"{{{listed}}}", sa.Text()), ARRAY(sa.BigInteger))
+        return position.in_(sa.select(sa.func.unnest(array).column_valued("one")))
+    return position.op("IN")(sa.literal_column(f"({listed})"))

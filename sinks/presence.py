@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from sinks.changes import Changes, Key, RowFault
+from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
 from sinks.rows import BoundRows, Rows
@@ -20,6 +21,9 @@ from sinks.write_rules import stays
 Mode = Literal["sync", "insert_only", "update_only"]
 # Stages rows; returns those that the database would not even stage.
 Fill = Callable[[Stage, BoundRows], list[RowFault]]
+
+# Verdicts read at a time: of many at once, each a tracked object, Python's collector would look at all time and again.
+ROWS_AT_ONCE = 1000
 
 
 class Verdict(IntEnum):
@@ -82,14 +86,15 @@ def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarr
     stage = open_stage(connection, rows.target, rows.attributes)
     refused = fill(stage, rows.bound.at(rows.in_key_order(places)))
     changes.faults += refused
-    # One row, one verdict, even where the table has a key twice.
-    judged = {row[0]: row for row in connection.execute(_question(stage, mode)).all()}
-    left_alone = len(places) - len(refused) - len(judged)
+    judged = 0
+    for some in _distinct(connection.execute(_question(stage, mode))):
+        judged += len(some)
+        _judge(changes, mode, some, _ruled(stage))
+    left_alone = len(places) - len(refused) - judged
     if mode == "insert_only":
         changes.skipped += left_alone
     else:
         changes.unchanged += left_alone
-    _judge(changes, mode, judged.values(), _ruled(stage))
 
 
 def _question(stage: Stage, mode: Mode) -> sa.Select[Any]:
@@ -138,27 +143,38 @@ def _is_older(sent: sa.ColumnElement[Any], stored: sa.ColumnElement[Any]) -> sa.
     return sa.and_(stored.is_not(None), sa.or_(sent.is_(None), sent < stored))
 
 
+def _distinct(judged: sa.CursorResult[Any]) -> Iterator[Collection[sa.Row[Any]]]:
+    """The rows, some at a time: one row, one verdict, even where the table has a key twice."""
+    seen: set[int] = set()
+    for some in judged.partitions(ROWS_AT_ONCE):
+        first = {row[0]: row for row in some if row[0] not in seen}
+        seen |= first.keys()
+        yield first.values()
+
+
 def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]], ruled: list[str]) -> None:
-    target = changes.rows.target
-    width = len(target.primary_key)
-    for position, verdict, *others in judged:
-        key: Key = tuple(others[:width])
-        doubtful = others[width + len(ruled) :]
-        if verdict == Verdict.CHANGED or (verdict == Verdict.DOUBTFUL and not are_same(doubtful)):
-            changes.updates[position] = key
-            if ruled:
-                changes.stays[position] = tuple(name for name, kept in zip(ruled, others[width:], strict=False) if kept)
-        elif verdict == Verdict.ABSENT:
-            if mode == "update_only":
-                changes.skipped += 1
-            else:
-                changes.inserts.append(position)
-        elif verdict == Verdict.STALE:
-            changes.stale += 1
-        elif verdict == Verdict.DOUBTFUL:
-            changes.unchanged += 1
-        else:
-            changes.faults.append(RowFault(position, _conflict(target, verdict)))
+    rows: dict[int, list[sa.Row[Any]]] = defaultdict(list)
+    for row in judged:
+        rows[row[1]].append(row)
+    key_ends = 2 + len(changes.rows.target.primary_key)
+    doubtful_from = key_ends + len(ruled)
+    absent, stale = rows.pop(Verdict.ABSENT, []), rows.pop(Verdict.STALE, [])
+    changed, doubtful = rows.pop(Verdict.CHANGED, []), rows.pop(Verdict.DOUBTFUL, [])
+    if mode == "update_only":
+        changes.skipped += len(absent)
+    else:
+        changes.inserts += [row[0] for row in absent]
+    changes.stale += len(stale)
+    others = [row for row in doubtful if not are_same(row[doubtful_from:])]
+    changes.unchanged += len(doubtful) - len(others)
+    changes.updates |= {row[0]: row[2:key_ends] for row in [*changed, *others]}
+    if ruled:
+        for row in [*changed, *others]:
+            kept = row[key_ends:doubtful_from]
+            changes.stays[row[0]] = tuple(name for name, stays in zip(ruled, kept, strict=True) if stays)
+    for verdict, faulty in rows.items():
+        fault = _conflict(changes.rows.target, verdict)
+        changes.faults += [RowFault(row[0], fault) for row in faulty]
 
 
 def _conflict(target: Any, verdict: int) -> DataFault:
