@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapper
 
 from restock.column_rules import Stays
@@ -218,5 +219,5 @@ def _compares_exactly(column: sa.Column[Any], dialect: str) -> bool:
         return False  # it may store whatever it likes
     if not isinstance(column.type, sa.String):
         return not isinstance(column.type, sa.types.UserDefinedType)
-    padded = isinstance(column.type, sa.CHAR)
-    return dialect not in ("mysql", "mariadb") and column.type.collation is None and not padded
+    is_loose = isinstance(column.type, sa.CHAR | CITEXT)  # blind to blanks at the end, to case
+    return dialect not in ("mysql", "mariadb") and column.type.collation is None and not is_loose

@@ -9,11 +9,8 @@ from contracts.loads import MakeTable, Table, open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
-# Copy and mappings everywhere; the objects writer, which leaves the dialects to SQLAlchemy, where it is quickest.
 WAYS = [
-    *("sqlite-copy", "postgresql-copy", "mariadb-copy"),
-    *("sqlite-mappings", "postgresql-mappings", "mariadb-mappings"),
-    "sqlite-objects",
+    f"{kind}-{writer}" for writer in ("copy", "mappings", "objects") for kind in ("sqlite", "postgresql", "mariadb")
 ]
 
 

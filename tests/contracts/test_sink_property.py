@@ -52,12 +52,15 @@ def check_table_is_a_dict(products: Table, sources: list[list[dict[str, Any]]], 
     assert len(rows) == len(expected)
 
 
-@pytest.mark.parametrize("kind, examples", [("sqlite", 50), ("postgresql", 15)])
+@pytest.mark.parametrize("kind, examples", [("sqlite", 30), ("postgresql", 15), ("mariadb", 8)])
 @pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 def test_the_table_is_a_dict_that_was_updated_in_order(
     make_shop: MakeShop, request: pytest.FixtureRequest, kind: str, examples: int, writer: str
 ) -> None:
-    products = open_table(make_shop(request.getfixturevalue(f"{kind}_url")), writer=writer)
+    shop = make_shop(request.getfixturevalue(f"{kind}_url"))
+    if kind == "mariadb":  # whose own collation would take some of these keys for one
+        shop.execute("ALTER TABLE product MODIFY sku VARCHAR(32) NOT NULL COLLATE utf8mb4_nopad_bin")
+    products = open_table(shop, writer=writer)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
     @given(SOURCES, CUTS)

@@ -25,7 +25,7 @@ class Thing(db.Model):
     word: Mapped[str | None] = mapped_column(sa.String(100))
     essay: Mapped[str | None] = mapped_column(sa.Text)
     letters: Mapped[str | None] = mapped_column(sa.CHAR(6))
-    amount: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(15, 4))
+    amount: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(18, 4))
     ratio: Mapped[float | None] = mapped_column(sa.Double)
     rough: Mapped[float | None] = mapped_column(sa.Float(24))
     large: Mapped[int | None] = mapped_column(sa.BigInteger)
@@ -72,7 +72,17 @@ class Rounded(db.Model):
 """
 
 VALUES: dict[str, list[Any]] = {
-    "word": ["tab\there", "line\nbreak\r\n", "back\\slash \\N \\.", "quote ' \" ` %s :x", "👟 日本 \u0301", "", " x "],
+    "word": [
+        "tab\there",
+        "line\nbreak\r\n",
+        "back\\slash \\N \\.",
+        "quote ' \" ` %s :x",
+        "👟 日本 \u0301",
+        "",
+        " x ",
+        "שלום עולם",
+        "\u202bمرحبا abc 123\u202c\u200f",
+    ],
     "essay": ["long " * 5_000, "NULL", "\\N"],
     "letters": ["ab", "abcdef", ""],
     "amount": [Decimal("12345678901.2345"), Decimal("-0.0001"), Decimal("0.1"), Decimal("1E+3"), Decimal(0)],

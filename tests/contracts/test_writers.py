@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from contracts.loads import MakeTable, Table, open_table
-from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
@@ -146,17 +145,6 @@ class Far(db.Model):
 
 
 sa.event.listen(db.metadata, "before_create", sa.DDL('CREATE SCHEMA "Far Away"'))
-"""
-CASE_BLIND = """\
-BLIND = sa.String(20, collation="NOCASE")
-BLIND = BLIND.with_variant(sa.String(20, collation="utf8mb4_general_ci"), "mysql", "mariadb")
-
-
-class Blind(db.Model):
-    __tablename__ = "blind"
-
-    sku: Mapped[str] = mapped_column(BLIND, primary_key=True)
-    word: Mapped[str | None] = mapped_column(BLIND)
 """
 
 
@@ -318,17 +306,3 @@ def test_a_model_may_live_in_a_schema(make_shop: MakeShop, postgresql_url: str, 
 
     assert counts == [WriteCounts(updated=1, unchanged=1), WriteCounts(unchanged=2)]
     assert "restock_run" in far.shop.tables()
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
-def test_a_collation_that_ignores_case_decides_about_keys_and_not_about_values(
-    make_shop: MakeShop, make_database: MakeDatabase, kind: str, writer: str
-) -> None:
-    blind = open_table(make_shop(make_database(kind), CASE_BLIND), "Blind", writer=writer, match_on=[])
-    blind.load([{"sku": "Ab", "word": "x"}])
-
-    counts = [blind.load([{"sku": "aB", "word": word}]) for word in ("x", "X", "X")]
-
-    assert counts == [WriteCounts(unchanged=1), WriteCounts(updated=1), WriteCounts(unchanged=1)]
-    assert blind.rows() == [{"sku": "Ab", "word": "X"}]

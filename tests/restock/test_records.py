@@ -34,6 +34,11 @@ MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
         (pd.ArrowDtype(pa.decimal128(10, 2)), [Decimal("1.50"), None], [Decimal("1.50"), None]),
         (pd.ArrowDtype(pa.date32()), [date(2026, 3, 1), None], [date(2026, 3, 1), None]),
         (pd.ArrowDtype(pa.float64()), [1.5, float("nan")], [1.5, None]),
+        (
+            pd.ArrowDtype(pa.timestamp("us")),
+            [datetime.max, datetime.min, MOMENT.replace(tzinfo=None, microsecond=1), None],  # noqa: DTZ901 - naive is the point
+            [datetime.max, datetime.min, MOMENT.replace(tzinfo=None, microsecond=1), None],  # noqa: DTZ901
+        ),
         (pd.ArrowDtype(pa.timestamp("us", "UTC")), [MOMENT, None], [MOMENT, None]),
         (
             object,
@@ -49,6 +54,13 @@ def test_every_column_type_gives_plain_values(dtype, cells, values):
     assert [record["cell"] for record in records] == values
     for record in records:
         assert type(record["cell"]).__module__.partition(".")[0] not in ("numpy", "pandas")
+
+
+def test_a_moment_that_python_does_not_know_is_no_number():
+    moments = pd.Series([2**60], dtype=pd.ArrowDtype(pa.int64())).astype(pd.ArrowDtype(pa.timestamp("us")))
+
+    with pytest.raises(OverflowError):
+        to_records(pd.DataFrame({"cell": moments}))
 
 
 def test_every_record_has_the_same_keys_in_the_order_of_the_columns():
