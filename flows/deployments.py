@@ -67,8 +67,7 @@ def _entry(feed: Feed, outside: set[str]) -> str:
     lines = [
         f"- name: {_text(feed.name)}",
         f"  description: {_text(f'Brings the feed {feed.name} in. Its schedule is written in feeds.yaml.')}",
-        "  entrypoint: flows/sync_products.py:sync_products",
-        f"  parameters: {{ feed: {_text(feed.name)} }}",
+        "  entrypoint: flows/sync_products.py:sync_feed_of_deployment",
         # An empty list, because Prefect keeps the schedules of a deployment that no longer names any.
         *(["  schedules: []"] if feed.schedule is None else _schedule(feed.schedule.cron, feed.schedule.timezone)),
         "  work_pool: *pool",

@@ -2,61 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
 from flows.admission import sync
 from flows.choices import Choices, read_choices
 from flows.flow_runs import carry_out, run_date, run_in_this_process, slot_of_schedule
-from flows.forms import ConfiguredFeeds
+from flows.forms import FeedField, FileField, ForceField, FreshField, MaxRejectsField
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.task_windows import load_in_task_windows
-from flows.workplace import Workplace, open_workplace
+from flows.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
 
-
-def _run_name() -> str:
-    return f"{runtime.flow_run.parameters['feed']} {run_date()}"
-
-
 # Parameters are checked below, in sentences, and also when a run was started past the form and its schema.
-@flow(name="sync-products", flow_run_name=_run_name, retries=0, persist_result=False, validate_parameters=False)
+SYNC: dict[str, Any] = {"name": "sync-products", "retries": 0, "persist_result": False, "validate_parameters": False}
+
+
+@flow(flow_run_name=lambda: _run_name(runtime.flow_run.parameters["feed"]), **SYNC)
 def sync_products(
-    feed: Annotated[str, ConfiguredFeeds()],
-    file: str = "",
-    fresh: bool = False,
-    max_rejects: str = "",
-    force: bool = False,
+    feed: FeedField, file: FileField = "", fresh: FreshField = False, max_rejects: MaxRejectsField = "",
+    force: ForceField = False,
+) -> State[None]:  # fmt: skip
+    """Bring a feed in: read it, and insert or update its rows. An interrupted run of the same content goes on."""
+    return _bring_in(feed, file, fresh, max_rejects, force)
+
+
+@flow(flow_run_name=lambda: _run_name(runtime.deployment.name), **SYNC)
+def sync_feed_of_deployment(
+    file: FileField = "", fresh: FreshField = False, max_rejects: MaxRejectsField = "", force: ForceField = False
 ) -> State[None]:
-    """Bring a feed in: read it, and insert or update its rows. An interrupted run of the same content goes on.
+    """Bring in the feed that the deployment is named after, as `sync_products` does. Its form asks for no feed."""
+    return _bring_in(runtime.deployment.name, file, fresh, max_rejects, force)
 
-    Args:
-        feed: The feed to bring in.
-        file: A file to read this time in place of the feed's own source, inside the allowed folders. Usually empty.
-        fresh: Begin anew where an interrupted run of the same content would go on.
-        max_rejects: Hold this run after so many rejected rows, such as 100 or 1%. Empty for the feed's own limit.
-        force: Go on although a limit of rejected rows trips.
-    """
 
+def _bring_in(feed: str, *chosen: object) -> State[None]:
     def work(progress: Progress, wait: float) -> list[RunReport]:
         place = open_workplace()
-        choices = read_choices(file, fresh, max_rejects, force, slot_of_schedule())
-        _check_deployment(place, feed)
+        if not isinstance(feed, str):
+            raise ConfigurationError(f"feed is {feed!r}; give the name of a feed.")
+        choices = read_choices(*chosen, slot_of_schedule())
         return [sync(place, place.feed(feed), load_in_task_windows, progress, choices, wait)]
 
     return carry_out(work, feed)
 
 
-def _check_deployment(place: Workplace, feed: str) -> None:
-    """The deployment of a feed brings in that feed: its name stands in every list and notification."""
-    if not isinstance(feed, str):
-        raise ConfigurationError(f"feed is {feed!r}; give the name of a feed.")
-    deployment = runtime.deployment.name
-    if deployment in place.feeds and deployment != feed:
-        raise ConfigurationError(
-            f"The deployment {deployment} brings in the feed {deployment} only; to bring in {feed}, run its own."
-        )
+def _run_name(feed: object) -> str:
+    return f"{feed} {run_date()}"
 
 
 def run_sync_flow(feed: str, choices: Choices, progress: Progress, wait: float = 0.0) -> RunReport:

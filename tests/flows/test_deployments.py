@@ -35,7 +35,7 @@ def test_each_feed_becomes_a_deployment_with_its_schedule(project: Path) -> None
     written = {entry["name"]: entry for entry in yaml.safe_load(project.read_text())["deployments"]}
     assert list(written) == ["tools", "yes", "ad-hoc", "by-hand"]
     assert written["tools"]["schedules"] == [{"cron": "5 1 * * 1-5", "timezone": "Europe/Berlin"}]
-    assert written["tools"]["parameters"] == {"feed": "tools"}
+    assert written["tools"]["entrypoint"] == "flows/sync_products.py:sync_feed_of_deployment"
     assert written["yes"]["schedules"] == []
     assert {entry["work_pool"]["name"] for entry in written.values()} == {"restock"}
 

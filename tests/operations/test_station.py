@@ -23,9 +23,11 @@ def test_the_deployments_of_the_feeds_are_registered_with_their_schedules(house:
 
     (schedule,) = nightly.schedules
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("15 2 * * *", "Europe/Berlin")
-    assert nightly.parameters == {"feed": "products"}
     ad_hoc = house.client.read_deployment_by_name("sync-products/ad-hoc")
-    assert (ad_hoc.schedules, ad_hoc.parameters) == ([], {})
+    assert ad_hoc.schedules == []
+    asked = {each.name: list(each.parameter_openapi_schema["properties"]) for each in (nightly, ad_hoc)}
+    of_a_run = ["file", "fresh", "max_rejects", "force"]
+    assert asked == {"products": of_a_run, "ad-hoc": ["feed", *of_a_run]}
 
 
 def test_up_again_changes_nothing_and_down_keeps_what_was_known(house: House) -> None:
