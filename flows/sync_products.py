@@ -36,12 +36,12 @@ def sync_feed_of_deployment(
     return _bring_in(runtime.deployment.name, file, fresh, max_rejects, force)
 
 
-def _bring_in(feed: str, *chosen: object) -> State[None]:
+def _bring_in(feed: str, file: object, fresh: object, max_rejects: object, force: object) -> State[None]:
     def work(progress: Progress, wait: float) -> list[RunReport]:
         place = open_workplace()
         if not isinstance(feed, str):
             raise ConfigurationError(f"feed is {feed!r}; give the name of a feed.")
-        choices = read_choices(*chosen, slot_of_schedule())
+        choices = read_choices(file, fresh, max_rejects, force, slot_of_schedule())
         return [sync(place, place.feed(feed), load_in_task_windows, progress, choices, wait)]
 
     return carry_out(work, feed)

@@ -20,6 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= {"PREFECT_HOME": folder.name, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a file share a process, and all that use the one station, whatever their file."""
+    for item in items:
+        is_at_the_station = "standing_house" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("station" if is_at_the_station else item.path.stem))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once for each reason how many tests were skipped: a missing database skips hundreds."""
     reports = terminalreporter.stats.get("skipped", [])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from operations.conftest import AT_NIGHT, House, look_until
+from operations.houses import AT_NIGHT, House, look_until
 
 pytestmark = AT_NIGHT
 
@@ -42,13 +42,7 @@ def mailbox() -> Iterator[tuple[str, list[str]]]:
 
 
 def register(house: House, *words: str) -> str:
-    environment = {"PREFECT_API_URL": f"{house.pages}/api", "PREFECT_API_AUTH_STRING": house.secret}
-    house.environment |= environment
-    try:
-        done = house.run("flows.cli", "automations", *words)
-    finally:
-        for name in environment:
-            del house.environment[name]
+    done = house.run("flows.cli", "automations", *words, **house.caller)
     return done.stdout + done.stderr
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-from operations.conftest import AT_NIGHT, House, look_until
+from operations.houses import AT_NIGHT, House, kill, look_until
 from operations.test_automations import register
 
 from sinks.owners import Owner
@@ -23,18 +21,6 @@ ROWS = 40
 
 def process(house: House, name: str) -> int:
     return Owner.read((house.folder / ".restock/station" / f"{name}.process").read_text()).process
-
-
-def kill(number: int) -> None:
-    """End a process and all it has started, as the loss of a machine would."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
-    doomed = {number}
-    while more := {child for child, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for each in doomed:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
 
 
 def loaded(house: House) -> int:
@@ -139,14 +125,10 @@ def test_ten_thousand_chunks_are_two_hundred_task_runs_and_leave_prefect_small(h
         return database.stat().st_size / 2**20
 
     before = size()
-    environment = house.environment | {
-        "PREFECT_API_URL": f"{house.pages}/api",
-        "PREFECT_API_AUTH_STRING": house.secret,
-    }
-
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED], cwd=house.folder, env=environment, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", MEASURED],
+        cwd=house.folder, env=house.environment | house.caller, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     status, chunks, grown = done.stdout.split()

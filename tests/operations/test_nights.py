@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from operations.conftest import AT_NIGHT, House
+from operations.houses import AT_NIGHT, House
 
 pytestmark = AT_NIGHT
 

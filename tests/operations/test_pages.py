@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from operations.conftest import House, look_until
+from operations.houses import House, look_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -19,8 +19,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 MILLISECONDS = 30_000
 
 
-@pytest.fixture
-def page(house: House) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def signed_in(standing_house: House) -> Iterator[Page]:
     """A browser's page, signed in."""
     from playwright.sync_api import sync_playwright
 
@@ -28,20 +28,28 @@ def page(house: House) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(MILLISECONDS)
-        page.goto(house.pages)
-        page.locator("input").first.fill(house.secret)
+        page.goto(standing_house.pages)
+        page.locator("input").first.fill(standing_house.secret)
         page.keyboard.press("Enter")
         page.get_by_role("link", name="Deployments").wait_for()
         yield page
         browser.close()
 
 
-def open_form(page: Page, deployment: str) -> None:
+@pytest.fixture
+def page(house: House, signed_in: Page) -> Page:
+    """The browser's page at the start of Prefect's pages, in a house that is ready for a test."""
+    signed_in.goto(house.pages)
+    return signed_in
+
+
+def open_form(page: Page, deployment: str, field: str = "max_rejects") -> None:
+    """Open a deployment's run form, as far as a field of it."""
     page.get_by_role("link", name="Deployments").click()
     page.get_by_role("link", name=deployment, exact=True).first.click()
     page.get_by_role("button", name="Run", exact=True).first.click()
     page.get_by_text("Custom run").first.click()
-    page.get_by_role("button", name="Submit").wait_for()
+    page.get_by_label(field).wait_for()
 
 
 def submit(page: Page) -> str:
@@ -89,7 +97,16 @@ def test_the_form_is_filled_and_the_run_page_tells_what_came_of_it(house: House,
         page.get_by_text(artifact).first.wait_for()
 
 
-def test_a_feed_that_nobody_configured_is_refused_by_the_form(house: House, page: Page) -> None:
+def test_the_form_of_a_feed_asks_for_no_feed(house: House, page: Page) -> None:
+    open_form(page, "products")
+
+    page.get_by_text("A file to read this time in place of the feed's own source").wait_for()
+    shown = page.locator("body").inner_text()
+    assert re.search(r"^max_rejects\b", shown, re.MULTILINE)
+    assert not re.search(r"^feed\b", shown, re.MULTILINE)
+
+
+def test_a_run_without_a_feed_is_refused_by_the_form(house: House, page: Page) -> None:
     open_form(page, "ad-hoc")
 
     page.get_by_role("button", name="Submit").click()
@@ -122,7 +139,7 @@ def test_a_failed_chunk_is_loaded_again_from_its_form(house: House, page: Page) 
         run = house.start("sync-products/products")
         assert house.ended(run).name == "Incomplete"
 
-    open_form(page, "by-hand")
+    open_form(page, "by-hand", "run_id")
     again = flow_run(house, submit(page))
 
     assert house.ended(again).name == "Completed"

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from operations.conftest import House
+from operations.houses import House
 from test_docs import ROOT, blocks
 
 from flows.station import Station
