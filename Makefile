@@ -38,7 +38,7 @@ down: setup
 	@$(RUN) -m flows.station down
 
 test: setup-dev
-	@$(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n auto $(ARGS)
 
 bench: setup-dev
 	@$(RUN) -m benchmarks --write $(ARGS)

@@ -17,6 +17,8 @@ import pytest
 import sqlalchemy as sa
 from shops import DEFAULT_MODELS, Shop, write_package
 
+from sinks.owners import Owner
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("restock", "sources", "transforms", "sinks", "flows", "prefect")
@@ -93,6 +95,10 @@ class House:
     def caller(self) -> dict[str, str]:
         """What a caller of the station's server has in its environment."""
         return {"PREFECT_API_URL": f"{self.pages}/api", "PREFECT_API_AUTH_STRING": self.secret}
+
+    def process(self, name: str) -> int:
+        """The number of the station's `server` or `worker`."""
+        return Owner.read((self.folder / ".restock" / "station" / f"{name}.process").read_text()).process
 
     @contextmanager
     def told(self, what: str, text: str = "") -> Iterator[None]:

@@ -13,14 +13,8 @@ from typing import Any
 from operations.houses import AT_NIGHT, House, kill, look_until
 from operations.test_automations import register
 
-from sinks.owners import Owner
-
 pytestmark = AT_NIGHT
 ROWS = 40
-
-
-def process(house: House, name: str) -> int:
-    return Owner.read((house.folder / ".restock/station" / f"{name}.process").read_text()).process
 
 
 def loaded(house: House) -> int:
@@ -32,7 +26,7 @@ def test_chunks_are_committed_while_the_server_is_away_and_the_state_is_true_aft
     with house.told("slow", "1"):
         run = house.start("sync-products/products")
         house.has_begun(run)
-        kill(process(house, "server"))
+        kill(house.process("server"))
         before = loaded(house)
         look_until(lambda: True if loaded(house) >= before + 5 else None)
         assert house.run("flows.station", "up").returncode == 0
@@ -47,7 +41,7 @@ def test_a_run_whose_server_never_came_back_is_complete_and_the_next_one_rewrite
     with house.told("slow", "0.5"):
         run = house.start("sync-products/products")
         house.has_begun(run)
-        kill(process(house, "server"))
+        kill(house.process("server"))
         look_until(lambda: True if loaded(house) == ROWS // 2 else None, 120)
     finished = "SELECT status FROM restock_run"
     look_until(lambda: True if house.shop.execute(finished) == [{"status": "completed"}] else None)
@@ -72,7 +66,7 @@ def test_a_run_that_died_with_its_machine_is_found_and_the_next_one_goes_on(hous
     with house.told("slow", "1"):
         run = house.start("sync-products/products")
         house.has_begun(run)
-        kill(process(house, "worker"))
+        kill(house.process("worker"))
     at_death = loaded(house)
     assert house.client.read_flow_run(run.id).state.is_running()
     died = time.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from operations.houses import House, look_until
+from operations.houses import AT_NIGHT, House, look_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -146,6 +146,7 @@ def test_a_failed_chunk_is_loaded_again_from_its_form(house: House, page: Page) 
     assert len(house.shop.rows("product")) == 6
 
 
+@AT_NIGHT
 def test_cancel_stops_at_the_border_of_a_chunk_and_the_next_run_goes_on(house: House, page: Page) -> None:
     house.fill(40)
     with house.told("slow", "1"):

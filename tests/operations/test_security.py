@@ -16,8 +16,6 @@ from shops import Shop, run_restock
 from test_docs import blocks
 
 from flows.doors import create_ledgers
-from flows.metrics import Ledgers
-from flows.workplace import open_workplace
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -103,23 +101,6 @@ def test_the_units_are_units(unit: Path, tmp_path: Path) -> None:
 
     assert unit.name not in done.stderr, done.stderr
     assert "NoNewPrivileges=yes" in unit.read_text()
-
-
-def test_alerts_and_dashboard_ask_for_metrics_that_there_are(sqlite_shop: Shop) -> None:
-    run_restock(["metrics"], sqlite_shop)
-    there = {each.name for each in Ledgers(open_workplace()).collect()}
-    there |= {"restock_rows_total", "restock_chunk_seconds_bucket"}
-
-    asked = json.dumps(yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"])
-    asked += "".join(
-        target["expr"]
-        for panel in json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
-        for target in panel["targets"]
-    )
-
-    names = set(re.findall(r"\brestock_\w+", asked))
-    assert names
-    assert names <= there
 
 
 def test_the_work_pool_takes_no_command_folder_or_environment() -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from operations.houses import House
-from test_docs import ROOT, blocks
+from operations.houses import AT_NIGHT, House, look_until
 
 from flows.station import Station
 from restock.errors import ConfigurationError
-
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_the_deployments_of_the_feeds_are_registered_with_their_schedules(house: House) -> None:
@@ -30,21 +27,43 @@ def test_the_deployments_of_the_feeds_are_registered_with_their_schedules(house:
     assert asked == {"products": of_a_run, "ad-hoc": ["feed", *of_a_run]}
 
 
-def test_up_again_changes_nothing_and_down_keeps_what_was_known(house: House) -> None:
-    processes = [(house.folder / ".restock/station" / f"{name}.process").read_text() for name in ("server", "worker")]
-    known = house.client.read_deployment_by_name("sync-products/products").id
+def test_the_schedule_makes_runs_and_every_field_of_a_form_has_its_help(house: House) -> None:
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+
+    nightly = house.client.read_deployment_by_name("sync-products/products")
+    of_it = DeploymentFilter(id=DeploymentFilterId(any_=[nightly.id]))
+
+    def scheduled() -> set[str] | None:
+        runs = [run for run in house.client.read_flow_runs(deployment_filter=of_it) if run.state.is_scheduled()]
+        slots = (run.expected_start_time.astimezone(ZoneInfo("Europe/Berlin")) for run in runs)
+        return {f"{slot:%H:%M}" for slot in slots} or None
+
+    # With SQLAlchemy 2.1, Prefect 3.8.8 shows the schedule as active and never makes a run of it.
+    assert look_until(scheduled) == {"02:15"}
+    for name in ("sync-products/products", "sync-products/ad-hoc", "reprocess-failed-chunks/by-hand"):
+        asked = house.client.read_deployment_by_name(name).parameter_openapi_schema["properties"]
+        assert all(field.get("description") for field in asked.values()), asked
+
+
+def test_up_again_changes_nothing(house: House) -> None:
+    processes = [house.process(name) for name in ("server", "worker")]
 
     again = house.run("flows.station", "up")
 
     assert again.returncode == 0, again.stderr
     assert house.pages in again.stdout
-    assert processes == [
-        (house.folder / ".restock/station" / f"{name}.process").read_text() for name in ("server", "worker")
-    ]
+    assert processes == [house.process(name) for name in ("server", "worker")]
+
+
+@AT_NIGHT
+def test_down_keeps_what_was_known(house: House) -> None:
+    known = house.client.read_deployment_by_name("sync-products/products").id
+
     ended = house.run("flows.station", "down")
+
     assert ended.stdout == "Ended: worker and server. What they knew is kept.\n"
     assert house.run("flows.station", "down").stdout == "Nothing was running.\n"
-    assert house.run("flows.station", "up").returncode == 0
+    house.succeed("-m", "flows.station", "up")
     assert house.client.read_deployment_by_name("sync-products/products").id == known
 
 
@@ -77,11 +96,3 @@ def test_a_prefect_yaml_behind_feeds_yaml_is_a_sentence(
 
     with pytest.raises(ConfigurationError, match=r"^prefect\.yaml is behind feeds\.yaml; run `restock deployments`"):
         Station(tmp_path / "station").up(1)
-
-
-def test_the_page_says_what_the_house_was_made_with() -> None:
-    commands = blocks(ROOT / "docs" / "operations.md", "console")[0].split("\n")
-
-    assert commands == ["restock deployments", "make up", ""]
-    for action in ("up", "down"):
-        assert re.search(rf"^{action}: setup\n\t.*\$\(RUN\) -m flows\.station {action}$", MAKEFILE, re.MULTILINE)
