@@ -81,13 +81,6 @@ class Server:
 
         return look_until(ended)
 
-    def scheduled_runs(self, deployment_id: Any) -> list[Any]:
-        """The flow runs that a deployment's schedule has made, once there are some."""
-        from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
-
-        of_deployment = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
-        return look_until(lambda: self.client.read_flow_runs(deployment_filter=of_deployment) or None)
-
     def artifacts(self) -> dict[str, Any]:
         """Key -> data of the newest flow run's artifacts."""
         from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
