@@ -27,9 +27,9 @@ def expects_nothing(connection: sa.Connection, ref: ChunkRef, rows: Rows, mode: 
     refuse a row that is present after all: then nothing is kept, and the rows are compared.
     """
     target = rows.target
-    if mode == "update_only" or rows.bound.refused or rows.lacks((*target.key, *target.required)).any():
+    if mode == "update_only" or not _has_met_nothing(connection, ref, target, mode):
         return False
-    if not _has_met_nothing(connection, ref, target, mode) or not _is_enforced(connection, target):
+    if rows.bound.refused or rows.lacks((*target.key, *target.required)).any() or not _is_enforced(connection, target):
         return False
     _say_so(ref.run_id, target.name)
     return True

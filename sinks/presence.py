@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
-from enum import IntEnum
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -16,29 +14,12 @@ from sinks.comparing import are_same, differs, doubtful_values, in_order, may_di
 from sinks.db_errors import DataFault
 from sinks.rows import BoundRows, Rows
 from sinks.stage import Stage, open_stage
+from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
 
 Mode = Literal["sync", "insert_only", "update_only"]
 # Stages rows; returns those that the database would not even stage.
 Fill = Callable[[Stage, BoundRows], list[RowFault]]
-
-# Verdicts read at a time: of many at once, each a tracked object, Python's collector would look at all time and again.
-ROWS_AT_ONCE = 1000
-
-
-class Verdict(IntEnum):
-    """What becomes of a staged row. Of one that is left alone nothing is heard."""
-
-    ALONE = 0
-    ABSENT = 1
-    REPEATED = 2  # its key is, for the database, that of another row of the chunk
-    FOREIGN = 3  # it meets a row of another model that shares the table
-    STALE = 4
-    CHANGED = 5
-    DOUBTFUL = 6  # stored otherwise than it was staged, which may be the same value all the same
-    CONFLICT = 7  # it brings another primary key than the row it meets; 7 + n in the n-th attribute of it
-
-
 Rule = tuple[sa.ColumnElement[bool], int]
 
 
@@ -86,15 +67,13 @@ def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarr
     stage = open_stage(connection, rows.target, rows.attributes)
     refused = fill(stage, rows.bound.at(rows.in_key_order(places)))
     changes.faults += refused
-    judged = 0
-    for some in _distinct(connection.execute(_question(stage, mode))):
-        judged += len(some)
-        _judge(changes, mode, some, _ruled(stage))
-    left_alone = len(places) - len(refused) - judged
+    judged = read_verdicts(connection.execute(_question(stage, mode)))
+    left_alone = len(places) - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
     else:
         changes.unchanged += left_alone
+    _judge(changes, mode, judged, _ruled(stage))
 
 
 def _question(stage: Stage, mode: Mode) -> sa.Select[Any]:
@@ -143,38 +122,32 @@ def _is_older(sent: sa.ColumnElement[Any], stored: sa.ColumnElement[Any]) -> sa.
     return sa.and_(stored.is_not(None), sa.or_(sent.is_(None), sent < stored))
 
 
-def _distinct(judged: sa.CursorResult[Any]) -> Iterator[Collection[sa.Row[Any]]]:
-    """The rows, some at a time: one row, one verdict, even where the table has a key twice."""
-    seen: set[int] = set()
-    for some in judged.partitions(ROWS_AT_ONCE):
-        first = {row[0]: row for row in some if row[0] not in seen}
-        seen |= first.keys()
-        yield first.values()
-
-
-def _judge(changes: Changes, mode: Mode, judged: Iterable[sa.Row[Any]], ruled: list[str]) -> None:
-    rows: dict[int, list[sa.Row[Any]]] = defaultdict(list)
-    for row in judged:
-        rows[row[1]].append(row)
-    key_ends = 2 + len(changes.rows.target.primary_key)
-    doubtful_from = key_ends + len(ruled)
-    absent, stale = rows.pop(Verdict.ABSENT, []), rows.pop(Verdict.STALE, [])
-    changed, doubtful = rows.pop(Verdict.CHANGED, []), rows.pop(Verdict.DOUBTFUL, [])
+def _judge(changes: Changes, mode: Mode, judged: Judged, ruled: list[str]) -> None:
+    absent = judged.having(Verdict.ABSENT).positions.tolist()
     if mode == "update_only":
         changes.skipped += len(absent)
     else:
-        changes.inserts += [row[0] for row in absent]
-    changes.stale += len(stale)
-    others = [row for row in doubtful if not are_same(row[doubtful_from:])]
-    changes.unchanged += len(doubtful) - len(others)
-    changes.updates |= {row[0]: row[2:key_ends] for row in [*changed, *others]}
+        changes.inserts += absent
+    changes.stale += len(judged.having(Verdict.STALE))
+    _note_changed(changes, judged.having(Verdict.CHANGED), ruled)
+    doubtful = judged.having(Verdict.DOUBTFUL)
+    values = doubtful.others[len(changes.rows.target.primary_key) + len(ruled) :]
+    differ = [place for place, row in enumerate(zip(*values, strict=True)) if not are_same(row)]
+    changes.unchanged += len(doubtful) - len(differ)
+    _note_changed(changes, doubtful.at(np.asarray(differ, dtype="int64")), ruled)
+    for verdict in np.unique(judged.verdicts).tolist():
+        if verdict in (Verdict.REPEATED, Verdict.FOREIGN) or verdict >= Verdict.CONFLICT:
+            fault = _conflict(changes.rows.target, verdict)
+            changes.faults += [RowFault(position, fault) for position in judged.having(verdict).positions.tolist()]
+
+
+def _note_changed(changes: Changes, changed: Judged, ruled: list[str]) -> None:
+    width = len(changes.rows.target.primary_key)
+    positions = changed.positions.tolist()
+    changes.updates.update(zip(positions, zip(*changed.others[:width], strict=True), strict=True))
     if ruled:
-        for row in [*changed, *others]:
-            kept = row[key_ends:doubtful_from]
-            changes.stays[row[0]] = tuple(name for name, stays in zip(ruled, kept, strict=True) if stays)
-    for verdict, faulty in rows.items():
-        fault = _conflict(changes.rows.target, verdict)
-        changes.faults += [RowFault(row[0], fault) for row in faulty]
+        for position, *flags in zip(positions, *changed.others[width : width + len(ruled)], strict=True):
+            changes.stays[position] = tuple(name for name, kept in zip(ruled, flags, strict=True) if kept)
 
 
 def _conflict(target: Any, verdict: int) -> DataFault:

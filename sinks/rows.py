@@ -51,7 +51,8 @@ class Rows:
         """For each row whether it lacks one of these attributes."""
         if not set(names) <= set(self.attributes):
             return np.ones(len(self.frame), dtype=bool)
-        return np.asarray(self.frame[list(names)].isna().any(axis="columns"), dtype=bool)
+        missing = [self.frame[name].isna().to_numpy(dtype=bool) for name in names]
+        return np.logical_or.reduce(missing)
 
     def in_key_order(self, places: np.ndarray) -> np.ndarray:
         """Places of rows in the order of their keys, as far as these have one that is cheap: so an index is walked."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from sinks.driver_calls import execute_by
 from sinks.mariadb_insert import insert_rows
 from sinks.postgresql_copy import copy_in
 from sinks.rows import Values, as_list
@@ -33,7 +33,9 @@ def _insert(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     compiled = sa.insert(table).values(dict(zip(columns, binds, strict=True))).compile(dialect=connection.dialect)
     # The values are bound already: the types of the columns have had their say.
     if isinstance(compiled, SQLCompiler) and compiled.positiontup is not None:
-        rows: list[Any] = list(zip(*(sent[name] for name in compiled.positiontup), strict=True))
+        in_turn = [sent[name] for name in compiled.positiontup]
+        # Row by row, as the driver asks for them: a list of them would be made, and looked at by the collector, first.
+        execute_by(connection, str(compiled), lambda cursor, sql: cursor.executemany(sql, zip(*in_turn, strict=True)))
     else:
         rows = [dict(zip(sent, row, strict=True)) for row in zip(*sent.values(), strict=True)]
-    connection.exec_driver_sql(str(compiled), rows)
+        connection.exec_driver_sql(str(compiled), rows)
