@@ -7,11 +7,13 @@ parameters and its truth. Its own score rewards a loader that guesses; counted h
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,24 @@ def read_with_pandas(path: Path, parameters: dict[str, Any]) -> Loaded:
     return Loaded(list(frame.itertuples(index=False, name=None)))
 
 
+def published(folder: Path) -> dict[str, Reader]:
+    """What other loaders made of the files, by name, where the checkout holds their published results."""
+    found = sorted((folder / "results").glob("*/polluted_files/loading"))
+    return {f"{each.parts[-3]}, as published": partial(_read_published, each) for each in found}
+
+
+def _read_published(loading: Path, path: Path, parameters: dict[str, Any]) -> Loaded:
+    """The rows that another loader wrote below a header. Blanks around cells are not held against it."""
+    try:
+        content = (loading / f"{path.name}_converted.csv").read_text(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return Loaded(refusal="no result")
+    rows = [tuple(cell.strip() for cell in row) for row in csv.reader(io.StringIO(content, newline="")) if row]
+    if not rows or rows[0][0].startswith("Application Error"):
+        return Loaded(refusal="it gave up")
+    return Loaded(rows[1:])
+
+
 def truth_of(path: Path, has_header: bool) -> list[Cells]:
     """The rows that a file should have."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -138,11 +158,12 @@ def _kind(name: str) -> str:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
-    """Judge restock, and pandas beside it, on the files of a Pollock checkout."""
+    """Judge restock, pandas, and every loader with published results on the files of a Pollock checkout."""
     counts = judge(folder, read_with_restock)
     for kind, found in sorted(counts.items()):
         click.echo(f"{kind:34}" + ", ".join(f"{found[each]} {each}" for each in VERDICTS if found[each]))
-    totals = {"restock": _total(counts), "pandas.read_csv": _total(judge(folder, read_with_pandas))}
+    others = {"pandas.read_csv": read_with_pandas, **published(folder)}
+    totals = {"restock": _total(counts)} | {name: _total(judge(folder, read)) for name, read in others.items()}
     click.echo()
     for reader, found in totals.items():
         click.echo(f"{reader:34}" + ", ".join(f"{found[each]} {each}" for each in VERDICTS))

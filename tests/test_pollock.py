@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.pollock import Loaded, judge, read_with_pandas, read_with_restock, rules_of, verdict
+from benchmarks.pollock import Loaded, judge, published, read_with_pandas, read_with_restock, rules_of, verdict
 
 NAMES = ["sku", "name", "price"]
 ROWS = [["1", "Hose, green", "$4.10"], ["2", 'Rake 24"', "$9"], ["3", "Men's boots", ""], ["4", "Hat, blue", "$1.5"]]
@@ -76,6 +76,20 @@ def test_a_reader_that_guesses_is_told_wrong(checkout: Path) -> None:
     add(checkout, "row_less_sep_row4_col1.csv", SOURCE.replace("4,", "4"))
 
     assert judge(checkout, read_with_pandas)["row_less_sep"] == {"wrong": 1}
+
+
+def test_published_results_are_judged_alike(checkout: Path) -> None:
+    add(checkout, "source.csv", SOURCE)
+    add(checkout, "file_preamble.csv", "PREAMBLE,,\n,,\n" + SOURCE, preamble_lines=2)
+    loading = checkout / "results" / "guesser" / "polluted_files" / "loading"
+    loading.mkdir(parents=True)
+    (loading / "source.csv_converted.csv").write_text(SOURCE.replace("$9", " $9"), encoding="utf-8")
+    (loading / "file_preamble.csv_converted.csv").write_text("PREAMBLE,,\n,,\n" + SOURCE, encoding="utf-8")
+
+    [(name, read)] = published(checkout).items()
+
+    assert name == "guesser, as published"
+    assert judge(checkout, read) == {"source": {"exact": 1}, "file_preamble": {"wrong": 1}}
 
 
 TRUTH = [tuple(row) for row in ROWS]
