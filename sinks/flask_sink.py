@@ -24,7 +24,7 @@ from sinks.earlier_rows import loaded_before
 from sinks.expectation import expects_nothing
 from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
-from sinks.key_forms import as_the_table_writes
+from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
@@ -55,6 +55,7 @@ class FlaskSink:
     target: Target
     ledger: Ledger
     writer: Writer
+    other_forms: OtherForms
     book: Book
 
     def load(self, chunk: Chunk) -> WriteCounts:
@@ -101,7 +102,7 @@ class FlaskSink:
             return []
 
         connection = self.database.connection(session)
-        rows, faults = as_the_table_writes(connection, rows, self.feed.key_form)
+        rows, faults = self.other_forms.as_the_table_writes(connection, rows, ref.token)
         if not isolating and not faults and expects_nothing(connection, ref, rows, self.feed.mode):
             return all_absent(rows)
         changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
@@ -214,4 +215,5 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     database = open_database(feed.app, feed.model, feed.name, lease_seconds)
     target = read_target(database, feed)
     ledger = Ledger(database, target.name)
-    return FlaskSink(feed, database, target, ledger, choose_writer(database, target, feed), book=ledger)
+    writer, other_forms = choose_writer(database, target, feed), OtherForms(database, target, feed.key_form)
+    return FlaskSink(feed, database, target, ledger, writer, other_forms, book=ledger)

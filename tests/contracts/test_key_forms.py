@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import counts, products, sync
 
-from restock.errors import ConfigurationError
+from flows.progress import Progress
+from flows.workplace import open_workplace
+from restock.chunks import ChunkRef, WriteCounts
+from restock.errors import ChunkFailed, ConfigurationError
+from sinks.flask_sink import open_sink
 
 FORM = {"trim": True, "case": "upper", "unicode": "NFC", "zero_pad": 5}
 
@@ -44,6 +50,42 @@ def test_a_row_is_met_whatever_form_its_key_has_in_the_table(shop: Shop) -> None
         "other": "there",
     }
     assert counts(sync(shop)) == {"unchanged": 6}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_table_is_searched_once_in_a_run(shop: Shop, workers: int) -> None:
+    shop.feed(key_form=FORM, chunk_rows=2, workers=workers)
+    present(shop, "ab-1 ", "ab-2 ", "ab-3 ", "ab-4 ")
+    write(shop, *((f"AB-{n}", "new") for n in range(1, 7)))
+    asked: list[str] = []
+    engine = open_sink(open_workplace().feed(shop.feed_name)).database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+
+    assert counts(sync(shop)) == {"inserted": 2, "updated": 4}
+    assert len([statement for statement in asked if re.search("sku (REGEXP|~) ", statement)]) == 1
+    assert set(names(shop)) == {"ab-1 ", "ab-2 ", "ab-3 ", "ab-4 ", "AB-5", "AB-6"}
+
+
+class ChangesTheShop(Progress):
+    """Gives one product up, and mends the key of another, when the first chunk is loaded."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        if ref.number > 1:
+            return
+        self.shop.execute("DELETE FROM product WHERE sku = 'ab-3 '")
+        self.shop.execute("UPDATE product SET sku = 'AB-4' WHERE sku = 'ab-4 '")
+
+
+def test_a_key_that_was_found_and_is_gone_since_is_not_met(shop: Shop) -> None:
+    shop.feed(key_form=FORM, chunk_rows=2)
+    present(shop, "ab-1 ", "ab-2 ", "ab-3 ", "ab-4 ")
+    write(shop, *((f"AB-{n}", "new") for n in range(1, 5)))
+
+    assert counts(sync(shop, progress=ChangesTheShop(shop))) == {"inserted": 1, "updated": 3}
+    assert set(names(shop)) == {"ab-1 ", "ab-2 ", "AB-3", "AB-4"}
 
 
 def test_rows_that_are_one_key_in_the_feeds_form_are_duplicates(shop: Shop) -> None:
