@@ -94,7 +94,7 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     """A table of plain columns as a frame: text as `str`, the spool's columns as pandas has them, others as Arrow's."""
     columns: dict[str, Any] = {}
     for name, values in zip(table.column_names, table.columns, strict=True):
-        column = pd.Series(_array_of(values))
+        column = _array_of(values)
         columns[name] = column.astype(_FRAME_TYPES[name]) if name in SPOOL_COLUMNS else column
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 

@@ -33,10 +33,10 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
     rows = raw.set_axis(pd.Index(raw[ROW].astype("int64").to_numpy()), axis="index")
     superseded = rows[SUPERSEDED].astype("boolean").fillna(False).to_numpy(dtype=bool)
     faulty = rows[FAULT].notna().to_numpy() & ~superseded
-    good = rows[~(superseded | faulty)]
+    good = rows[~(superseded | faulty)] if superseded.any() or faulty.any() else rows
     frame, set_aside = run_transforms(attributes(good, feed, contract), feed, contract, str(ref))
     values, faults = _judged(frame, ref, feed, contract)
-    rejects = [*_unread(rows[faulty]), *_rejects(good, _set_aside(set_aside) | faults)]
+    rejects = [*(_unread(rows[faulty]) if faulty.any() else ()), *_rejects(good, _set_aside(set_aside) | faults)]
     loadable = fitting(values, faults)
     return Chunk(
         ref=ref,
@@ -75,7 +75,7 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
         faults = {row: found for row, found in faults.items() if row not in gone}
     for row, found in schema_faults(values, faults, feed, str(ref)).items():
         faults.setdefault(row, []).extend(found)
-    return values.drop(columns=unwritten), faults
+    return values.drop(columns=unwritten) if unwritten else values, faults
 
 
 def _cast(frame: pd.DataFrame, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:

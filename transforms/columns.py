@@ -215,6 +215,8 @@ def _character(entity: re.Match[str]) -> str:
 def tidy_texts(cells: Any) -> Any:
     """Tidy an Arrow array of text; what is empty afterwards is missing."""
     rows = pa.array(TextBytes(cells).rows_beyond_words())
+    if not len(rows):
+        return cells
     texts = cells.take(rows)
     untidy = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _TIDY)), False)
     rows, texts = rows.filter(untidy), texts.filter(untidy)

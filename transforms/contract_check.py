@@ -57,12 +57,12 @@ def cast(frame: pd.DataFrame, contract: Contract, rules: CsvRules) -> tuple[pd.D
         All rows, columns in the contract's order, missing where a cell is at fault; and the faults of each row that
         does not fit, by its position.
     """
-    casts: dict[str, pd.Series] = {}
+    casts: dict[str, Any] = {}
     codes: dict[str, dict[int, str]] = {}
     for name, spec in contract.fields.items():
         if name in frame.columns:
             column = cast_column(frame[name], spec, rules)
-            casts[name] = _as_series(column.values, frame.index)
+            casts[name] = _as_pandas(column.values)
             if column.faults:
                 codes[name] = column.faults
     return pd.DataFrame(casts, index=frame.index), describe(codes, frame)
@@ -196,9 +196,10 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _as_series(values: Any, index: pd.Index) -> pd.Series:
+def _as_pandas(values: Any) -> Any:
+    """The values of a column as an array of pandas; objects as a list, wrapped so that pandas infers no type."""
     if isinstance(values, list):
-        return pd.Series(values, index=index, dtype=object)
-    if is_text(values.type):
-        return pd.Series(_TEXT_DTYPE.__from_arrow__(values), index=index)
-    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=index)
+        objects = np.empty(len(values), object)
+        objects[:] = values
+        return objects
+    return _TEXT_DTYPE.__from_arrow__(values) if is_text(values.type) else pd.arrays.ArrowExtensionArray(values)

@@ -16,18 +16,16 @@ def clean(frame: pd.DataFrame) -> pd.DataFrame:
     `transforms.columns.tidy` says what tidy means. A text that is empty afterwards is missing.
     """
     key = frame.attrs.get("key", ())
-    tidied = {name: _tidied(frame[name]) for name in frame.columns if name not in key and _is_text(frame[name])}
+    texts = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.StringDtype) and name not in key]
+    tidied = {str(name): tidied for name in texts if (tidied := _tidied(frame[name])) is not None}
     return frame.assign(**tidied)
 
 
-def _is_text(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.StringDtype)
-
-
-def _tidied(column: pd.Series) -> pd.Series:
+def _tidied(column: pd.Series) -> pd.Series | None:
+    """The column where something in it was not tidy."""
     cells = pa.array(column, pa.large_string(), from_pandas=True)
     if isinstance(cells, pa.ChunkedArray):  # of a frame that was put together from others
         cells = cells.combine_chunks()
     texts = tidy_texts(cells)
     dtype: Any = column.dtype  # the stubs do not know __from_arrow__
-    return column if texts is cells else pd.Series(dtype.__from_arrow__(texts), index=column.index)
+    return None if texts is cells else pd.Series(dtype.__from_arrow__(texts), index=column.index)
