@@ -10,6 +10,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from sinks.announcing import is_anybody_listening
 from sinks.changes import Changes, Key
+from sinks.found_by_key import primary_keys
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import made_by_model
 from sinks.rows import Values
@@ -41,17 +42,14 @@ class CopyWriter:
         places = rows.frame.index.get_indexer(changes.inserts)  # type: ignore[arg-type]
         # Rows that bring their key come first: else the database might give it to a row that brings none.
         keyless = rows.lacks(target.primary_key)[places]
-        if is_anybody_listening() and keyless.any():
-            # COPY does not tell the keys that the database makes.
+        is_told = is_anybody_listening()
+        if is_told and rows.lacks(target.key)[places].any():
+            # COPY does not tell the keys that the database makes, and these rows can be found by nothing else.
             return MappingsWriter().write(session, target, Changes(rows, changes.inserts))
         for some, left_out in ((places[~keyless], ()), (places[keyless], target.primary_key)):
             if len(some):
                 _send_new(connection, changes, rows.in_key_order(some), left_out)
-        return (
-            [tuple(record[name] for name in target.primary_key) for record in rows.records(changes.inserts)]
-            if is_anybody_listening()
-            else []
-        )
+        return primary_keys(connection, rows, changes.inserts) if is_told else []
 
 
 def _send_new(connection: sa.Connection, changes: Changes, places: np.ndarray, left_out: tuple[str, ...]) -> None:

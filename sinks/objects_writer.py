@@ -14,10 +14,9 @@ from sinks.changes import Changes, Key
 from sinks.column_specs import words_of
 from sinks.db_errors import ModelRefused
 from sinks.explicit_nulls import note_nulls
+from sinks.found_by_key import having
 from sinks.target import Target
 
-# Instances loaded by one statement. SQLite's smallest limit in use is 32,766 parameters.
-KEYS_PER_STATEMENT = 5_000
 # As often as SQLAlchemy itself flushes before it commits.
 FLUSHES_PER_COMMIT = 100
 
@@ -92,9 +91,7 @@ def _load(session: Session, target: Target, records: list[Record]) -> dict[Key, 
     loading = [lazyload("*"), *(undefer(getattr(target.model, name)) for record in records[:1] for name in record)]
     keys = [_key(target, record) for record in records]
     found: dict[Key, Any] = {}
-    size = KEYS_PER_STATEMENT // len(columns)
-    for some in (keys[start : start + size] for start in range(0, len(keys), size)):
-        wanted = columns[0].in_([key[0] for key in some]) if len(columns) == 1 else sa.tuple_(*columns).in_(some)
+    for wanted in having(columns, keys):
         # A plain statement about the table, so that no rule of the app hides rows (soft deletes, say) from it.
         rows = sa.select(*target.mapper.local_table.columns).where(wanted)
         for instance in session.scalars(sa.select(target.model).from_statement(rows).options(*loading)):

@@ -157,6 +157,25 @@ def test_the_feed_of_the_page_finds_rows_by_the_suppliers_number(
     assert place.execute("SELECT id, sku, name, stock FROM product") == [(1, "a", "Spade", 7), (2, "b", "Rake", None)]
 
 
+def test_the_commands_of_the_page_bring_the_feed_in_and_the_last_one_again_finds_it_unchanged(
+    make_place: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = make_place()
+    place.stock("a,7,red\nb,2,blue\n")
+    before = {table for (table,) in place.execute("SELECT name FROM sqlite_master")}
+
+    for line in block("console", "restock sync").splitlines():
+        command, *words = line.split()
+        said = run_here(capfd, *words)
+        assert (command, said.status) == ("restock", 0), said.err
+        if words[0] == "check":
+            assert {table for (table,) in place.execute("SELECT name FROM sqlite_master")} == before
+    again = run_here(capfd, "sync", "stock", "--json")
+
+    assert place.execute("SELECT sku, stock FROM product") == [("a", 7), ("b", 2)]
+    assert again.answer["unchanged"] == again.answer["read"] == 2
+
+
 def test_the_receiver_of_the_page_hears_of_new_and_changed_rows(
     make_place: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -140,8 +140,22 @@ def test_generated_keys_cost_a_bounded_number_of_statements(products: Table, lis
     with products.recorded_writes() as writes:
         products.load(make_items(1000))
 
-    assert len(listener.heard[0]["inserted"]) == 1000
+    assert listener.keys() == [([row["id"] for row in products.rows("id")], [])]
     assert len(writes) <= 2 or not products.writes_in_bulk
+
+
+def test_copied_rows_are_found_by_the_key_they_brought(
+    make_shop: MakeShop, database_url: str, listener: Listener
+) -> None:
+    products = open_table(make_shop(database_url), writer="copy")
+
+    with recorded_statements(products.sink.database.engine) as statements:
+        products.load(make_items(12_000))
+
+    assert len(listener.heard[0]["inserted"]) == len({*listener.heard[0]["inserted"]}) == 12_000
+    asked = [each for each in statements if each.startswith("SELECT product.id") and " IN (" in each]
+    assert len(asked) == 3
+    assert not [each for each in statements if "RETURNING" in each]
 
 
 def test_a_chunk_pays_for_no_keys_while_nobody_listens(products: Table) -> None:
