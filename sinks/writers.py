@@ -23,7 +23,7 @@ log = logging.getLogger("restock")
 
 CHUNK_ROWS = 50_000
 # On SQLite nobody else writes while a chunk is written: as many rows as keep the file locked for some 0.1 s.
-_CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 10_000, ObjectsWriter: 2_000}
+_CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 10_000, ObjectsWriter: 1_000}
 
 _ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")

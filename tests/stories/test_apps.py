@@ -262,7 +262,7 @@ def test_the_journal_mode_of_the_app_is_left_alone(sqlite_shop: Shop, mode: str)
     assert asked == sqlite_shop.execute("PRAGMA journal_mode") == [{"journal_mode": mode}]
 
 
-@pytest.mark.parametrize("writer", ["mappings", "objects"])
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 def test_what_an_open_shop_writes_during_a_sync_is_neither_lost_nor_undone(sqlite_shop: Shop, writer: str) -> None:
     """The shop counts in a column that the feed does not fill, in rows that change and in rows that do not."""
     rows = [{"sku": f"S{number:05}", "name": "Spade", "stock": 1} for number in range(2_000)]
