@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from operations.houses import House, build_house
+from operations.mailboxes import Mailbox, open_mailbox
 
 from flows.prefect_server import _free_port
 
@@ -40,3 +41,10 @@ def house(standing_house: House) -> Iterator[House]:
     with temporary_settings(settings), get_client(sync_client=True) as client:
         standing_house.client = client
         yield standing_house
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """An address that takes notifications, and what was sent there."""
+    with open_mailbox() as opened:
+        yield opened

@@ -131,14 +131,14 @@ class House:
         answer = self.client._client.post(f"/deployments/{found.id}/create_flow_run", json=body)
         return self.client.read_flow_run(answer.json()["id"])
 
-    def ended(self, flow_run: Any) -> Any:
+    def ended(self, flow_run: Any, seconds: float = PATIENCE_SECONDS) -> Any:
         """The state in which a flow run has ended."""
 
         def look() -> Any:
             state = self.client.read_flow_run(flow_run.id).state
             return state if state.is_final() else None
 
-        return look_until(look)
+        return look_until(look, seconds)
 
     def has_begun(self, flow_run: Any, chunks: int = 1) -> None:
         """Wait until so many chunks of the shop's newest run are loaded."""

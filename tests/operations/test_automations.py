@@ -3,72 +3,62 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from operations.houses import AT_NIGHT, House, look_until
+from operations.mailboxes import Mailbox, notify, register
 
 pytestmark = AT_NIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def mailbox() -> Iterator[tuple[str, list[str]]]:
-    """An address that takes notifications, and what was sent there."""
-    letters: list[str] = []
+def test_registering_again_changes_nothing(house: House, mailbox: Mailbox) -> None:
+    told = notify(house, mailbox[0])
 
-    class Taker(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            letters.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Taker)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", letters
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def register(house: House, *words: str) -> str:
-    done = house.run("flows.cli", "automations", *words, **house.caller)
-    return done.stdout + done.stderr
-
-
-def test_a_held_run_calls_for_a_person_and_says_why(house: House, mailbox: tuple[str, list[str]]) -> None:
-    from prefect.blocks.notifications import CustomWebhookNotificationBlock
-
-    address, letters = mailbox
-    block = CustomWebhookNotificationBlock(
-        name="operators", url=address, json_data={"subject": "{{subject}}", "body": "{{body}}"}
-    )
-    block.save("operators", overwrite=True)
-
-    told = register(house, "--notify", "custom-webhook/operators")
-    again = register(house, "--notify", "custom-webhook/operators")
-
-    assert told == again
     assert "Registered: restock calls for a person" in told
+    assert notify(house, mailbox[0]) == told
+    assert len(house.client.read_automations()) == 3
+
+
+def held(house: House) -> Any:
     house.shop.write_csv("products.csv", [{"sku": "A", "name": ""}])
-    deployment = house.client.read_deployment_by_name("sync-products/products")
-    run = house.client.create_flow_run_from_deployment(deployment.id, parameters={"max_rejects": "0"})
-    state = house.ended(run)
-    assert state.name == "Held"
-    letter = json.loads(look_until(lambda: letters[0] if letters else None))
-    assert letter["subject"].startswith("restock: products ")
-    assert letter["subject"].endswith(" is Held")
-    assert state.message in letter["body"]
+    return house.ended(house.start("sync-products/products", max_rejects="0"))
+
+
+def incomplete(house: House) -> Any:
+    with house.told("broken"):
+        return house.ended(house.start("sync-products/products"))
+
+
+def failed(house: House) -> Any:
+    return house.ended(house.start("sync-products/products", file="nowhere.csv"))
+
+
+def completed(house: House) -> Any:
+    return house.ended(house.start("sync-products/products"))
+
+
+def test_a_run_that_needs_a_person_calls_for_one_and_says_why(house: House, mailbox: Mailbox) -> None:
+    address, letters = mailbox
+    notify(house, address)
+
+    states = [trouble(house) for trouble in (held, completed, incomplete, failed)]
+
+    assert [state.name for state in states] == ["Held", "Completed", "Incomplete", "Failed"]
+    look_until(lambda: True if len(letters) >= 3 else None)
+    by_state = {json.loads(letter)["subject"].rpartition(" is ")[2]: json.loads(letter) for letter in letters}
+    assert set(by_state) == {"Held", "Incomplete", "Failed"}
+    assert len(letters) == 3
+    for state in states:
+        if state.name != "Completed":
+            letter = by_state[state.name]
+            assert letter["subject"].startswith("restock: products ")
+            assert state.message in letter["body"]
+            assert "4711" not in letter["body"]
 
 
 def test_after_trouble_what_is_outstanding_is_loaded_once(house: House) -> None:
