@@ -8,7 +8,7 @@
 # make bench      measure the speed claims; writes docs/benchmarks.md; ARGS="--rows 1000000", or "--help" for the rest
 # make bench-peers  the same for other tools, which get an environment of their own
 # make pollock    judge the CSV reader on all files of a Pollock checkout: PATH=folder
-# make nights     the long tests of Prefect: automations, missed nights, servers away, 10,000 chunks
+# make nights     the long tests of Prefect: automations, missed nights, servers away, many workers, 10,000 chunks
 # make torture    the long proof under random faults; SEED=7 SECONDS=1800 repeats one
 # make lint       check style, formatting and types; `make fix` mends what can be mended
 # make clean      remove .venv and everything else that can be made again

@@ -1,12 +1,13 @@
 """The artifacts of a flow run in the Prefect UI. Shown as far as the server lets us.
 
-A thread of its own asks the API, so no chunk waits for Prefect; the first trouble ends the showing, never the load.
+A thread of its own asks the API, so no chunk waits for Prefect; after trouble it rests for a while.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,8 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 log = logging.getLogger("restock")
 
 ANSWER_SECONDS = 5.0
+# A server that is away keeps the thread busy for little more than one call in this time.
+REST_SECONDS = 20.0
 Answer = TypeVar("Answer")
 Artifact = Future[UUID | None]
 
@@ -33,7 +36,9 @@ class Showcase:
         self._context = copy_context()
         self._flow_run_id = flow_run_id
         self._lent = ExitStack()
-        self._client: SyncPrefectClient | None = None  # none before the first call, and after the first trouble
+        self._client: SyncPrefectClient | None = None
+        self._rests_until = 0.0
+        self._has_told = False
         self._do(self._open)
 
     def create(self, kind: str, key: str, data: Any, description: str) -> Artifact:
@@ -46,40 +51,52 @@ class Showcase:
 
         def change(client: SyncPrefectClient) -> None:
             artifact_id = artifact.result()
-            assert artifact_id is not None, "nothing is asked after the first trouble"
-            client.update_artifact(artifact_id, ArtifactUpdate(data=data))
+            if artifact_id is not None:
+                client.update_artifact(artifact_id, ArtifactUpdate(data=data))
 
         self._ask(change)
+
+    def insist(self) -> None:
+        """Rest no longer: what comes now is worth asking for, whatever the trouble was."""
+
+        def wake() -> None:
+            self._rests_until = 0.0
+
+        self._do(wake)
 
     def close(self) -> None:
         """End the showing when all of it has been shown."""
         self._do(self._lent.close)
 
     def _open(self) -> None:
-        with self._ending_at_trouble():
+        with self._resting_after_trouble():
             self._lent.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
             client = get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS})
             self._client = self._lent.enter_context(client)
 
     def _ask(self, call: Callable[[SyncPrefectClient], Answer]) -> Future[Answer | None]:
         def ask() -> Answer | None:
-            with self._ending_at_trouble():
-                return None if self._client is None else call(self._client)
+            if self._client is None or time.monotonic() < self._rests_until:
+                return None
+            with self._resting_after_trouble():
+                return call(self._client)
             return None
 
         return self._do(ask)
 
     @contextmanager
-    def _ending_at_trouble(self) -> Iterator[None]:
+    def _resting_after_trouble(self) -> Iterator[None]:
         """Whatever the trouble is: what is only shown is nothing to stop a load for."""
         try:
             yield
         except Exception as error:
-            self._client = None
-            log.warning(
-                "Prefect does not take what this run would show (%s); the load goes on, and `restock runs` has it all.",
-                type(error).__name__,
-            )
+            self._rests_until = time.monotonic() + REST_SECONDS
+            if not self._has_told:
+                self._has_told = True
+                log.warning(
+                    "Prefect does not take what this run shows (%s); the load goes on, and `restock runs` has it all.",
+                    type(error).__name__,
+                )
 
     def _do(self, work: Callable[[], Answer]) -> Future[Answer]:
         """Let the thread do it, in one context for all it does: Prefect keeps its settings there."""

@@ -29,7 +29,7 @@ def deployments(check: bool) -> None:
         if check and not are_current(PROJECT, feeds):
             raise ConfigurationError("prefect.yaml is behind feeds.yaml; run `restock deployments`.")
         changed = not check and write_deployments(PROJECT, feeds)
-        told = f"prefect.yaml has the deployments of {len(feeds)} feeds; "
+        told = f"prefect.yaml has the deployments of all feeds ({len(feeds)}); "
         told += "register them with `prefect --no-prompt deploy --all`." if changed else "nothing had to be changed."
         return Answer(None, lambda: click.echo(told))
 

@@ -51,7 +51,10 @@ class ShownProgress(Progress):
             if self._failed <= CHUNKS_ANNOUNCED:
                 chunk_failed(self._feed, ref, outcome)
         now = time.monotonic()
-        is_due = now - self._updated_at >= UPDATE_SECONDS or self._loaded == self._chunks
+        is_last = self._loaded == self._chunks
+        if is_last:
+            self._showcase.insist()  # this and the summary are what is looked at afterwards
+        is_due = now - self._updated_at >= UPDATE_SECONDS or is_last
         if self._artifact is not None and is_due:
             self._updated_at = now
             self._showcase.update(self._artifact, self._percent)
