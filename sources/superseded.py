@@ -63,7 +63,8 @@ def superseded_list(spool: Spool, run_id: str) -> Iterator[SupersededList]:
         SourceError: the spool cannot be written, or its disk is full.
     """
     path = spool.superseded_file(run_id)
-    temporary = path.with_name(f".{path.name}")
+    # Among the chunks of the run: whatever clears those away after a kill takes it along.
+    temporary = path.parent / run_id / f".{path.name}"
     written = SupersededList(temporary)
     try:
         yield written

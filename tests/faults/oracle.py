@@ -118,12 +118,14 @@ def violations(
     # What an extraction that was killed leaves belongs to no run: `restock prune` removes it, and nothing else may.
     runs = {run["run_id"] for run in _select(engine, "SELECT run_id FROM restock_run")}
     found += [f"{name} is still in the spool" for name in spooled(spool) if name.partition("/")[0] in runs]
+    # Nobody would know whose it is.
+    found += [f"{path.name} is still beside the runs of the spool" for path in spool.glob(".*")]
     return found
 
 
 def spooled(spool: Path) -> list[str]:
-    """The files in the spool."""
-    return sorted(str(path.relative_to(spool)) for path in spool.rglob("*") if path.is_file())
+    """The files of chunks in the spool. Lists of superseded rows lie beside their folders, and stay with their runs."""
+    return sorted(str(path.relative_to(spool)) for path in spool.rglob("*/*") if path.is_file())
 
 
 def reject_positions(engine: sa.Engine) -> set[int]:

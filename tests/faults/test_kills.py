@@ -87,7 +87,7 @@ def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Loa
     load = sqlite_load
     children.run(["sync", "products"], load.shop, Failpoint("chunk spooled", 3))
     children.run(["sync", "products"], load.shop)
-    [orphan] = load.spool.iterdir()
+    [orphan] = (path for path in load.spool.iterdir() if path.is_dir())
     for path in [*orphan.iterdir(), orphan]:
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - TWO_DAYS))
 
