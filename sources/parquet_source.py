@@ -17,6 +17,7 @@ from sources.framing import plain, plain_type, with_spool_columns
 from sources.locations import open_pinned
 from sources.nested_json import NoJson, json_texts
 from sources.parquet_file import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
+from sources.parquet_pages import page_sizes
 from sources.unpacking import Growth
 
 if TYPE_CHECKING:
@@ -68,9 +69,10 @@ class ParquetSource:
         """
         growth = Growth(self.file)
         with open_pinned(self.file) as handle, self._readable():
-            self._refuse_wrapped(handle)
             opened, count = open_parquet(handle, self.file.name), 0
             growth.expect(stored_bytes(opened.metadata))
+            growth.expect(sum(page_sizes(handle, self.file.name, list(self._taken))))  # which need not be the same
+            self._refuse_wrapped(handle)
             for table in in_order(self._table, self._batches(handle, growth)):
                 count += table.num_rows
                 yield table
