@@ -15,7 +15,7 @@ from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.errors import AlreadyServed, ConfigurationError, LeaseLost, RunIncomplete, TargetBusy
+from restock.errors import AlreadyServed, ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
@@ -47,6 +47,7 @@ def sync(
         AlreadyServed: the run comes late, and its content has been loaded since it was due.
         SinkUnavailable, LeaseLost: the run stopped; the same call resumes it.
         RunIncomplete: an older run of a delta feed has to be loaded first, and could not be.
+        RunHeld: the source has fewer rows than `min_rows` demands.
     """
     feed = choices.applied_to(feed)
     sink = open_sink(feed, place.settings.lease_seconds)
@@ -171,6 +172,11 @@ def _admit(
     """Spool a source whole, then enter it in the ledger with all its chunks."""
     feed, run_id = sink.feed, new_run_id()
     extraction = spool_source(sink, files, place.spool, run_id, progress)
+    try:
+        _hold_if_tiny(feed, extraction.rows, history)
+    except RunHeld:
+        place.spool.forget(run_id)
+        raise
     newest, content = _newest(history, feed), fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content
     admission = Admission(
@@ -196,6 +202,21 @@ def _admit(
     for older in overtaken:
         place.spool.remove_run(older)
     return run_id
+
+
+def _hold_if_tiny(feed: Feed, rows: int, history: History) -> None:
+    """Nothing of a source that must have been cut short, or exported from nothing, is entered anywhere."""
+    limit = feed.min_rows
+    if limit is None:
+        return
+    last = next((run for run in history.runs(feed.name) if run.status.startswith("completed")), None)
+    of = last.read if last is not None else 0
+    if limit.is_missed(rows, of):
+        share = f" of the {of:,} that run {last.run_id} read" if limit.share is not None and last is not None else ""
+        raise RunHeld(
+            f"The source of feed {feed.name} has {rows:,} rows, and min_rows demands {limit}{share}; nothing was "
+            "written. Have it exported again, or, if it is right, go on with --force."
+        )
 
 
 def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:

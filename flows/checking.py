@@ -122,6 +122,7 @@ def _check_source(sink: FlaskSink, files: list[SourceFile], progress: Progress) 
         spool = Spool(Path(folder))
         extraction = spool_source(sink, files, spool, "check", progress)
         found.ignored_columns = extraction.ignored_columns
+        _apply_least_rows(found, sink.feed, extraction.rows)
         for ref, raw, chunk in _chunks(sink, spool, extraction, found):
             check_stop()
             _note_rows(found, raw, chunk)
@@ -185,6 +186,13 @@ def _count(found: Check, chunk: Chunk) -> None:
     found.rejected += len(chunk.rejects)
     found.skipped += chunk.skipped
     found.superseded += chunk.superseded
+
+
+def _apply_least_rows(found: Check, feed: Feed, rows: int) -> None:
+    """A share is of the last run's rows, which only the database knows."""
+    limit = feed.min_rows
+    if limit is not None and limit.is_missed(rows, 0):
+        found.held = f"A sync would be held: the source has {rows:,} rows, and min_rows demands {limit}."
 
 
 def _apply_run_limit(found: Check, feed: Feed, ref: ChunkRef, rows: int) -> None:

@@ -17,6 +17,7 @@ from restock.schedule import Schedule
 
 # What decides whether, when and in what steps a feed is loaded, but not what.
 NOT_SHAPING = {"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects", "max_unpacked", "schedule"} | {
+    "min_rows",
     "task_runner",
     "workers",
 }
@@ -62,6 +63,7 @@ class Feed(Rules):
     chunk_rows: int | None = Field(default=None, ge=1, le=1_000_000)
     workers: int = Field(default=1, ge=1, le=16)
     task_runner: Literal["thread", "dask"] | None = None
+    min_rows: RowLimit = None
     max_rejects: RowLimit = None
     max_chunk_rejects: RowLimit = None
     max_unpacked: Size = None
@@ -86,6 +88,8 @@ class Feed(Rules):
         for name in (*self.match_on, *((self.version_column,) if self.version_column else ())):
             if self.columns is not None and name in self.columns and not self.columns[name].is_plain:
                 raise ValueError(f"columns: {name!r} recognises or orders rows; it is always written as it came")
+        if self.kind == "delta" and self.min_rows is not None and self.min_rows.share is not None:
+            raise ValueError("min_rows: the files of a delta feed differ in size; give a number of rows, not a share")
         if self.on_duplicate == "newest" and self.version_column is None:
             raise ValueError("on_duplicate: newest needs a version_column that says which row is newer")
         return self
@@ -135,8 +139,8 @@ class Feed(Rules):
         return tuple(name for name, rule in (self.columns or {}).items() if rule.write == "never")
 
     def without_limits(self) -> Feed:
-        """The same feed, whatever number of rejects it meets."""
-        return self.model_copy(update={"max_rejects": None, "max_chunk_rejects": None})
+        """The same feed, whatever number of rows and rejects it meets."""
+        return self.model_copy(update={"min_rows": None, "max_rejects": None, "max_chunk_rejects": None})
 
     def reader_options(self) -> str:
         """What decides how the bytes of a source become rows: part of the source's fingerprint."""

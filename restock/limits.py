@@ -33,7 +33,7 @@ def shown_size(size: int) -> str:
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so many rows, or at most such a share of the rows that were read."""
+    """So many rows, or such a share of others: at most, or at least."""
 
     text: str
     rows: int | None = None
@@ -62,6 +62,12 @@ class Limit:
         if self.rows is not None:
             return rows > self.rows
         return self.share is not None and rows > self.share * of
+
+    def is_missed(self, rows: int, of: int) -> bool:
+        """Whether `rows` are fewer than the limit demands, where it is a share, of `of` others."""
+        if self.rows is not None:
+            return rows < self.rows
+        return self.share is not None and rows < self.share * of
 
     def __str__(self) -> str:
         return self.text

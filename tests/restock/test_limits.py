@@ -53,3 +53,11 @@ def test_a_size_is_bytes_or_has_a_unit(written, size, shown):
 def test_what_is_no_size_gets_a_sentence(written):
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(written)
+
+
+@pytest.mark.parametrize(
+    "limit,rows,of,is_missed",
+    [(10, 9, 0, True), (10, 10, 0, False), ("80%", 79, 100, True), ("80%", 80, 100, False), ("80%", 0, 0, False)],
+)
+def test_a_least_number_of_rows_is_missed_by_fewer(limit: int | str, rows: int, of: int, is_missed: bool) -> None:
+    assert Limit.parse(limit).is_missed(rows, of) is is_missed
