@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from flows.matching import Match, match_columns
+from flows.matching import Match, match_columns, match_values
 from restock.chunks import FAULT, SPOOL_COLUMNS
 from restock.column_rules import ColumnRule
+from restock.contract import Contract, Kind
 from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
@@ -22,7 +23,7 @@ from sinks.flask_sink import open_sink
 from sinks.target import Target
 from sources.extract import open_source
 from sources.framing import as_frame, chunked
-from sources.guessing import flat_parquet_columns, guess_dialect
+from sources.guessing import guess_dialect, parquet_columns
 from sources.locations import SourceFile, find_source
 from transforms.guessed_rules import GuessedRules, clean_samples, guess_rules
 
@@ -90,8 +91,7 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
         dialect = guess_dialect(file)
         rules, doubts = dialect.rules, {f"csv.{key}": [text] for key, text in dialect.doubts.items()}
         feed = feed.model_copy(update={"csv": CsvRules(**rules)})
-    names = flat_parquet_columns(file) if file.format == "parquet" else open_source(file, feed, target.contract).columns
-    matches = match_columns(names, list(target.contract.fields))
+    names, matches = _matched(feed, file, target, doubts)
     if not matches:
         raise ConfigurationError(
             f"No column of {file.name} resembles an attribute of the model {feed.model}; the file has "
@@ -108,6 +108,30 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
     for name in set(proposal.unfilled) & set(target.required):
         proposal.doubt(f"columns.{name}", "the model requires it: without it, rows that are new become rejects")
     return proposal
+
+
+def _matched(
+    feed: Feed, file: SourceFile, target: Target, doubts: dict[str, list[str]]
+) -> tuple[list[str], list[Match]]:
+    """The columns of a file, and which attributes they seem to fill."""
+    contract = target.contract
+    if file.format == "csv":
+        source = open_source(file, feed, contract)
+        if feed.csv.header_rows:
+            return source.columns, match_columns(source.columns, list(contract.fields))
+        sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
+        generated = target.primary_key if target.generates_key else ()
+        keys = [key for key in target.unique_keys if key != generated]
+        wanted = {name: spec for name, spec in contract.fields.items() if name not in generated}
+        cells = sample[sample[FAULT].isna()][source.columns]
+        return source.columns, match_values(cells, Contract(wanted, keys[0] if keys else ()))
+    nested = parquet_columns(file)
+    matches = match_columns(list(nested), list(contract.fields))
+    fitting = [each for each in matches if not nested[each.column] or contract.fields[each.attribute].kind is Kind.JSON]
+    for each in matches:
+        if each not in fitting:
+            doubts[f"columns.{each.attribute}"] = [f"{each.column} is nested, which fits only a column that holds JSON"]
+    return list(nested), fitting
 
 
 def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> None:

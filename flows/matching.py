@@ -1,10 +1,15 @@
-"""Which column of a source resembles which attribute of a model, by their names alone."""
+"""Which column of a source resembles which attribute of a model: by their names, or by values where it has none."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
+
+import pandas as pd
+
+from restock.contract import Contract, FieldSpec, Kind
 
 # Words that suppliers and shops use for the same thing, in lower case and without signs between them.
 _SAME_MEANING = (
@@ -24,6 +29,15 @@ _SAME_MEANING = (
 )
 _GROUPS = [frozenset(words.split()) for words in _SAME_MEANING]
 _NEAR = 0.82
+# How values of a kind may be written, for columns without a name.
+_LOOKS = {
+    Kind.INTEGER: r"[-+]?\d+",
+    Kind.DECIMAL: r"\D{0,4}\d[\d.,' ]*\D{0,4}",
+    Kind.FLOAT: r"\D{0,4}\d[\d.,' ]*\D{0,4}",
+    Kind.BOOLEAN: r"(?i)true|false|yes|no|[tfyn01]",
+    Kind.DATE: r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}",
+    Kind.DATETIME: r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[T ]\d.*",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,31 @@ def match_columns(columns: list[str], attributes: list[str]) -> list[Match]:
             chosen[match.attribute] = match
             taken.add(match.column)
     return [chosen[name] for name in attributes if name in chosen]
+
+
+def match_values(sample: pd.DataFrame, contract: Contract) -> list[Match]:
+    """Match columns without names by what they hold: keys first, then each attribute with the next column that fits."""
+    attributes = [*contract.key, *(name for name in contract.fields if name not in contract.key)]
+    chosen: dict[str, Match] = {}
+    for attribute in attributes:
+        spec = contract.fields[attribute]
+        taken = {match.column for match in chosen.values()}
+        for column in [name for name in sample.columns if name not in taken]:
+            if _fits(sample[column], spec, attribute in contract.key):
+                chosen[attribute] = Match(attribute, column, 0.5, "matched by its values and its place alone")
+                break
+    return [chosen[name] for name in contract.fields if name in chosen]
+
+
+def _fits(cells: pd.Series, spec: FieldSpec, is_key: bool) -> bool:
+    known = cells.dropna()
+    if known.empty or (is_key and (len(known) < len(cells) or known.duplicated().any())):
+        return False
+    pattern = _LOOKS.get(spec.kind)
+    if pattern is not None:
+        return bool(known.str.fullmatch(pattern).all())
+    is_number = bool(known.str.fullmatch(_LOOKS[Kind.DECIMAL]).all())
+    return spec.kind is Kind.TEXT and (is_key or not is_number) and known.str.len().max() <= (spec.length or math.inf)
 
 
 def _match(attribute: str, column: str) -> Match | None:

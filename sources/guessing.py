@@ -34,6 +34,9 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _DELIMITERS = (",", ";", "\t", "|")
+# Of several signs; each holds one that may be taken for the whole.
+_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ")
+_ONE_SIGN = "\x1f"  # stands for a delimiter of several signs, where a reader knows only one
 _COMMENTS = ("#", "//", "--")
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
 
@@ -60,8 +63,8 @@ def guess_dialect(file: SourceFile) -> Dialect:
     return guessed
 
 
-def flat_parquet_columns(file: SourceFile) -> list[str]:
-    """The columns of a Parquet file that hold one value each.
+def parquet_columns(file: SourceFile) -> dict[str, bool]:
+    """The columns of a Parquet file, and whether each is nested.
 
     Raises:
         SourceError: it cannot be read.
@@ -71,7 +74,7 @@ def flat_parquet_columns(file: SourceFile) -> list[str]:
             schema = pq.read_schema(handle)
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{file.name} is not a readable Parquet file; have it exported again.") from error
-    return [field.name for field in schema if not pa.types.is_nested(plain_type(field.type))]
+    return {field.name: pa.types.is_nested(plain_type(field.type)) for field in schema}
 
 
 def _start(file: SourceFile) -> bytes:
@@ -116,7 +119,10 @@ def _guess_signs(text: str, guessed: Dialect) -> None:
         guessed.doubts["delimiter"] = "it could not be told from the text; there may be one column only"
     else:
         delimiter = found.delimiter
-    guessed.rules["delimiter"] = delimiter
+    guessed.rules["delimiter"] = longer = _longer(text, delimiter)
+    if longer != delimiter:
+        guessed.doubts["delimiter"] = "it seems to have several signs: wherever one stands, the others do"
+        delimiter = longer
     if found is not None and found.escapechar:
         guessed.rules["escape"] = found.escapechar
     if found is not None and found.quotechar and found.quotechar != '"':
@@ -125,6 +131,15 @@ def _guess_signs(text: str, guessed: Dialect) -> None:
     elif '"' in text and not re.search(rf'(?:^|{re.escape(delimiter)})"', text, re.MULTILINE):
         guessed.rules["quote"] = None
         guessed.doubts["quote"] = 'no field begins with ", so it is taken for text, an inch mark perhaps'
+
+
+def _longer(text: str, delimiter: str) -> str:
+    """The delimiter of several signs that stands wherever this one does, outside of quotes."""
+    bare = re.sub(r'"[^"]*"', "", text[: text.rfind("\n") + 1] or text)
+    for long in _LONG_DELIMITERS:
+        if delimiter in long and bare.count(long) and bare.count(delimiter) == bare.count(long) * long.count(delimiter):
+            return long
+    return delimiter
 
 
 def _guess_layout(text: str, guessed: Dialect) -> None:
@@ -150,19 +165,36 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     if header:
         guessed.rules["skip_lines"] = line - 1
         guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
-    if any(_NUMBER.fullmatch(name) for name in names):
+    if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
+        count = width - is_behind_each
+        guessed.rules |= {"header_rows": 0, "names": [f"column {place}" for place in range(1, count + 1)]}
+        guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
+        guessed.doubts["names"] = "the file has none: give each column its own"
+    elif any(_NUMBER.fullmatch(name) for name in names):
         guessed.doubts["header_rows"] = (
             "the first row looks like values; if it is no header, say 0 and name the columns under names"
         )
         guessed.rules["header_rows"] = 1
 
 
+def _are_values(first: list[str], others: list[list[str]]) -> bool:
+    """Whether the first row holds a number wherever the others do, and they do somewhere."""
+    numeric = [place for place in range(len(first)) if others and all(_is_number(cells, place) for cells in others)]
+    return bool(numeric) and all(_is_number(first, place) for place in numeric)
+
+
+def _is_number(cells: list[str], place: int) -> bool:
+    return place < len(cells) and _NUMBER.fullmatch(cells[place].strip()) is not None
+
+
 def _rows(text: str, rules: dict[str, Any]) -> list[tuple[int, list[str]]]:
     """The rows of a text that are certainly whole, each with the line it begins on; blank lines are none."""
-    quote = rules.get("quote", '"')
+    quote, delimiter = rules.get("quote", '"'), rules["delimiter"]
+    if len(delimiter) > 1:
+        text, delimiter = text.replace(delimiter, _ONE_SIGN), _ONE_SIGN
     reader = csv.reader(
         io.StringIO(text, newline=""),
-        delimiter=rules["delimiter"],
+        delimiter=delimiter,
         quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         escapechar=rules.get("escape"),

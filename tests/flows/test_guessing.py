@@ -154,6 +154,9 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
         ("sku,name,\n1,Hose,\n2,Rake,\n", {"trailing_delimiter": True}),
         ('sku\tname\n1\tHose 3/4"\n2\tRake 1"\n', {"delimiter": "\t", "quote": None}),
         ("sku,name\n1,'Hose, green'\n2,'Rake, red'\n", {"quote": "'"}),
+        ("sku||name\n1||Hose\n2||Rake\n", {"delimiter": "||"}),
+        ('sku, name\n1, "Hose, green"\n2, Rake\n', {"delimiter": ", "}),
+        ("sku::name::\n1::Hose::\n2::Rake::\n", {"delimiter": "::", "trailing_delimiter": True}),
     ],
 )
 def test_the_layout_of_a_table_is_guessed(
@@ -173,6 +176,22 @@ def test_a_first_row_that_looks_like_values_is_a_doubt(sqlite_shop: Shop, capfd:
     text, _ = guess(sqlite_shop, capfd, "f.csv")
 
     assert "doubt: the first row looks like values" in text
+
+
+def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    rows = "A1;4,50;Gartenschlauch;7\nA2;1.099,00;Rechen;3\nA3;12,00;Rechen;12\n"
+    (shop.folder / "f.csv").write_text(rows, encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "column 1", "price": "column 2", "name": "column 3", "stock": "column 4"}
+    assert (feed["csv"]["header_rows"], feed["csv"]["names"][0]) == (0, "column 1")
+    assert "doubt: the first row looks like the others, so there seems to be no header" in text
+    assert text.count("doubt: matched by its values and its place alone") == 4
+    assert synced(capfd, "f")["inserted"] == 3
 
 
 def test_a_number_that_may_mean_two_things_is_a_doubt(
@@ -236,6 +255,19 @@ def test_a_parquet_file_is_guessed_by_its_columns(sqlite_shop: Shop, capfd: pyte
 
     assert feed["columns"] == {"sku": "SKU", "name": "name"}
     assert "# not used: colour" in text
+    assert synced(capfd, "f")["inserted"] == 1
+
+
+def test_nested_columns_fill_what_holds_json_and_are_a_doubt_elsewhere(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, f"{GERMAN}    tags: Mapped[dict | None] = mapped_column(sa.JSON)\n")
+    shop.write_parquet("f.parquet", [{"sku": "1", "name": "Hose", "tags": ["a"], "made_in": {"country": "DE"}}])
+
+    text, feed = guess(shop, capfd, "f.parquet")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name", "tags": "tags"}
+    assert "made_in: nothing fills it; made_in is nested, which fits only a column that holds JSON" in text
     assert synced(capfd, "f")["inserted"] == 1
 
 
