@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,7 +31,7 @@ def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mappi
         return False
     driver: Any = connection.connection.dbapi_connection
     literals = [_literals(values, driver) for values in columns.values()]
-    rows = _joined("", _TEXT("("), _joined(",", *literals), _TEXT(")")).to_pylist()
+    rows = _joined("", _TEXT("("), _joined(",", *literals), _TEXT(")"))
     preparer = connection.dialect.identifier_preparer
     # Not the quoting that doubles percent signs for parameters: there are none.
     listed = ", ".join(preparer.quote(name).replace("%%", "%") for name in columns)
@@ -90,15 +91,12 @@ def _literal(value: Any, driver: Any) -> str:
     )
 
 
-def _within_statements(rows: list[str]) -> Iterator[str]:
+def _within_statements(rows: pa.Array) -> Iterator[str]:
     """The rows, joined into texts that are no longer than a statement may be, or of one row."""
-    some: list[str] = []
-    length = 0
-    for row in rows:
-        if some and length + len(row) > STATEMENT_BYTES // 4:  # a character may take four bytes
-            yield ",".join(some)
-            some, length = [], 0
-        some.append(row)
-        length += len(row) + 1
-    if some:
-        yield ",".join(some)
+    ends = np.cumsum(pc.binary_length(rows).to_numpy(zero_copy_only=False) + len(","))
+    start = 0
+    while start < len(rows):
+        before = ends[start - 1] if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + STATEMENT_BYTES, side="right")))
+        yield ",".join(rows[start:end].to_pylist())
+        start = end

@@ -137,7 +137,7 @@ def _bind_at_once(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: s
     """What the type would make of the values one by one, where that is known and Arrow can do it; else None."""
     if isinstance(type_, sa.types.TypeDecorator):
         return None
-    if isinstance(type_, sa.Enum | sa.Boolean) and dialect.name in ("sqlite", "postgresql"):
+    if isinstance(type_, sa.Enum | sa.Boolean):
         return values  # words and flags: the contract has checked them, and the driver knows them
     if dialect.name != "sqlite" or values.dtype == object or isinstance(type_, sqlite.DATETIME | sqlite.DATE):
         return None
