@@ -74,6 +74,9 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         say(f"{told} {_places(reason.samples, with_values, reason.rows)}")
     if len(found.reasons) > REASONS_SHOWN:
         say(f"and {len(found.reasons) - REASONS_SHOWN} more reasons")
+    for reason in found.doubtful:
+        places = _places(reason.samples, with_values, reason.rows)
+        say(f"{reason.rows:,} × {reason.column} looks encoded twice, as CafÃ© for Café; it would be loaded {places}")
     if found.superseded:
         places = _places(found.superseded_samples, with_values, found.superseded)
         say(f"{found.superseded:,} × Another row of the source has the same key and counts {places}")

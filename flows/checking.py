@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from flows.admission import spool_source
 from flows.progress import Progress
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault, Reject
+from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
 from restock.errors import ChunkFailed, RunHeld, RunIncomplete
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
@@ -24,6 +26,8 @@ from sources.spool import Spool
 from transforms.apply import check_rules, transform_chunk
 
 SAMPLES = 5
+# Letters that would be UTF-8 if they were bytes stand side by side, as in `CafÃ©`.
+_NO_ASCII = re.compile("[^\\x00-\\x7f]{2,}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Check:
     `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
     would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
     would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
-    for their limit.
+    for their limit. `doubtful` are accepted rows whose text looks as if it had been encoded twice.
     """
 
     feed: str
@@ -64,6 +68,7 @@ class Check:
     superseded: int = 0
     outstanding: int = 0
     reasons: list[Reason] = field(default_factory=list)
+    doubtful: list[Reason] = field(default_factory=list)
     superseded_samples: list[Sample] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
@@ -74,7 +79,7 @@ class Check:
         """The check as plain values; those of rows only if they are asked for."""
         plain = asdict(self)
         if not with_values:
-            for reason in plain["reasons"]:
+            for reason in [*plain["reasons"], *plain["doubtful"]]:
                 for sample in reason["samples"]:
                     del sample["value"]
             for sample in plain["superseded_samples"]:
@@ -154,20 +159,44 @@ def _chunks(
 def _note_rows(found: Check, raw: pd.DataFrame, chunk: Chunk) -> None:
     for reject in chunk.rejects:
         for fault in reject.faults:
-            _note_fault(found, reject, fault)
+            _note(found.reasons, fault, reject.row, reject.line)
+    _note_doubtful(found, chunk)
     losers = raw[raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(found.superseded_samples))
     for row, line in zip(losers[ROW], losers[LINE], strict=True):
         found.superseded_samples.append(Sample(int(row), None if pd.isna(line) else int(line)))
 
 
-def _note_fault(found: Check, reject: Reject, fault: Fault) -> None:
-    reason = next((each for each in found.reasons if (each.code, each.column) == (fault.code, fault.column)), None)
+def _note_doubtful(found: Check, chunk: Chunk) -> None:
+    """Text such as `CafÃ©` can be right, so its row is accepted."""
+    for name in chunk.frame.columns:
+        if isinstance(chunk.frame[name].dtype, pd.StringDtype):
+            cells = chunk.frame[name].dropna()
+            cells = cells[cells.str.contains(_NO_ASCII.pattern)]
+            cells = cells[[_is_encoded_twice(text) for text in cells]]
+            lines = chunk.raw[LINE].loc[cells.index].astype(object)
+            for row, line, text in zip(cells.index, lines, cells, strict=True):
+                _note(
+                    found.doubtful, Fault("encoded_twice", name, text), int(row), None if pd.isna(line) else int(line)
+                )
+
+
+def _is_encoded_twice(text: str) -> bool:
+    for letters in _NO_ASCII.findall(text):
+        for encoding in ("cp1252", "latin-1"):
+            with suppress(UnicodeError):
+                letters.encode(encoding).decode("utf-8")
+                return True
+    return False
+
+
+def _note(reasons: list[Reason], fault: Fault, row: int, line: int | None) -> None:
+    reason = next((each for each in reasons if (each.code, each.column) == (fault.code, fault.column)), None)
     if reason is None:
         reason = Reason(fault.code, fault.column)
-        found.reasons.append(reason)
+        reasons.append(reason)
     reason.rows += 1
     if len(reason.samples) < SAMPLES:
-        reason.samples.append(Sample(reject.row, reject.line, fault.value))
+        reason.samples.append(Sample(row, line, fault.value))
 
 
 def _fits_its_limit(found: Check, feed: Feed, ref: ChunkRef, chunk: Chunk) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from shops import Shop
+from stories.doorway import run_here
 from stories.telling import counts, expected, product, products, sync, table
 
 from flows.progress import Progress
@@ -98,6 +99,22 @@ def test_situation_11_a_row_in_another_encoding_is_a_reject_and_its_neighbours_l
     [reject] = sqlite_shop.execute("SELECT line, byte, code FROM restock_reject")
     assert tuple(reject.values()) == (3, len(lines[0] + lines[1]) + len("S-002,Caf"), "encoding")
     assert table(sqlite_shop) == expected([rows[0], rows[2]])
+
+
+def test_situation_11_text_that_was_encoded_twice_is_told_by_a_check(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sqlite_shop.folder)
+    sqlite_shop.feed()
+    names = ["CafÃ©", "Café", "MÃ¼nchen – grÃ¶ÃŸer", "SÃO PAULO", "Ã", "â€œquotedâ€\x9d"]
+    sqlite_shop.write_csv("products.csv", [product(n, name=name) for n, name in enumerate(names)])
+
+    told = run_here(capfd, "check", "products").out
+    [check] = run_here(capfd, "check", "products", "--json").answer["checks"]
+
+    assert "3 × name looks encoded twice, as CafÃ© for Café; it would be loaded [line 2, 4, 7]" in told
+    assert [sample["line"] for sample in check["doubtful"][0]["samples"]] == [2, 4, 7]
+    assert check["accepted"] == 6
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 1000])
