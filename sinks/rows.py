@@ -44,7 +44,8 @@ class Rows:
         """The records of some rows, in the order asked for. Each is made once."""
         missing = [position for position in positions if position not in self._records]
         if missing:
-            self._records.update(zip(missing, to_records(self.frame.loc[missing]), strict=True))
+            frame = self.frame if missing == self.positions else self.frame.loc[missing]
+            self._records.update(zip(missing, to_records(frame), strict=True))
         return [self._records[position] for position in positions]
 
     def lacks(self, names: Sequence[str]) -> np.ndarray:

@@ -21,7 +21,8 @@ from sinks.target import Target
 
 log = logging.getLogger("restock")
 
-CHUNK_ROWS = 50_000
+# Mappings do best with fewer rows at a time: while one chunk is on its way to the server, the next one is read.
+_CHUNK_ROWS: dict[type[Writer], int] = {CopyWriter: 50_000, MappingsWriter: 25_000, ObjectsWriter: 50_000}
 # On SQLite nobody else writes while a chunk is written: as many rows as keep the file locked for some 0.1 s.
 _CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 10_000, ObjectsWriter: 1_000}
 
@@ -56,7 +57,7 @@ def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
 
 def usual_chunk_rows(database: AppDatabase, writer: Writer) -> int:
     """How many rows a chunk has, unless the feed says otherwise."""
-    return _CHUNK_ROWS_ON_SQLITE.get(type(writer), CHUNK_ROWS) if database.dialect == "sqlite" else CHUNK_ROWS
+    return (_CHUNK_ROWS_ON_SQLITE if database.dialect == "sqlite" else _CHUNK_ROWS)[type(writer)]
 
 
 def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:
