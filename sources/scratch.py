@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from restock.errors import SourceError
+from sources.spool import unwritable
 
 
 class Place(NamedTuple):
@@ -31,7 +31,7 @@ class Scratch:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self._folder, error) from error
 
     def set_down(self, content: bytes | memoryview) -> Place:
         """Set something down; raises as the constructor does."""
@@ -41,7 +41,7 @@ class Scratch:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self._folder, error) from error
         self._end += place.size
         return place
 
@@ -54,9 +54,3 @@ class Scratch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
-
-    def _unwritable(self, error: OSError) -> SourceError:
-        return SourceError(
-            f"The spool {self._folder.name} cannot be written: {error.strerror or error}; check the room on its disk "
-            "and the folder named in RESTOCK_SPOOL."
-        )
