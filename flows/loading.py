@@ -17,6 +17,7 @@ from restock.ahead import background
 from restock.chunks import Chunk, ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RestockError, RunHeld, RunInterrupted, SourceError
 from restock.feeds import Feed
+from restock.interpreter import settle_interpreter
 from restock.references import add_to_import_path
 from restock.settings import read_settings
 from sinks.flask_sink import FlaskSink, open_sink
@@ -169,6 +170,7 @@ def load_run(
         SinkUnavailable, LeaseLost, RunInterrupted: the run stopped; it can be resumed.
     """
     started = time.monotonic()
+    settle_interpreter()
     history = History(sink.database)
     refs = [ref for ref in history.outstanding(run_id, lease) if numbers is None or ref.number in numbers]
     cut_short = {chunk.number for chunk in history.chunks(run_id) if chunk.status == "loading"}
