@@ -37,8 +37,8 @@ def measure_contest(ground: str, site: Site, size: Size) -> Section:
     return Section(
         f"contest {ground}",
         f"{ground}: against the database's own client",
-        f"Rows per second. The reference: {TOLD[ground]}. restock's time is that of its flow run in Prefect, from start to "
-        "end; without Prefect, that of the command. Peak memory is that above the imports.",
+        f"Rows per second. The reference: {TOLD[ground]}. restock's time is that of its flow run in Prefect, "
+        "from start to end; without Prefect, that of the command. Peak memory is that above the imports.",
         [*contest.tables(), ("What was asked for", contest.musts())],
         conditions,
         contest.bars(),
