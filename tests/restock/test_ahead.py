@@ -48,16 +48,19 @@ def test_an_error_comes_behind_what_was_there_before_it(where):
 
 def test_who_closes_it_waits_for_what_was_begun_and_nothing_else_is():
     ended = []
-    may_end = threading.Event()
+    begun, may_end = threading.Semaphore(0), threading.Event()
 
     def work(number):
         if number:
+            begun.release()
             assert may_end.wait(10)
             ended.append(number)
         return number
 
     made = in_order(work, range(100))
     assert next(made) == 0
+    for _ in range(THREADS - 1):
+        assert begun.acquire(timeout=10)
     threading.Timer(0.05, may_end.set).start()
     made.close()
 
