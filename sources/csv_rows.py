@@ -5,6 +5,7 @@ This is the careful way, which decides every doubtful case. `csv_blocks` is the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,15 +72,13 @@ class RowSplitter:
         rows: list[Row] = []
         may_have_marks = has_marks(text)
         at = 0
-        try:
+        with suppress(NeedsMore):  # what is not certain yet is the text that was not used
             at, line = self.skip_between(text, at, line, is_last)
             while at < len(text):
                 end, is_sound = self._extent(text, at, line, width, is_last)
                 rows.append(self._row(text[at:end], line, at, width, is_sound, may_have_marks))
                 at, line = self.after(text, at, end, line)
                 at, line = self.skip_between(text, at, line, is_last)
-        except NeedsMore:
-            pass
         return rows, at, line
 
     def skip_between(self, text: str, at: int, line: int, is_last: bool) -> tuple[int, int]:
