@@ -49,4 +49,4 @@ MaxRejectsField = Annotated[
         "Hold this run after so many rejected rows, such as 100 or 1%. Empty for the feed's own limit.",
     ),
 ]
-ForceField = Annotated[bool, _described("boolean", "Go on although a limit of rejected rows trips.")]
+ForceField = Annotated[bool, _described("boolean", "Go on although a limit trips: rows rejected, or too few rows.")]
