@@ -15,6 +15,7 @@ from sinks.column_specs import words_of
 from sinks.db_errors import ModelRefused
 from sinks.explicit_nulls import note_nulls
 from sinks.found_by_key import having
+from sinks.keys_ahead import give_keys_ahead
 from sinks.target import Target
 
 # As often as SQLAlchemy itself flushes before it commits.
@@ -40,6 +41,7 @@ class ObjectsWriter:
         try:
             new = [target.model(**_with_members(record, members)) for record in records]
             note_nulls(session, target, new, records)
+            give_keys_ahead(session, session.connection(bind_arguments={"mapper": target.mapper}))
             session.add_all(new)
             for values in updates:
                 _change(present[_key(target, values)], values, target)

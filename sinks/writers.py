@@ -12,8 +12,8 @@ from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.copy_writer import CopyWriter
-from sinks.explicit_nulls import listeners_of_the_app
 from sinks.isolation import Writer
+from sinks.last_touch import listeners_of_the_app
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import beyond_sets
 from sinks.objects_writer import ObjectsWriter
