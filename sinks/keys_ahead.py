@@ -33,7 +33,7 @@ def give_keys_ahead(session: Session, connection: sa.Connection) -> None:
 
 def _give_key(state: InstanceState[Any], session: Session, connection: sa.Connection) -> None:
     ahead: dict[Any, Iterator[int]] = session.info[_AHEAD]
-    column = state.mapper.primary_key[0]
+    column: Any = state.mapper.primary_key[0]
     name = state.mapper.get_property_by_column(column).key
     if column not in ahead:
         same = [each for each in map(sa.inspect, session.new) if each.mapper.primary_key[0] is column]
