@@ -24,6 +24,7 @@ from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
 from sinks.lease import Lease
 from sinks.ledger import AlreadyLoaded
+from sinks.rows import Rows
 from sources.spool import Spool
 from transforms.apply import transform_chunk
 
@@ -36,7 +37,7 @@ GRACE_SECONDS = 2.0
 
 
 class Attempt:
-    """One attempt at a chunk: counted in the ledger at once, and the chunk is read and transformed in the background.
+    """One attempt at a chunk: counted in the ledger at once, and made ready for the database in the background.
 
     Raises:
         RunInterrupted: the process was asked to stop; nothing was begun.
@@ -51,16 +52,16 @@ class Attempt:
         self._counted = ExitStack()
         try:
             self._counted.enter_context(self._sink.attempt(ref))
-            self._chunk = background(self._prepare)
+            self._ready = background(self._prepare)
         except AlreadyLoaded as done:
             self._outcome = done.counts
         except ChunkFailed as error:
             self._outcome = error
 
-    def wait_until_transformed(self) -> None:
+    def wait_until_ready(self) -> None:
         """Return when nothing but the database is left to wait for."""
         if self._outcome is None:
-            wait([self._chunk])
+            wait([self._ready])
 
     def end(self) -> Outcome:
         """Write the chunk, and say what became of it. One that is loaded already is left alone.
@@ -77,21 +78,22 @@ class Attempt:
     def give_up(self) -> None:
         """Say that the attempt is not made after all."""
         if self._outcome is None:
-            wait([self._chunk], GRACE_SECONDS)
+            wait([self._ready], GRACE_SECONDS)
             with suppress(RunInterrupted), self._counted:
                 raise RunInterrupted("It was begun in vain.")
 
-    def _prepare(self) -> Chunk:
+    def _prepare(self) -> tuple[Chunk, Rows]:
         try:
             raw = self._spool.read(self._ref)
         except SourceError as error:
             raise ChunkFailed(str(error)) from error
-        return transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
+        chunk = transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
+        return chunk, self._sink.prepare(chunk)
 
     def _load(self) -> Outcome:
         try:
             with self._counted:
-                return self._sink.load(self._chunk.result())
+                return self._sink.load(*self._ready.result())
         except AlreadyLoaded as done:
             return done.counts
         except ChunkFailed as error:
@@ -124,14 +126,14 @@ def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outc
 
 
 def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
-    """One chunk after the other: while the database writes one, the next is read and transformed."""
+    """One chunk after the other: while the database writes one, the next is made ready for it."""
     begun: deque[Attempt] = deque()
     try:
         for ref, following in pairwise([*refs, None]):
             assert ref is not None, "only the last one is followed by nothing"
             if not begun:
                 begun.append(Attempt(ref, feed))
-            begun[0].wait_until_transformed()
+            begun[0].wait_until_ready()
             if following is not None and not is_asked_to_stop():
                 with suppress(RestockError):  # it is met again in its own turn
                     begun.append(Attempt(following, feed))

@@ -58,8 +58,19 @@ class FlaskSink:
     other_forms: OtherForms
     book: Book
 
-    def load(self, chunk: Chunk) -> WriteCounts:
+    def prepare(self, chunk: Chunk) -> Rows:
+        """The chunk's rows as far as they can be made ready without the database: so while it is busy with others."""
+        rows = Rows(chunk.frame, self.target, self.database.engine.dialect)
+        with self.database.app.app_context():  # the types of a model may ask the app, for a secret perhaps
+            rows.make_ready()
+        return rows
+
+    def load(self, chunk: Chunk, rows: Rows | None = None) -> WriteCounts:
         """Commit the chunk's rows, its rejects and its ledger entry together, or none of them.
+
+        Args:
+            chunk: what is loaded.
+            rows: its rows, if they have been prepared ahead.
 
         Raises:
             ChunkFailed: the chunk cannot be loaded as it is.
@@ -68,7 +79,7 @@ class FlaskSink:
             LeaseLost: another run owns the target now.
             AlreadyLoaded: somebody else has loaded the chunk.
         """
-        rows = Rows(chunk.frame, self.target, self.database.engine.dialect)
+        rows = rows or self.prepare(chunk)
         keys = WrittenKeys()
         try:
             counts = self._until_through(chunk, rows, keys, isolating=False)

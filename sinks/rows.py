@@ -30,6 +30,10 @@ class Rows:
         self.dialect = dialect
         self._records: dict[int, Record] = {}
 
+    def make_ready(self) -> None:
+        """Do now what the first who asks for bound rows would wait for."""
+        _ = self.bound
+
     @property
     def attributes(self) -> list[str]:
         """The mapped attributes that the chunk fills, in the order of the frame."""

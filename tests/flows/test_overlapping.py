@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
 
@@ -20,6 +21,28 @@ def clean(frame):
     seen.append(frame["sku"].iloc[0])
     return frame
 """
+# Binds its values by the name of the app it is in.
+MARKED = """\
+from flask import current_app
+
+bound = []
+
+
+class Mark(sa.types.TypeDecorator):
+    impl = sa.String(80)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        bound.append(value)
+        return f"{current_app.name}: {value}"
+
+
+class Marked(db.Model):
+    __tablename__ = "marked"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    word: Mapped[str | None] = mapped_column(Mark)
+"""
 CHUNKS = 6
 NIGHT = products(range(1, 2 * CHUNKS + 1))
 
@@ -31,9 +54,9 @@ def around_load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], No
     def interpose(deed: Callable[[int], None]) -> None:
         load = FlaskSink.load
 
-        def loading(sink, chunk):  # type: ignore[no-untyped-def]
+        def loading(sink, chunk, *prepared):  # type: ignore[no-untyped-def]
             deed(chunk.ref.number)
-            return load(sink, chunk)
+            return load(sink, chunk, *prepared)
 
         monkeypatch.setattr(FlaskSink, "load", loading)
 
@@ -62,6 +85,30 @@ def test_the_next_chunk_is_transformed_while_one_is_written(
 
     assert counts(sync(shop)) == {"inserted": len(NIGHT)}
     assert ready == [2, 3, 4, 5, 6, 6]  # one ahead, and never more
+
+
+def test_the_values_of_the_next_chunk_are_bound_while_one_is_written(
+    make_shop: MakeShop, database_url: str, around_load: Callable[[Callable[[int], None]], None]
+) -> None:
+    """By a type of the app that asks the app, as one that encrypts does."""
+    shop = make_shop(database_url, MARKED)
+    shop.feed(model=shop.model("Marked"), chunk_rows=1)
+    shop.write_csv("products.csv", [{"sku": f"S{number}", "word": f"w{number}"} for number in (1, 2, 3)])
+    models = __import__(f"{shop.package}.models", fromlist=["bound"])
+    ahead: list[int] = []
+
+    def wait_for_the_next(number: int) -> None:
+        until = time.monotonic() + 20
+        while len(set(models.bound)) < min(number + 1, 3) and time.monotonic() < until:
+            time.sleep(0.005)
+        ahead.append(len(set(models.bound)))
+
+    around_load(wait_for_the_next)
+
+    assert counts(sync(shop)) == {"inserted": 3}
+    assert ahead == [2, 3, 3]
+    words = [row["word"] for row in shop.execute("SELECT word FROM marked ORDER BY sku")]
+    assert words == [f"{shop.package}: w{number}" for number in (1, 2, 3)]
 
 
 def test_what_was_begun_ahead_is_put_back_when_the_run_stops(
@@ -93,11 +140,11 @@ def test_a_chunk_that_was_cut_short_is_tried_alone(sqlite_shop: Shop) -> None:
 
     load = FlaskSink.load
 
-    def loading(sink, chunk):  # type: ignore[no-untyped-def]
+    def loading(sink, chunk, *prepared):  # type: ignore[no-untyped-def]
         killed.append(statuses(sqlite_shop, chunk.ref.run_id))
         if chunk.ref.number == 2 and len(killed) == 2:
             raise RunInterrupted("The first execution ends here.")
-        return load(sink, chunk)
+        return load(sink, chunk, *prepared)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FlaskSink, "load", loading)
@@ -160,7 +207,7 @@ def test_what_other_workers_have_begun_is_ended_when_one_stops_the_run(
 
     with pytest.MonkeyPatch.context() as patch:
         load = FlaskSink.load
-        patch.setattr(FlaskSink, "load", lambda sink, chunk: (stop_the_first(chunk.ref.number), load(sink, chunk))[1])
+        patch.setattr(FlaskSink, "load", lambda sink, *given: (stop_the_first(given[0].ref.number), load(sink, *given))[1])
         with pytest.raises(RunInterrupted):
             sync(shop)
     run = shop.execute("SELECT run_id FROM restock_run")[0]["run_id"]
