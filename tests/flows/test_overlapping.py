@@ -207,7 +207,9 @@ def test_what_other_workers_have_begun_is_ended_when_one_stops_the_run(
 
     with pytest.MonkeyPatch.context() as patch:
         load = FlaskSink.load
-        patch.setattr(FlaskSink, "load", lambda sink, *given: (stop_the_first(given[0].ref.number), load(sink, *given))[1])
+        patch.setattr(
+            FlaskSink, "load", lambda sink, *given: (stop_the_first(given[0].ref.number), load(sink, *given))[1]
+        )
         with pytest.raises(RunInterrupted):
             sync(shop)
     run = shop.execute("SELECT run_id FROM restock_run")[0]["run_id"]
