@@ -71,7 +71,7 @@ def _panel(name: str, found: dict[str, float], left: int, top: int) -> str:
 
 
 def _short(label: str) -> str:
-    return label.replace("restock, Parquet, without", "restock, without").replace(", the tutorial's loop", "")
+    return label.replace("restock, Parquet, ", "restock, ").replace(", the tutorial's loop", "")
 
 
 def _colour(label: str) -> str:

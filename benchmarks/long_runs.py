@@ -27,6 +27,7 @@ ONE_GROUP = "one row group"
 def measure_memory(site: Site, size: Size) -> Section:
     """The peak of a first load at `rows` and a tenth of them: both formats, and a file of a single row group."""
     contestants = [Contestant(name, by_restock(name, chunk_rows=CHUNK_ROWS)) for name in ("parquet", "csv", ONE_GROUP)]
+    contestants.append(Contestant("parquet, 4 workers", by_restock("parquet", chunk_rows=CHUNK_ROWS, workers=4)))
     sizes = (size.rows // TIMES, size.rows)
     conditions = f"Seed {size.seed}, one run each, chunks of {CHUNK_ROWS:,} rows. {machine()}"
     peaks: dict[str, list[float]] = {each.name: [] for each in contestants}

@@ -184,9 +184,15 @@ REFERENCES = (
     Contestant("psql \\copy", by_client(references.psql_copy), ("PostgreSQL",), is_reference=True),
     Contestant("mysql LOAD DATA", by_client(references.mysql_load), ("MariaDB",), is_reference=True),
 )
+# SQLite has one writer.
+SEVERAL_WRITERS = ("PostgreSQL", "MariaDB")
+# As restock comes, and with the one key that lets it use the cores.
+DEFAULT, FOUR_WORKERS = "", ", 4 workers"
 RESTOCK = (
     Contestant("restock, Parquet", by_restock("parquet")),
     Contestant("restock, CSV", by_restock("csv"), works=("W1", "W2")),
+    Contestant("restock, Parquet" + FOUR_WORKERS, by_restock("parquet", workers=4), SEVERAL_WRITERS),
+    Contestant("restock, CSV" + FOUR_WORKERS, by_restock("csv", workers=4), SEVERAL_WRITERS, works=("W1", "W2")),
     Contestant("restock, Parquet, without Prefect", by_restock("parquet", prefect=False)),
 )
 LADDER = (
