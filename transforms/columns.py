@@ -91,10 +91,11 @@ def one_by_one(values: list[Any], read: Callable[[Any], Any]) -> tuple[list[Any]
 def read_text(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Text as it was written, within the column's length; exact values of other types in their plain notation."""
     column = _as_texts(cells)
+    content = TextBytes(column.values)
     # A character has a byte at least, so that most columns need not be counted.
-    if spec.length is not None and (pc.max(pc.binary_length(column.values)).as_py() or 0) > spec.length:
+    if spec.length is not None and content.longest() > spec.length:
         _refuse(column, pc.greater(pc.utf8_length(column.values), spec.length), "too_long")
-    if not spec.allows_nul and TextBytes(column.values).hold("\0"):
+    if not spec.allows_nul and content.hold("\0"):
         _refuse(column, pc.match_substring(column.values, "\0"), "nul")
     return column
 
@@ -113,6 +114,9 @@ def read_flag(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
         return Column(cells)
     if is_text(cells.type):
         true, false = ([word.lower() for word in group] for group in (rules.true_values, rules.false_values))
+        flags = _cast_at_once(cells) if {"true", "1"} <= set(true) and {"false", "0"} <= set(false) else None
+        if flags is not None:
+            return Column(flags)
         words = cells
     elif pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
         true, false = ["1"], ["0"]
@@ -123,8 +127,19 @@ def read_flag(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     found = pc.index_in(words, known)
     if found.null_count > cells.null_count:
         found = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), known)
+    flags = pc.less(found, len(true))
+    if found.null_count == cells.null_count:
+        return Column(flags)
     strange = pc.and_(pc.is_valid(cells), pc.is_null(found))
-    return Column(pc.less(found, len(true)), dict.fromkeys(places(strange), "not_a_flag"))
+    return Column(flags, dict.fromkeys(places(strange), "not_a_flag"))
+
+
+def _cast_at_once(cells: Any) -> Any | None:
+    """Flags from text that is true, false, 1 or 0 all along, the words that Arrow knows; None where others are."""
+    try:
+        return cells.cast(pa.bool_())
+    except pa.ArrowInvalid:
+        return None
 
 
 def _refuse(column: Column, at_fault: Any, code: str) -> None:

@@ -57,15 +57,19 @@ def cast(frame: pd.DataFrame, contract: Contract, rules: CsvRules) -> tuple[pd.D
         All rows, columns in the contract's order, missing where a cell is at fault; and the faults of each row that
         does not fit, by its position.
     """
+    given = {name: frame[name] for name in contract.fields if name in frame.columns}
     casts: dict[str, Any] = {}
     codes: dict[str, dict[int, str]] = {}
-    for name, spec in contract.fields.items():
-        if name in frame.columns:
-            column = cast_column(frame[name], spec, rules)
-            casts[name] = _as_pandas(column.values)
-            if column.faults:
-                codes[name] = column.faults
-    return pd.DataFrame(casts, index=frame.index), describe(codes, frame)
+    for name, column in given.items():
+        cells = _cells_of(column)
+        found = _cast_cells(cells, contract.fields[name], rules)
+        # Most columns of a typed source are what is asked for, and stay the objects they are.
+        casts[name] = column if found.values is cells and _is_cast(column, cells) else _as_pandas(found.values)
+        if found.faults:
+            codes[name] = found.faults
+    if all(casts[name] is given[name] for name in casts) and list(casts) == list(frame.columns):
+        return frame, describe(codes, frame)
+    return pd.DataFrame(casts, index=frame.index, copy=False), describe(codes, frame)
 
 
 def fitting(values: pd.DataFrame, faults: Faults) -> pd.DataFrame:
@@ -90,7 +94,11 @@ def describe(codes: dict[str, dict[int, str]], frame: pd.DataFrame) -> Faults:
 
 def cast_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
     """Cast one column; a missing value that the contract does not allow is a fault too."""
-    result = _read_cells(column, spec) if spec.kind in _CELL_READERS else _read_column(column, spec, rules)
+    return _cast_cells(_cells_of(column), spec, rules)
+
+
+def _cast_cells(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
+    result = _read_cells(cells, spec) if spec.kind in _CELL_READERS else _read_column(cells, spec, rules)
     if not spec.nullable:
         code = "missing_key" if spec.is_key else "null"
         for place in _missing(result.values):
@@ -104,45 +112,46 @@ def _missing(values: Any) -> list[int]:
     return columns.places(pc.is_null(values)) if values.null_count else []
 
 
-def _read_cells(column: pd.Series, spec: FieldSpec) -> Column:
-    cells = _as_arrow(column)
+def _read_cells(cells: Any, spec: FieldSpec) -> Column:
     read = _CELL_READERS[spec.kind]
     beyond: dict[int, str] = {}
-    if cells is not None and pa.types.is_duration(cells.type):
+    if isinstance(cells, pa.Array) and pa.types.is_duration(cells.type):
         cells, beyond = time_columns.within_python(cells)
-    values = _python_values(column) if cells is None else cells.to_pylist()
+    values = cells.to_pylist() if isinstance(cells, pa.Array) else cells
     values, faults = columns.one_by_one(values, lambda value: read(value, spec))
     faults |= beyond
     return Column(pa.array(values, pa.binary()) if spec.kind is Kind.BINARY else values, faults)
 
 
-def _read_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
+def _read_column(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     def read(cells: Any) -> Column:
         texts, faults = columns.decoded(cells)
         found = _COLUMN_READERS[spec.kind](texts, spec, rules)
-        return Column(found.values, {**found.faults, **faults})
+        return Column(found.values, {**found.faults, **faults}) if faults else found
 
-    cells = _as_arrow(column)
-    if cells is not None and not isinstance(cells.type, pa.UuidType):
-        return read(cells)
-    return _read_mixed(_python_values(column) if cells is None else cells.to_pylist(), read)
+    if isinstance(cells, list):
+        return _read_mixed(cells, read)
+    return _read_mixed(cells.to_pylist(), read) if isinstance(cells.type, pa.UuidType) else read(cells)
 
 
-def _as_arrow(column: pd.Series) -> Any:
-    """The column as one plain Arrow array, or None where its cells are Python objects of any types."""
+def _cells_of(column: pd.Series) -> Any:
+    """The column as one plain Arrow array, or as a list of Python objects where they may be of any types."""
     if column.dtype == object:
-        return None
+        return _python_values(column)
+    values: Any = column.array
     try:
-        cells = pa.array(column, from_pandas=True)
+        cells = pa.array(values if isinstance(values, pd.arrays.ArrowExtensionArray) else column, from_pandas=True)
     except (pa.ArrowException, TypeError):  # a type that only pandas knows
-        return None
+        return _python_values(column)
     if isinstance(cells, pa.ChunkedArray):
-        cells = cells.combine_chunks()
+        cells = cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
     if isinstance(cells.type, pa.BaseExtensionType) and not isinstance(cells.type, pa.UuidType):
         cells = cells.storage
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
-    return cells.cast(TEXT) if is_text(cells.type) or cells.type == pa.string_view() else cells
+    if cells.type == TEXT or not (is_text(cells.type) or cells.type == pa.string_view()):
+        return cells
+    return cells.cast(TEXT)
 
 
 def _python_values(column: pd.Series) -> list[Any]:
@@ -202,4 +211,12 @@ def _as_pandas(values: Any) -> Any:
         objects = np.empty(len(values), object)
         objects[:] = values
         return objects
-    return _TEXT_DTYPE.__from_arrow__(values) if is_text(values.type) else pd.arrays.ArrowExtensionArray(values)
+    return _TEXT_DTYPE.__from_arrow__(values) if values.type == TEXT else pd.arrays.ArrowExtensionArray(values)
+
+
+def _is_cast(column: pd.Series, cells: Any) -> bool:
+    """Whether a column has the type of pandas for its cells, not another that holds the same."""
+    dtype = column.dtype
+    if cells.type == TEXT:
+        return bool(dtype == _TEXT_DTYPE)
+    return isinstance(dtype, pd.ArrowDtype) and dtype.pyarrow_dtype == cells.type

@@ -85,6 +85,7 @@ def run_transforms(
                 raise ChunkFailed(f"The transform {reference} {complaint} ({place}).")
             gone = [row for each in rejected[told:] for row in each.rows]
             frame = result[~result.index.isin(gone)] if gone else result
+    frame.attrs = {}  # pandas copies them deeply with each column that is looked at
     return frame, rejected
 
 

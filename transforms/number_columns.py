@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +20,7 @@ _PLAIN = r"^-?[0-9]+(?:\.[0-9]+)?$"
 _BLANK = "[ \u00a0\u202f]?"
 # More digits than any column holds; Python refuses to read integers of more than 4300.
 _DIGITS_AT_MOST = 1000
+_LEAST, _MOST = -(2**63), 2**63 - 1  # of 64 bits
 
 
 def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
@@ -66,19 +68,20 @@ def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 
 def read_float(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """Finite double precision numbers; text may have an exponent."""
+    faults: dict[int, str] = {}
     if pa.types.is_floating(cells.type):
-        numbers = cells.cast(pa.float64())
-        numbers = keep(numbers, pc.invert(pc.is_nan(numbers)))
-        faults: dict[int, str] = {}
-        beyond = "not_a_number"
+        numbers, beyond = cells if cells.type == pa.float64() else cells.cast(pa.float64()), "not_a_number"
     elif pa.types.is_integer(cells.type):
         return Column(cells.cast(pa.float64(), safe=False))
     else:
-        numbers, faults = _cast_at_once(cells, pa.float64(), rules), {}
+        numbers, beyond = _cast_at_once(cells, pa.float64(), rules), "out_of_range"
         if numbers is None:
             plain, faults = _plain_numbers(cells, rules, exponent=True)
             numbers = plain.cast(pa.float64())
-        beyond = "out_of_range"
+    # Neither infinity nor NaN is lost in a sum.
+    if math.isfinite(pc.sum(numbers, min_count=0).as_py()):
+        return Column(numbers, faults)
+    numbers = keep(numbers, pc.invert(pc.is_nan(numbers)))
     finite = pc.is_finite(numbers)
     faults.update(dict.fromkeys(places(pc.invert(finite)), beyond))
     return Column(keep(numbers, finite), faults)
@@ -89,9 +92,12 @@ def _cast_at_once(cells: Any, type_: pa.DataType, rules: CsvRules) -> Any | None
 
     Such text Arrow reads as a feed's grammar does, but for a point at its end.
     """
+    if cells.type == type_:
+        return cells
     if is_text(cells.type):
         content = TextBytes(cells)
-        if not content.hold_only("-0123456789." if rules.decimal == "." else "-0123456789") or content.is_last("."):
+        points = content.beyond("-0123456789")
+        if points.strip(b"." if rules.decimal == "." else b"") or (points and content.is_last(".")):
             return None
     elif not (pa.types.is_decimal(cells.type) and pa.types.is_decimal(type_)):
         return None
@@ -171,13 +177,16 @@ def _whole_floats(cells: Any) -> tuple[Any, dict[int, str]]:
 
 def _in_range(whole: Any, faults: dict[int, str], spec: FieldSpec) -> Column:
     try:
-        numbers = whole.cast(pa.int64())
+        numbers = whole if whole.type == pa.int64() else whole.cast(pa.int64())
     except pa.ArrowInvalid:  # some need more than 64 bits
         return _large_in_range(whole, faults, spec)
-    least, most = (pc.min_max(numbers)[end].as_py() for end in ("min", "max"))
-    low = least is not None and spec.minimum is not None and least < spec.minimum
-    high = most is not None and spec.maximum is not None and most > spec.maximum
-    return _large_in_range(whole, faults, spec) if low or high else Column(numbers, faults)
+    low = _LEAST if spec.minimum is None else spec.minimum
+    high = _MOST if spec.maximum is None else spec.maximum
+    if low > _LEAST or high < _MOST:
+        ends = pc.min_max(numbers).as_py()
+        if ends["min"] is not None and (ends["min"] < low or ends["max"] > high):
+            return _large_in_range(whole, faults, spec)
+    return Column(numbers, faults)
 
 
 def _large_in_range(whole: Any, faults: dict[int, str], spec: FieldSpec) -> Column:

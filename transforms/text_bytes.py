@@ -33,18 +33,28 @@ class TextBytes:
         """Whether an ASCII character occurs in any cell."""
         return any(bool((some == ord(sign)).any()) for _, some in self._parts())
 
-    def hold_only(self, signs: str) -> bool:
-        """Whether no other than these ASCII characters occur."""
-        return not any(some.tobytes().translate(None, signs.encode()) for _, some in self._parts())
+    def beyond(self, signs: str) -> bytes:
+        """What is there beside these ASCII characters; at the seams of two parts a byte may be there twice."""
+        return b"".join(some.tobytes().translate(None, signs.encode()) for _, some in self._parts())
+
+    def lengths(self) -> Rows:
+        """The bytes of each cell."""
+        return np.diff(self._offsets)
+
+    def longest(self) -> int:
+        """The bytes of the longest cell; of none, 0."""
+        return int(self.lengths().max(initial=0))
 
     def is_last(self, sign: str) -> bool:
         """Whether some cell ends with an ASCII character."""
-        filled = np.flatnonzero(np.diff(self._offsets))
-        return bool((self._bytes[self._offsets[1:][filled] - self._offsets[0] - 1] == ord(sign)).any())
+        if not len(self._bytes):
+            return False
+        # Of an empty cell this looks at the end of one before it, or of the last cell of all.
+        return bool((self._bytes[self._offsets[1:] - self._offsets[0] - 1] == ord(sign)).any())
 
     def rows_beyond_words(self) -> Rows:
         """The rows that are anything but words of visible ASCII without an ampersand, with one blank between two."""
-        lengths, starts = np.diff(self._offsets), self._offsets[:-1] - self._offsets[0]
+        lengths, starts = self.lengths(), self._offsets[:-1] - self._offsets[0]
         is_beyond = lengths == 0
         filled = np.flatnonzero(~is_beyond)
         first = starts[filled]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from restock.contract import FieldSpec
 from restock.csv_rules import CsvRules
 from transforms.columns import TEXT, Column, Misfit, is_text, keep, one_by_one, places, wrong_type
+from transforms.text_bytes import TextBytes
 
 LOCAL = pa.timestamp("us")
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -84,7 +85,7 @@ def read_timestamp(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
         instants = _from_local(_in_years(days, faults), rules.timezone, faults)
     else:
         return wrong_type(cells, INSTANT if spec.timezone else LOCAL)
-    values = _cut(_in_years(instants, faults), spec.fraction)
+    values = _cut(instants, spec.fraction)
     return Column(values.cast(INSTANT) if spec.timezone else values, faults)
 
 
@@ -104,19 +105,20 @@ def _text_instants(cells: Any, rules: CsvRules, faults: dict[int, str]) -> Any:
     if local is not None:
         return _from_local(_in_years(local, faults), rules.timezone, faults)
     texts = _matching(cells, None if pattern else _TIMESTAMP, "not_a_timestamp", faults)
-    aware = pattern is not None and "%z" in pattern
-    zoned = pc.match_substring_regex(texts, _ZONED) if pattern is None else pa.array([aware] * len(texts), pa.bool_())
+    tells_zone = pa.scalar(pattern is not None and "%z" in pattern)
+    zoned = pc.match_substring_regex(texts, _ZONED) if pattern is None else pa.repeat(tells_zone, len(texts))
     local = _parsed(keep(texts, pc.invert(zoned)), pattern, "not_a_timestamp", faults)
     local = _from_local(_in_years(local, faults), rules.timezone, faults)
     if pc.any(zoned).as_py() is not True:
         return local
-    return pc.coalesce(_parsed(keep(texts, zoned), pattern, "not_a_timestamp", faults, INSTANT).cast(LOCAL), local)
+    aware = _parsed(keep(texts, zoned), pattern, "not_a_timestamp", faults, INSTANT).cast(LOCAL)
+    return pc.coalesce(_in_years(aware, faults), local)
 
 
 def _cast_at_once(cells: Any) -> Any | None:
     """Text that is all ISO 8601 without a zone as timestamps; None where some cell needs care."""
     hour_alone = len("2026-03-01T10")  # the one form that Arrow reads beside those that are allowed
-    if pc.any(pc.equal(pc.binary_length(cells), hour_alone)).as_py():
+    if (TextBytes(cells).lengths() == hour_alone).any():
         return None
     try:
         return cells.cast(LOCAL)
@@ -173,13 +175,17 @@ def _microseconds(moments: Any) -> Any:
 
 def _in_years(moments: Any, faults: dict[int, str]) -> Any:
     """Naive timestamps in microseconds, missing where Python has no such year."""
+    if moments.type == LOCAL:
+        ends = pc.min_max(moments.view(pa.int64())).as_py()
+        if ends["min"] is None or (ends["min"] >= _FIRST and ends["max"] <= _LAST):
+            return moments
     unit, ticks = moments.type.unit, _microseconds(moments)
     if unit == "ns":
         return _with_missing(ticks // 1000, moments)
     size = _MICROSECONDS[unit]
     beyond = (ticks < _FIRST // size) | (ticks > _LAST // size)
     if not beyond.any():
-        return moments if moments.type == LOCAL else _with_missing(ticks * size, moments)
+        return _with_missing(ticks * size, moments)
     for place in np.flatnonzero(beyond).tolist():
         faults[place] = "out_of_range"
     return keep(_with_missing(np.where(beyond, 0, ticks) * size, moments), pa.array(~beyond))
@@ -209,7 +215,7 @@ def _from_local(local: Any, zone: str, faults: dict[int, str]) -> Any:
     for place in np.flatnonzero(lost.to_numpy()).tolist():
         faults[place] = _clock_fault(clock.iloc[place].to_pydatetime(), ZoneInfo(zone))
     instants = pa.array(known.dt.tz_convert("UTC").dt.tz_localize(None), LOCAL, from_pandas=True)
-    if not at_an_end.any():
+    if not at_an_end.any():  # so the years are those that Python knows in UTC too
         return instants
     extremes, beyond = one_by_one(
         keep(local, pa.array(at_an_end)).to_pylist(), lambda shown: _to_utc(shown, ZoneInfo(zone))

@@ -138,6 +138,14 @@ def test_zero_and_one_are_flags_and_other_numbers_are_not(read, type_):
     assert read(Kind.BOOLEAN, arrow(cells), dtype=None) == ([True, False, None], {2: "not_a_flag"})
 
 
+def test_words_that_arrow_knows_are_flags_only_where_the_feed_knows_them(read):
+    german = CsvRules(true_values=("ja", "1"), false_values=("nein", "0"))
+
+    assert read(Kind.BOOLEAN, ["TRUE", "true", "1", "0", None]) == ([True, True, True, False, None], {})
+    assert read(Kind.BOOLEAN, ["true", "1"], german) == ([True], {0: "not_a_flag"})
+    assert read(Kind.BOOLEAN, ["true"], CsvRules(true_values=("0",), false_values=("true",))) == ([False], {})
+
+
 def test_flags_stay_flags_and_other_types_are_none(read):
     assert read(Kind.BOOLEAN, arrow([True, None]), dtype=None) == ([True, None], {})
     assert read(Kind.BOOLEAN, arrow([date(2026, 3, 1)]), dtype=None) == ([], {0: "wrong_type"})
@@ -372,3 +380,30 @@ def test_a_clean_chunk_is_cast_in_a_fraction_of_a_second():
 
     assert (len(values), faults) == (50_000, {})
     assert seconds < 0.5  # 0.06 on the machine it was written on
+
+
+def test_a_frame_that_fits_is_given_back_as_it_is():
+    frame = pd.DataFrame({"sku": pd.Series(["a", None], dtype="str"), "stock": pd.Series(arrow([1, 2], pa.int64()))})
+    demands = (FieldSpec("sku", Kind.TEXT, length=1), FieldSpec("stock", Kind.INTEGER, minimum=1, maximum=2))
+
+    assert cast(frame, contract(*demands), CsvRules())[0] is frame
+    assert list(cast(frame, contract(*reversed(demands)), CsvRules())[0]) == ["stock", "sku"]
+    assert list(cast(frame, contract(demands[0]), CsvRules())[0]) == ["sku"]
+
+
+@pytest.mark.parametrize(
+    "kind,cells",
+    [
+        (Kind.TEXT, arrow(["a", None], pa.large_string())),
+        (Kind.TEXT, pd.array(["a", None], dtype=pd.StringDtype("pyarrow", na_value=pd.NA))),
+        (Kind.INTEGER, arrow(pa.array([1, None]).dictionary_encode())),
+        (Kind.INTEGER, pd.array([1, None], dtype="Int64")),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", value)),
+)
+def test_columns_that_hold_what_is_asked_for_in_another_type_get_the_type_of_a_cast(kind, cells):
+    values, faults = cast(pd.DataFrame({"cell": cells}), contract(FieldSpec("cell", kind)), CsvRules())
+
+    assert not faults
+    assert values["cell"].dtype == (pd.StringDtype(na_value=np.nan) if kind is Kind.TEXT else pd.ArrowDtype(pa.int64()))
+    assert to_records(values) == [{"cell": "a" if kind is Kind.TEXT else 1}, {"cell": None}]

@@ -230,6 +230,27 @@ def test_the_real_prices_of_a_retailer_add_up_to_the_cent(read):
     assert (codes, len(values), len(prices), sum(prices)) == ({}, 1092, 590, Decimal("254085.81"))
 
 
+@pytest.mark.parametrize("dtype", ["str", "int64[pyarrow]"])
+def test_whole_numbers_beyond_the_column_are_rejects_though_64_bits_hold_them(read, dtype):
+    cells = pd.array(["-32769", "-32768", "32767", "32768", None], dtype="str").astype(dtype)
+
+    assert read(Kind.INTEGER, cells, dtype=None, minimum=-(2**15), maximum=2**15 - 1) == (
+        [-32768, 32767, None],
+        dict.fromkeys((0, 3), "out_of_range"),
+    )
+
+
+@pytest.mark.parametrize("infinite", [float("inf"), float("-inf")])
+def test_finite_numbers_are_no_faults_however_large_their_sum(read, infinite):
+    large = [1.5e308, 1.5e308, None]
+
+    assert read(Kind.FLOAT, pd.array(large, dtype="double[pyarrow]"), dtype=None) == (large, {})
+    assert read(Kind.FLOAT, pd.array([1.0, infinite, -infinite], dtype="double[pyarrow]"), dtype=None) == (
+        [1.0],
+        dict.fromkeys((1, 2), "not_a_number"),
+    )
+
+
 decimals = st.decimals(-(10**8) + 1, 10**8 - 1, places=2, allow_nan=False)
 
 

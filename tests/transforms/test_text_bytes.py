@@ -30,7 +30,8 @@ def test_it_says_what_a_look_at_each_cell_says(texts, skipped):
     there = [text for text in texts if text is not None]
 
     assert content.hold("\0") == any("\0" in text for text in there)
-    assert content.hold_only("09.-") == all(set(text) <= set("09.-") for text in there)
+    assert set(content.beyond("09.-").decode()) == set("".join(there)) - set("09.-")
+    assert content.longest() == max((len(text.encode()) for text in there), default=0)
     assert content.is_last(".") == any(text.endswith(".") for text in there)
     beyond = [row for row in content.rows_beyond_words() if texts[row] is not None]
     assert beyond == [row for row, text in enumerate(texts) if text is not None and not WORDS.fullmatch(text)]
@@ -50,7 +51,7 @@ def test_cells_that_lie_across_two_steps_are_seen(text, monkeypatch):
 def test_an_empty_column_holds_nothing():
     content = TextBytes(pa.array([], pa.large_string()))
 
-    assert (content.hold("a"), content.hold_only(""), content.is_last("a")) == (False, True, False)
+    assert (content.hold("a"), content.beyond(""), content.is_last("a")) == (False, b"", False)
     assert content.rows_beyond_words().tolist() == []
 
 
