@@ -74,6 +74,7 @@ _MYSQL = {
 _SQLITE = {
     "BUSY": Trouble.TRANSIENT,
     "LOCKED": Trouble.TRANSIENT,
+    "CANTOPEN": Trouble.CONNECTION,  # its disk is not mounted, perhaps, or its folder may not be entered for now
     "FULL": Trouble.RESOURCE,
     "IOERR": Trouble.RESOURCE,
     "NOMEM": Trouble.RESOURCE,

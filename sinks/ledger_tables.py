@@ -39,6 +39,8 @@ runs = sa.Table(
     # Of the loaded chunks, for the limits: chunks that are loaded at a time count by this row, one after the other.
     # Counted anew when an execution begins.
     sa.Column("rejected_rows", sa.BigInteger, nullable=False, server_default="0"),
+    # JSON: what was measured of runs of the feed that were forgotten while this one was the newest; else null.
+    sa.Column("forgotten", _LONG),
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

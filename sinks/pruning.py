@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sinks.flask_sink import FlaskSink
 from sinks.ledger_entries import OUTSTANDING
 from sinks.ledger_tables import chunks, database_time, rejects, runs
+from sinks.measures import keep_sums
 from sinks.retries import with_retries
 
 
@@ -16,13 +17,18 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
     Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
-    mended. Where rows without a key are inserted, one run of each content stays, or they would be inserted again.
+    mended. What was measured of the others is added up and stays. Where rows without a key are inserted, one run of
+    each content stays, or they would be inserted again.
     """
 
     def forget() -> list[str]:
         with sink.database.transaction() as session:
             connection = sink.database.connection(session)
-            names = _forgettable(connection, sink, older_than_seconds)
+            old = _forgettable(connection, sink, older_than_seconds)
+            # Another prune may be at it: only what is forgotten here is added to what is kept of it.
+            names = [name for name in old if _is_locked(connection, name)]
+            if names:
+                keep_sums(connection, sink.feed.name, names)
             for table in (rejects, chunks, runs):
                 connection.execute(sa.delete(table).where(table.c.run_id.in_(names)))
         return names
@@ -55,6 +61,12 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
             continue
         names.append(run.run_id)
     return names
+
+
+def _is_locked(connection: sa.Connection, run_id: str) -> bool:
+    """Whether the run is still there; then nobody else forgets it in this moment."""
+    own = sa.update(runs).where(runs.c.run_id == run_id).values(run_id=runs.c.run_id)
+    return connection.execute(own).rowcount == 1
 
 
 def _run_ids(connection: sa.Connection, statement: sa.Select[Any]) -> set[str]:

@@ -21,6 +21,8 @@ from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
 from restock.key_form import KeyForm
+from sinks.db_errors import Trouble
+from sinks.retries import ATTEMPTS
 from transforms.schema_check import schema_faults
 
 ROOT = Path(__file__).parent.parent
@@ -182,6 +184,21 @@ def test_the_packages_install_from_a_plain_checkout(tmp_path: Path) -> None:
         "sinks",
         "flows",
     }
+
+
+def test_how_often_trouble_is_tried_is_told_as_it_is() -> None:
+    words = {5: "five", 12: "twelve"}
+    lock, connection, read_only = (
+        ATTEMPTS[each] for each in (Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY)
+    )
+    account = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    assert set(ATTEMPTS) == {Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY}
+    assert connection == read_only
+    assert f"after a conflict or a lock {words[lock]} times, with a lost connection or a database" in account
+    assert f"takes no writes {words[connection]} times" in account
+    assert f"tries {words[connection]} times (a conflict or a lock {words[lock]} times)" in operations
 
 
 def test_every_test_that_the_account_of_reliability_names_exists() -> None:

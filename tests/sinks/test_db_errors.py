@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -333,3 +334,23 @@ def test_a_refused_row_is_for_the_caller_to_find(tried: list[str], parts: Shop) 
         with_retries(insert_null, "loading")
 
     assert tried == ["once"]
+
+
+def test_a_sqlite_file_that_cannot_be_opened_may_be_there_again_later(tried: list[str], tmp_path: Path) -> None:
+    """A disk that is not mounted, or a folder of a network that has gone, is a server that is away."""
+    disk = tmp_path / "disk"
+    engine = sa.create_engine(f"sqlite:///{disk}/shop.sqlite")
+
+    def look(mounted_at: int) -> int:
+        tried.append("once more")
+        if len(tried) == mounted_at:
+            disk.mkdir()
+        with engine.connect() as connection:
+            return int(connection.execute(sa.text("SELECT count(*) FROM sqlite_master")).scalar_one())
+
+    with pytest.raises(SinkUnavailable, match=r"^The database could not be used while looking: .*SQLITE_CANTOPEN"):
+        with_retries(lambda: look(0), "looking")
+
+    assert len(tried) == 5
+    assert with_retries(lambda: look(8), "looking") == 0
+    assert len(tried) == 8

@@ -8,6 +8,8 @@ import pytest
 from contracts.loads import MakeTable, Table, make_items
 
 from sinks.history import History
+from sinks.ledger_tables import COUNTERS
+from sinks.measures import read_measures
 from sinks.pruning import forget_old_runs
 
 DAY = 86_400
@@ -95,3 +97,21 @@ def test_runs_of_other_feeds_are_left_alone(products: Table) -> None:
     products.load(make_items(1))
 
     assert forget_old_runs(products.sink, DAY) == []
+
+
+def test_what_was_measured_of_forgotten_runs_stays_however_often_runs_are_forgotten(products: Table) -> None:
+    history = History(products.sink.database)
+
+    def sums() -> tuple[object, ...]:
+        measures = read_measures(history)["products"]
+        return measures.rows, measures.chunks_loaded, measures.chunks_within, pytest.approx(measures.chunk_seconds)
+
+    for count in (2, 3, 4):
+        products.load(make_items(count))
+        products.load(make_items(count))
+        age(products)
+        before = sums()
+        assert len(forget_old_runs(products.sink, DAY)) == (1 if count == 2 else 2)
+        assert sums() == before
+
+    assert sums()[:2] == ({**dict.fromkeys(COUNTERS, 0), "inserted": 4, "unchanged": 14}, 6)
