@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -9,14 +11,16 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from sinks.announcing import is_anybody_listening
+from sinks.attaching import attach
 from sinks.changes import Changes, Key
 from sinks.found_by_key import primary_keys
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import made_by_model
-from sinks.rows import Values
+from sinks.rows import POSITION
 from sinks.sending import send
 from sinks.stage import Stage
 from sinks.target import Target
+from sinks.values import Values, as_list
 from sinks.write_rules import offered
 
 
@@ -48,18 +52,37 @@ class CopyWriter:
             return MappingsWriter().write(session, target, Changes(rows, changes.inserts))
         for some, left_out in ((places[~keyless], ()), (places[keyless], target.primary_key)):
             if len(some):
-                _send_new(connection, changes, rows.in_key_order(some), left_out)
+                _send_new(connection, changes, some, left_out)
         return primary_keys(connection, rows, changes.inserts) if is_told else []
 
 
 def _send_new(connection: sa.Connection, changes: Changes, places: np.ndarray, left_out: tuple[str, ...]) -> None:
     rows, target = changes.rows, changes.rows.target
     without = {target.columns[name].name for name in left_out}
-    sent = {name: values for name, values in rows.bound.at(places).columns.items() if name not in without}
-    made: dict[str, Values] = made_by_model(target, set(sent), len(places), connection.dialect)
+    names = [name for name in rows.bound.columns if name not in without]
+    made = made_by_model(target, set(names), len(places), connection.dialect)
     table = target.table
     into = sa.table(table.name, *(sa.column(c.name, c.type) for c in table.c), schema=table.schema)
-    send(connection, into, sent | made)
+    same = _same_in_all_rows(made)
+    packed = None if same is None or rows.lacks(target.key)[places].any() else attach(connection, rows)
+    if packed is None or same is None:
+        sent = rows.bound.at(rows.in_key_order(places)).columns
+        send(connection, into, {name: sent[name] for name in names} | made)
+        return
+    fixed = [sa.bindparam(f"restock_{place}", value) for place, value in enumerate(same.values())]
+    asked = sa.select(*(packed.c[name] for name in names), *fixed)
+    if len(places) < len(rows.keyed):
+        positions = rows.bound.positions[places].tolist()
+        asked = asked.where(_is_one_of(packed.c[POSITION], positions, connection.dialect.name))
+    connection.execute(sa.insert(into).from_select([*names, *same], asked))
+
+
+def _same_in_all_rows(made: dict[str, Values]) -> dict[str, Any] | None:
+    """Of each column the one value that all rows have in it; None if there is a column with several."""
+    listed = {name: as_list(values) for name, values in made.items()}
+    if any(value != values[0] for values in listed.values() for value in values):
+        return None
+    return {name: values[0] for name, values in listed.items()}
 
 
 def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[int]) -> None:

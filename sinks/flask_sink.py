@@ -29,7 +29,7 @@ from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, with_retries
-from sinks.rows import BoundRows, Rows
+from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import Stage, drop_stage
 from sinks.target import Target, read_target
@@ -106,10 +106,10 @@ class FlaskSink:
         return counts
 
     def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
-        def fill(stage: Stage, bound: BoundRows) -> list[RowFault]:
+        def fill(stage: Stage, keyed: Rows) -> list[RowFault]:
             if isolating:
-                return fill_isolated(session, stage, bound)
-            stage.fill(bound)
+                return fill_isolated(session, stage, keyed.keyed)
+            stage.take(keyed)
             return []
 
         connection = self.database.connection(session)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from sinks.driver_calls import execute_by
-from sinks.rows import Values, as_list
+from sinks.values import Values, as_list
 
 # Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
 STATEMENT_BYTES = 1_000_000

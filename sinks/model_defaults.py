@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from restock.feeds import Feed
-from sinks.rows import Values
 from sinks.target import Target
+from sinks.values import Values
 
 _MOMENTS = (sa.DateTime, sa.Date, sa.Time)
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from sinks.driver_calls import execute_by
-from sinks.rows import Values, as_list
+from sinks.values import Values, as_list
 
 log = logging.getLogger("restock")
 

@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
-from sinks.rows import BoundRows, Rows
+from sinks.rows import Rows
 from sinks.stage import Stage, open_stage
 from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
 
 Mode = Literal["sync", "insert_only", "update_only"]
-# Stages rows; returns those that the database would not even stage.
-Fill = Callable[[Stage, BoundRows], list[RowFault]]
+# Stages the keyed rows; returns those that the database would not even stage.
+Fill = Callable[[Stage, Rows], list[RowFault]]
 Rule = tuple[sa.ColumnElement[bool], int]
 
 
@@ -37,18 +37,16 @@ def compare(
         The changes. Nothing of the table is written and none of its rows is locked.
     """
     changes = Changes(rows)
-    bound = np.ones(len(rows.positions), dtype=bool)
-    for place, name in rows.bound.refused.items():
-        bound[place] = False
-        changes.faults.append(RowFault(rows.positions[place], DataFault("refused", name)))
+    refused = rows.bound.refused.items()
+    changes.faults += [RowFault(rows.positions[place], DataFault("refused", name)) for place, name in refused]
     keyless = rows.lacks(rows.target.key)
-    for position in np.asarray(rows.positions)[keyless & bound].tolist():
+    for position in np.asarray(rows.positions)[keyless & rows.bound.is_accepted].tolist():
         if mode == "update_only" or is_loaded_before(position):
             changes.skipped += 1
         else:
             changes.inserts.append(position)
-    if (~keyless & bound).any():
-        _compare_keyed(connection, changes, np.flatnonzero(~keyless & bound), mode, fill)
+    if len(rows.keyed):
+        _compare_keyed(connection, changes, mode, fill)
     _reject_incomplete(changes)
     changes.inserts.sort()
     return changes
@@ -62,13 +60,13 @@ def all_absent(rows: Rows) -> Changes:
     return Changes(rows, inserts=list(rows.positions))
 
 
-def _compare_keyed(connection: sa.Connection, changes: Changes, places: np.ndarray, mode: Mode, fill: Fill) -> None:
+def _compare_keyed(connection: sa.Connection, changes: Changes, mode: Mode, fill: Fill) -> None:
     rows = changes.rows
     stage = open_stage(connection, rows.target, rows.attributes)
-    refused = fill(stage, rows.bound.at(rows.in_key_order(places)))
+    refused = fill(stage, rows)
     changes.faults += refused
     judged = read_verdicts(connection.execute(_question(stage, mode)))
-    left_alone = len(places) - len(refused) - len(judged)
+    left_alone = len(rows.keyed) - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
     else:

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
+from sinks.packing import pack
 from sinks.target import Target
+from sinks.values import Values, take
 
-# A column as the frame holds it, where the driver takes its values as they are; else what the driver takes.
-Values = pd.Series | np.ndarray | list[Any]
+POSITION = "restock_row"  # of a row in its source; no column of an app is called so
 
 
 class Rows:
@@ -31,8 +32,8 @@ class Rows:
         self._records: dict[int, Record] = {}
 
     def make_ready(self) -> None:
-        """Do now what the first who asks for bound rows would wait for."""
-        _ = self.bound
+        """Do now what the first who asks for bound or packed rows would wait for."""
+        _ = self.bound, self.packed
 
     @property
     def attributes(self) -> list[str]:
@@ -80,6 +81,22 @@ class Rows:
             refused |= {place: name for place in places if place not in refused}
         return BoundRows(np.asarray(self.frame.index, dtype="int64"), found, refused)
 
+    @cached_property
+    def keyed(self) -> BoundRows:
+        """The rows that bring their key, but for refused ones, in its order: those that the table is asked for."""
+        places = np.flatnonzero(~self.lacks(self.target.key) & self.bound.is_accepted)
+        return self.bound.at(self.in_key_order(places))
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """The keyed rows as an SQLite database, for an app on SQLite; None if they go another way."""
+        if self.dialect.driver != "pysqlite" or not len(self.keyed):
+            return None
+        types = [self.target.columns[name].type.dialect_impl(self.dialect) for name in self.attributes]
+        if any(type_.bind_expression(sa.bindparam("value")) is not None for type_ in types):
+            return None  # only SQL of the type makes of the values what is stored
+        return pack({POSITION: self.keyed.positions, **self.keyed.columns})
+
 
 @dataclass(frozen=True)
 class BoundRows:
@@ -95,25 +112,19 @@ class BoundRows:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def is_accepted(self) -> np.ndarray:
+        """For each row whether it was not refused."""
+        accepted = np.ones(len(self), dtype=bool)
+        accepted[list(self.refused)] = False
+        return accepted
+
     def at(self, places: np.ndarray) -> BoundRows:
         """Some of the rows, in the order of the places."""
         if len(places) == len(self) and not self.refused and (places == np.arange(len(self))).all():
             return self
-        columns = {name: _take(values, places) for name, values in self.columns.items()}
+        columns = {name: take(values, places) for name, values in self.columns.items()}
         return BoundRows(self.positions[places], columns, {})
-
-
-def as_list(values: Values) -> list[Any]:
-    """The values of a column as plain Python objects."""
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return plain_values(values) if isinstance(values, pd.Series) else values
-
-
-def _take(values: Values, places: np.ndarray) -> Values:
-    if isinstance(values, list):
-        return [values[place] for place in places.tolist()]
-    return values.iloc[places] if isinstance(values, pd.Series) else values[places]
 
 
 def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> tuple[Values, list[int]]:

@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sinks.driver_calls import execute_by
 from sinks.mariadb_insert import insert_rows
 from sinks.postgresql_copy import copy_in
-from sinks.rows import Values, as_list
+from sinks.values import Values, as_list
 
 
 def send(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> None:

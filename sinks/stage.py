@@ -11,13 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from restock.errors import ConfigurationError
+from sinks.attaching import attach
 from sinks.db_errors import is_denied
-from sinks.rows import BoundRows
+from sinks.rows import POSITION, BoundRows, Rows
 from sinks.sending import send
 from sinks.target import Target
 
 STAGE = "restock_stage"
-POSITION = "restock_row"  # of a row in its source; no column of an app is called so
 
 _CREATED = {
     "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {columns}",
@@ -58,6 +58,15 @@ class Stage:
     def sent(self, name: str) -> sa.ColumnElement[Any]:
         """The staged value of an attribute."""
         return self.table.c[self.target.columns[name].name]
+
+    def take(self, rows: Rows) -> None:
+        """Stage the keyed rows of a chunk."""
+        packed = attach(self.connection, rows)
+        if packed is None:
+            self.fill(rows.keyed)
+            return
+        with _before_the_transaction(self.connection):
+            self.connection.execute(sa.insert(self.table).from_select(packed.c.keys(), sa.select(packed)))
 
     def fill(self, rows: BoundRows) -> None:
         """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""

@@ -1,0 +1,72 @@
+"""Packed rows beside the app's SQLite database: its own connection reads them, for one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+from sinks.packing import PACKED
+from sinks.rows import POSITION, Rows
+
+_listening: WeakSet[sa.Dialect] = WeakSet()
+_lock = Lock()
+
+
+def attach(connection: sa.Connection, rows: Rows) -> sa.TableClause | None:
+    """The keyed rows of a chunk as a table, in the order of their keys, for this connection until it is given back.
+
+    Returns:
+        Their positions and the columns that they fill, by the names of the database. None if there is no such table:
+        SQLite takes nothing in while a transaction is open, as it is under savepoints, nor more than a few databases.
+    """
+    packed = rows.packed
+    if packed is None:
+        return None
+    if connection.info.get(PACKED) is not packed and not _take_in(connection, packed):
+        return None
+    return sa.table(PACKED, *(sa.column(name) for name in (POSITION, *rows.keyed.columns)), schema=PACKED)
+
+
+def _take_in(connection: sa.Connection, packed: bytes) -> bool:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection) or driver.in_transaction or not hasattr(driver, "deserialize"):
+        return False
+    _detach_at_checkin(connection)
+    if not _detach(driver, connection.info):
+        return False
+    try:
+        driver.execute(f"ATTACH ':memory:' AS {PACKED}")
+        connection.info[PACKED] = packed
+        driver.deserialize(packed, name=PACKED)
+    except sqlite3.Error:
+        _detach(driver, connection.info)
+        return False
+    return True
+
+
+def _detach_at_checkin(connection: sa.Connection) -> None:
+    with _lock:
+        if connection.dialect not in _listening:
+            sa.event.listen(connection.engine, "checkin", _checked_in)
+            _listening.add(connection.dialect)
+
+
+def _checked_in(driver: Any, record: Any) -> None:
+    if driver is not None and not _detach(driver, record.info):
+        record.invalidate()
+
+
+def _detach(driver: sqlite3.Connection, info: Any) -> bool:
+    """Let go of what the connection has taken in; whether it has."""
+    if PACKED not in info:
+        return True
+    try:
+        driver.execute(f"DETACH {PACKED}")
+    except sqlite3.Error:
+        return False
+    del info[PACKED]
+    return True

@@ -1,0 +1,97 @@
+"""Rows packed as a small SQLite database, written by Arrow's driver for SQLite without the interpreter.
+
+That driver has an SQLite of its own, and two of them in one process undo each other's locks on a file: so it never
+meets the app's file, nor does the app's SQLite meet the one it writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from sinks.values import Values, as_list
+
+log = logging.getLogger("restock")
+
+PACKED = "restock_rows"  # the table in such a database
+
+# What SQLite's own driver binds as it is. A list that mixes them would be made alike by Arrow.
+_PLAIN = (bool, int, float, str, bytes)
+
+
+def pack(columns: Mapping[str, Values]) -> bytes | None:
+    """The rows as an SQLite database, or None where they have to go the usual way.
+
+    So they do without the extra, with values that SQLite has no form for, and where no temporary file can be written.
+    """
+    if not _is_driver_there():
+        return None
+    try:
+        arrays = [_as_arrow(values) for values in columns.values()]
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return None
+    return _write(pa.table(arrays, names=list(columns)))
+
+
+@cache
+def _is_driver_there() -> bool:
+    """Whether the extra is installed; said once if it is not."""
+    is_there = find_spec("adbc_driver_sqlite") is not None
+    if not is_there:
+        log.info("Rows are made ready for SQLite one by one, which takes longer; install `restock[sqlite]`.")
+    return is_there
+
+
+def _write(rows: pa.Table) -> bytes | None:
+    from adbc_driver_sqlite import dbapi  # comes with an extra, which users of other databases do without
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="restock-", ignore_cleanup_errors=True) as folder:
+            file = Path(folder, PACKED)
+            with dbapi.connect(str(file), autocommit=True) as connection, connection.cursor() as cursor:
+                for name in ("journal_mode", "synchronous"):
+                    cursor.execute(f"PRAGMA {name} = OFF")
+                    cursor.fetchall()
+                cursor.adbc_ingest(PACKED, rows.slice(0, 0))
+                with file.open("rb") as written:
+                    if os.name == "posix":
+                        file.unlink()  # already now: whatever becomes of this process, no rows are left lying about
+                    cursor.adbc_ingest(PACKED, rows, mode="append")
+                    return written.read()
+    except (dbapi.Error, OSError) as error:
+        log.info("Rows could not be packed for SQLite (%s); they go one by one.", type(error).__name__)
+        return None
+
+
+def _as_arrow(values: Values) -> pa.Array:
+    """The values as they are bound one by one.
+
+    Raises:
+        TypeError, ValueError, OverflowError, ArrowException: SQLite has no such values, or Arrow would change some.
+    """
+    if isinstance(values, pd.Series) and values.dtype == object:
+        values = as_list(values)
+    if isinstance(values, list):
+        kinds = set(map(type, values)) - {type(None)}
+        if len(kinds) > 1 or not kinds.issubset(_PLAIN):
+            raise TypeError(kinds)
+    array = pa.array(values, from_pandas=True)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
+        return array.cast(pa.int64())
+    if pa.types.is_floating(array.type):
+        return array.cast(pa.float64())
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_null(array.type):
+        return array.cast(pa.string())
+    if pa.types.is_binary(array.type):
+        return array
+    raise TypeError(array.type)

@@ -1,0 +1,27 @@
+"""The values of a column on their way to the driver, in whichever form saves work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from restock.records import plain_values
+
+# A column as the frame holds it, where the driver takes its values as they are; else what the driver takes.
+Values = pd.Series | np.ndarray | list[Any]
+
+
+def as_list(values: Values) -> list[Any]:
+    """The values of a column as plain Python objects."""
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return plain_values(values) if isinstance(values, pd.Series) else values
+
+
+def take(values: Values, places: np.ndarray) -> Values:
+    """Those at some places, in the order of the places."""
+    if isinstance(values, list):
+        return [values[place] for place in places.tolist()]
+    return values.iloc[places] if isinstance(values, pd.Series) else values[places]
