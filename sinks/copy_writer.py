@@ -69,7 +69,9 @@ def _send_new(connection: sa.Connection, changes: Changes, places: np.ndarray, l
         sent = rows.bound.at(rows.in_key_order(places)).columns
         send(connection, into, {name: sent[name] for name in names} | made)
         return
-    fixed = [sa.bindparam(f"restock_{place}", value) for place, value in enumerate(same.values())]
+    fixed: list[sa.BindParameter[Any]] = [
+        sa.bindparam(f"restock_{place}", value) for place, value in enumerate(same.values())
+    ]
     asked = sa.select(*(packed.c[name] for name in names), *fixed)
     if len(places) < len(rows.keyed):
         positions = rows.bound.positions[places].tolist()
