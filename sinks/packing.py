@@ -32,7 +32,7 @@ def pack(columns: Mapping[str, Values]) -> bytes | None:
 
     So they do without the extra, with values that SQLite has no form for, and where no temporary file can be written.
     """
-    if not _is_driver_there():
+    if not is_driver_there():
         return None
     try:
         arrays = [_as_arrow(values) for values in columns.values()]
@@ -42,7 +42,7 @@ def pack(columns: Mapping[str, Values]) -> bytes | None:
 
 
 @cache
-def _is_driver_there() -> bool:
+def is_driver_there() -> bool:
     """Whether the extra is installed; said once if it is not."""
     is_there = find_spec("adbc_driver_sqlite") is not None
     if not is_there:
@@ -53,6 +53,8 @@ def _is_driver_there() -> bool:
 def _write(rows: pa.Table) -> bytes | None:
     from adbc_driver_sqlite import dbapi  # comes with an extra, which users of other databases do without
 
+    # Without types, so that SQLite keeps each value as it is; what the app's columns make of it comes later.
+    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in rows.column_names)
     try:
         with tempfile.TemporaryDirectory(prefix="restock-", ignore_cleanup_errors=True) as folder:
             file = Path(folder, PACKED)
@@ -60,7 +62,7 @@ def _write(rows: pa.Table) -> bytes | None:
                 for name in ("journal_mode", "synchronous"):
                     cursor.execute(f"PRAGMA {name} = OFF")
                     cursor.fetchall()
-                cursor.adbc_ingest(PACKED, rows.slice(0, 0))
+                cursor.execute(f"CREATE TABLE {PACKED} ({listed})")
                 with file.open("rb") as written:
                     if os.name == "posix":
                         file.unlink()  # already now: whatever becomes of this process, no rows are left lying about

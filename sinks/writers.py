@@ -17,6 +17,7 @@ from sinks.last_touch import listeners_of_the_app
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import beyond_sets
 from sinks.objects_writer import ObjectsWriter
+from sinks.packing import is_driver_there
 from sinks.target import Target
 
 log = logging.getLogger("restock")
@@ -25,6 +26,8 @@ log = logging.getLogger("restock")
 _CHUNK_ROWS: dict[type[Writer], int] = {CopyWriter: 50_000, MappingsWriter: 25_000, ObjectsWriter: 50_000}
 # On SQLite nobody else writes while a chunk is written: as many rows as keep the file locked for some 0.1 s.
 _CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 10_000, ObjectsWriter: 1_000}
+# Packed rows are ready before the lock is taken.
+_PACKED_CHUNK_ROWS = 50_000
 
 _ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
@@ -57,7 +60,11 @@ def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
 
 def usual_chunk_rows(database: AppDatabase, writer: Writer) -> int:
     """How many rows a chunk has, unless the feed says otherwise."""
-    return (_CHUNK_ROWS_ON_SQLITE if database.dialect == "sqlite" else _CHUNK_ROWS)[type(writer)]
+    if database.dialect != "sqlite":
+        return _CHUNK_ROWS[type(writer)]
+    if isinstance(writer, CopyWriter) and is_driver_there():
+        return _PACKED_CHUNK_ROWS
+    return _CHUNK_ROWS_ON_SQLITE[type(writer)]
 
 
 def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:
