@@ -35,6 +35,9 @@ _ALIKE: dict[Kind, set[str]] = {
     Kind.JSON: {"nested", "text"},
 }
 
+# What a sentence calls a family that is no noun as it stands.
+_WORDS = {"number": "an exact number", "interval": "a span of time", "text": "text", "nested": "nested"}
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -115,7 +118,9 @@ def _drifts(first: Opened, other: Opened, feed: Feed, contract: Contract) -> lis
             if not (named or {}).get(name, False):
                 found.append(Drift(name_of, name, "is missing"))
         elif not _is_alike(name, first.types[name], other.types[name], feed, contract):
-            found.append(Drift(name_of, name, f"is {other.types[name]} and was {first.types[name]} before"))
+            found.append(
+                Drift(name_of, name, f"is {_told(other.types[name])} and was {_told(first.types[name])} before")
+            )
     return found
 
 
@@ -127,6 +132,13 @@ def _is_alike(name: str, was: pa.DataType, now: pa.DataType, feed: Feed, contrac
     families = {_family(was), _family(now)} - {"null"}
     spec = contract.fields.get(feed.attribute_of(name) or "")
     return len(families) < 2 or (spec is not None and families <= _ALIKE.get(spec.kind, set()))
+
+
+def _told(kind: pa.DataType) -> str:
+    """A type in words, with Arrow's name where that says more."""
+    family = _family(kind)
+    word = _WORDS.get(family, f"a {family}")
+    return word if family in ("text", "nested") else f"{word} ({kind})"
 
 
 def _family(kind: pa.DataType) -> str:

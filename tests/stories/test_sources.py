@@ -44,7 +44,7 @@ def test_the_rows_of_a_file_whose_types_drifted_are_named_and_the_others_load(sq
     assert table(sqlite_shop) == expected(products([1, 2, 5]))
     rejects = sqlite_shop.rows("restock_reject")
     assert [(each["position"], each["code"]) for each in rejects] == [(3, "drift"), (4, "drift")]
-    assert "2.parquet is double and was decimal128(12, 2) before" in rejects[0]["value"]
+    assert "2.parquet is a float (double) and was an exact number (decimal128(12, 2)) before" in rejects[0]["value"]
     assert json.loads(rejects[0]["original"])["sku"] == "S-003"
 
 
