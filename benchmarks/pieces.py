@@ -29,7 +29,7 @@ from benchmarks.size import Size
 from benchmarks.works import prepare_works
 
 SMALL_ROWS = 1_000
-# The sizes of chunks that restock takes by itself: on SQLite, and elsewhere.
+# The sizes of chunks that restock takes by itself: by mappings on SQLite, and elsewhere.
 CHECKED = [(format_, chunk_rows) for format_ in ("parquet", "csv") for chunk_rows in (10_000, 50_000)]
 MUST_STRICT, MUST_CONTRACT, MUST_SMALL, MUST_HELP = 1.30, 0.25, 2.0, 0.5
 

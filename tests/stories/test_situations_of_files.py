@@ -78,7 +78,7 @@ class Overwrites(Progress):
 
 
 def test_situation_3_a_feed_that_is_overwritten_while_it_is_read_is_refused(sqlite_shop: Shop) -> None:
-    sqlite_shop.feed()
+    sqlite_shop.feed(chunk_rows=1000)  # the first rows are told long before the last are read
     sqlite_shop.write_csv("products.csv", products(range(1, 100_000)))
 
     with pytest.raises(SourceChanged, match=r"products\.csv changed while it was read"):
