@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from faults.failpoints import Failpoint, arm
+from looking import PATIENCE_SECONDS, wait_until
 from shops import Shop
 
-PATIENCE_SECONDS = 60
 PRELOADED = ["flows.cli", "flows.doors", "psycopg", "pymysql", "pyarrow.parquet", "faults.failpoints"]
 
 # Called in a child before the command: a function of a module, or a partial of one.
@@ -112,11 +111,3 @@ def _command(
     from flows.cli import main
 
     main(args)
-
-
-def wait_until(is_so: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until something is so, or fail."""
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.01)

@@ -14,6 +14,7 @@ from faults.failpoints import Failpoint
 from faults.judging import judge
 from faults.loads import Load, make_load
 from fix_shop import MakeShop
+from looking import wait_until
 
 import flows.admission
 import sinks.mappings_writer
@@ -103,7 +104,7 @@ def test_rows_are_written_in_the_order_of_their_keys(
         shop.execute(sa.text("UPDATE product SET stock = 0 WHERE sku = 'S-00001'"))
         run = pool.submit(upsets.sync_once, load)
         assert waits.wait(20)
-        children.wait_until(lambda: _waiting(load.shop.engine))
+        wait_until(lambda: _waiting(load.shop.engine))
         try:
             shop.execute(sa.text("UPDATE product SET stock = 0 WHERE sku = 'S-00022'"))
         except sa.exc.OperationalError as error:

@@ -16,6 +16,7 @@ from faults.failpoints import Failpoint
 from faults.loads import Load
 from faults.shops_at_risk import SLEEPY
 from faults.sleepers import SHORT_LEASE, woken
+from looking import wait_until
 
 from flows import admission, stopping
 from flows.loading import Outcome, load_chunk
@@ -109,7 +110,7 @@ def test_a_chunk_that_does_not_end_in_time_is_rolled_back_and_goes_on_next_time(
     load: Load, sleepy: Path, asked: signal.Signals
 ) -> None:
     child = children.start(["sync", "products"], load.shop, prepare=lose_patience_soon)
-    children.wait_until(lambda: "loading" in oracle.statuses(load.shop.engine)[1:])
+    wait_until(lambda: "loading" in oracle.statuses(load.shop.engine)[1:])
     os.kill(child.pid, asked)
 
     assert child.wait(20) == 1
@@ -128,7 +129,7 @@ def test_who_waits_for_a_lock_in_the_database_can_be_stopped_too(load: Load) -> 
     with load.shop.engine.connect() as outsider:
         outsider.execute(sa.text("UPDATE product SET name = name WHERE sku = 'S-00004'"))
         child = children.start(["sync", "products"], load.shop, prepare=lose_patience_soon)
-        children.wait_until(lambda: "loading" in oracle.statuses(load.shop.engine))
+        wait_until(lambda: "loading" in oracle.statuses(load.shop.engine))
         time.sleep(0.5)
         os.kill(child.pid, signal.SIGTERM)
         ended = child.wait(SECONDS_TO_STOP - stopping.PATIENCE_SECONDS + 1)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from looking import look_until
 from shops import Shop
 
 from flows.prefect_server import quiet_server
-
-T = TypeVar("T")
-PATIENCE_SECONDS = 15
 
 # What a test's transform needs to fail the second of its chunks.
 RULES = """
@@ -99,23 +96,6 @@ class Server:
             return text if "Finished in state" in text else None
 
         return look_until(finished)
-
-
-def look_until(look: Callable[[], T | None]) -> T:
-    """What a look gives once it gives something: Prefect's server learns of task runs and logs a little later."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"Nothing came of it within {PATIENCE_SECONDS} s.")
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], T | None]], T]:
-    """Look again and again until a look gives something."""
-    return look_until
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from looking import look_until
 from shops import Shop
 
 from flows.announcements import CHUNKS_ANNOUNCED
@@ -19,7 +20,7 @@ COUNTS |= {"outstanding"}
 
 
 @pytest.fixture
-def announced(server: Any, eventually: Callable[..., Any]) -> Callable[[str, str, int], list[dict[str, Any]]]:
+def announced(server: Any) -> Callable[[str, str, int], list[dict[str, Any]]]:
     """The events of a name that the server has of a feed, once there are so many."""
 
     def look(name: str, feed: str, count: int) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def announced(server: Any, eventually: Callable[..., Any]) -> Callable[[str, str
             assert len(events) <= count, events
             return events if len(events) == count else None
 
-        return eventually(found)
+        return look_until(found)
 
     return look
 

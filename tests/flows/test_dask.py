@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
+from looking import wait_until
 from shops import Shop
 
 from flows.choices import Choices
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 ROWS = 24
 CHUNKS = 12
-PATIENCE_SECONDS = 60
 # The worker that comes by first in the middle of the file waits to be killed; every chunk leaves its process behind.
 RULES = """
 import os
@@ -79,7 +78,7 @@ def cluster(
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", str(request.param))
     with ExitStack() as started:
         started.enter_context(_dask("scheduler", "--host", "127.0.0.1", "--port", "0", *where))
-        _until(file.exists)
+        wait_until(file.exists)
         for _ in range(2):
             started.enter_context(_dask("worker", "--nthreads", "1", "--host", "127.0.0.1", *where))
         monkeypatch.setenv("RESTOCK_DASK_SCHEDULER", json.loads(file.read_text(encoding="utf-8"))["address"])
@@ -134,12 +133,5 @@ def test_a_chunk_that_ends_its_workers_stops_the_run_and_can_be_loaded_later(
 
 def _kill(victim: Path) -> None:
     """Kill the process whose number appears in a file."""
-    _until(victim.exists)
+    wait_until(victim.exists)
     os.kill(int(victim.read_text(encoding="utf-8")), signal.SIGKILL)
-
-
-def _until(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < until, f"It did not happen within {PATIENCE_SECONDS} s."
-        time.sleep(0.05)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from shops import Shop, run_restock
 from stories.telling import sync
+from takers import open_taker
 
 from flows.metrics import metrics_text, push_metrics
 from flows.workplace import open_workplace
@@ -72,36 +68,11 @@ def test_failed_chunks_wait_for_a_person(sqlite_shop: Shop) -> None:
     assert ("restock_lag_seconds", "") not in found
 
 
-@pytest.fixture
-def gateway() -> Iterator[tuple[str, list[bytes]]]:
-    """What a Pushgateway does with a push: it takes it."""
-    taken: list[bytes] = []
+def test_they_are_pushed_to_a_gateway_and_its_absence_is_a_sentence(sqlite_shop: Shop) -> None:
+    with open_taker() as (address, taken):
+        push_metrics(open_workplace(), address)
 
-    class Taker(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Taker)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", taken
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_they_are_pushed_to_a_gateway_and_its_absence_is_a_sentence(
-    sqlite_shop: Shop, gateway: tuple[str, list[bytes]]
-) -> None:
-    address, taken = gateway
-
-    push_metrics(open_workplace(), address)
-
-    assert b'restock_up{feed="products"} 1.0' in taken[0]
+    assert 'restock_up{feed="products"} 1.0' in taken[0]
     with pytest.raises(RestockError, match=r"^The Pushgateway did not take the metrics \(URLError\)"):
         push_metrics(open_workplace(), "http://127.0.0.1:9")
 

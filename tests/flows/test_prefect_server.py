@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from looking import wait_until
 
 from flows.prefect_server import check_server, configured_api_url, quiet_server
 from restock.errors import ConfigurationError, RestockError
@@ -119,7 +120,7 @@ def orphan(prefect_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_private_server_leaves_the_user_alone_and_ends_with_the_process_that_wanted_it(
-    orphan: subprocess.Popen[str], eventually: Callable[..., bool], tmp_path: Path
+    orphan: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     assert orphan.stdout is not None
     url = orphan.stdout.readline().strip()
@@ -128,11 +129,11 @@ def test_the_private_server_leaves_the_user_alone_and_ends_with_the_process_that
 
     orphan.kill()
 
-    def is_gone() -> bool | None:
+    def is_gone() -> bool:
         try:
             check_server(url)
         except ConfigurationError:
             return True
-        return None
+        return False
 
-    assert eventually(is_gone)
+    wait_until(is_gone)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from operations.houses import House, build_house
-from operations.mailboxes import Mailbox, open_mailbox
+from takers import Taken, open_taker
 
 from flows.prefect_server import _free_port
 
@@ -44,7 +44,7 @@ def house(standing_house: House) -> Iterator[House]:
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
+def mailbox() -> Iterator[Taken]:
     """An address that takes notifications, and what was sent there."""
-    with open_mailbox() as opened:
+    with open_taker() as opened:
         yield opened

@@ -6,27 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from looking import PATIENCE_SECONDS, look_until
 from shops import DEFAULT_MODELS, Shop, write_package
 
 from sinks.owners import Owner
 
-T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("restock", "sources", "transforms", "sinks", "flows", "prefect")
 # Each of these files starts a station of its own and waits for its servers.
 AT_NIGHT = pytest.mark.skipif(
     not os.environ.get("RESTOCK_TEST_NIGHTS"), reason="`make nights` runs the long tests of Prefect."
 )
-PATIENCE_SECONDS = 60
 
 # Transforms that do, while a file named after them is there, what a test wants of them.
 RULES = """
@@ -154,17 +152,6 @@ class House:
             return True if running[0]["n"] and self.shop.execute(loaded)[0]["n"] >= chunks else None
 
         look_until(look)
-
-
-def look_until(look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
-    """What a look gives once it gives something."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"Nothing came of it within {seconds} s.")
 
 
 def build_house(folder: Path, url: str) -> House:

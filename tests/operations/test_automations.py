@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from operations.houses import AT_NIGHT, House, look_until
-from operations.mailboxes import Mailbox, notify, register
+from looking import look_until
+from operations.houses import AT_NIGHT, House
+from operations.notifying import notify, register
+from takers import Taken
 
 pytestmark = AT_NIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_registering_again_changes_nothing(house: House, mailbox: Mailbox) -> None:
+def test_registering_again_changes_nothing(house: House, mailbox: Taken) -> None:
     told = notify(house, mailbox[0])
 
     assert "Registered: restock calls for a person" in told
@@ -43,7 +45,7 @@ def completed(house: House) -> Any:
     return house.ended(house.start("sync-products/products"))
 
 
-def test_a_run_that_needs_a_person_calls_for_one_and_says_why(house: House, mailbox: Mailbox) -> None:
+def test_a_run_that_needs_a_person_calls_for_one_and_says_why(house: House, mailbox: Taken) -> None:
     address, letters = mailbox
     notify(house, address)
 

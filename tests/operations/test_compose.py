@@ -17,7 +17,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from fix_databases import MakeDatabase
-from operations.houses import AT_NIGHT, House, build_house, look_until, started
+from looking import look_until
+from operations.houses import AT_NIGHT, House, build_house, started
 
 from flows.prefect_server import _free_port
 

@@ -10,8 +10,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from operations.houses import AT_NIGHT, House, kill, look_until
-from operations.mailboxes import Mailbox, notify
+from looking import look_until
+from operations.houses import AT_NIGHT, House, kill
+from operations.notifying import notify
+from takers import Taken
 
 pytestmark = AT_NIGHT
 ROWS = 40
@@ -78,7 +80,7 @@ def test_a_run_whose_server_never_came_back_is_complete_and_the_next_one_rewrite
     assert again.message.endswith(f"of {ROWS} rows: {ROWS} unchanged.")
 
 
-def test_a_run_that_died_with_its_machine_is_found_and_the_next_one_goes_on(house: House, mailbox: Mailbox) -> None:
+def test_a_run_that_died_with_its_machine_is_found_and_the_next_one_goes_on(house: House, mailbox: Taken) -> None:
     address, letters = mailbox
     notify(house, address)
     house.fill(ROWS)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fix_databases import MakeDatabase
-from operations.houses import AT_NIGHT, House, build_house, look_until, started
+from looking import look_until
+from operations.houses import AT_NIGHT, House, build_house, started
 
 from flows.prefect_server import _free_port, answers, is_free
 

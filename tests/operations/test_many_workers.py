@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from operations.houses import AT_NIGHT, House, kill, look_until, started
+from looking import look_until
+from operations.houses import AT_NIGHT, House, kill, started
 
 pytestmark = AT_NIGHT
 WORKER = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "restock", "--limit", "1", "--name"]

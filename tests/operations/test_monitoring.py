@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from operations.houses import look_until
+from looking import look_until
 from shops import Shop, run_restock
 
 from flows.metrics import Ledgers

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from operations.houses import AT_NIGHT, House, look_until
+from looking import look_until
+from operations.houses import AT_NIGHT, House
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

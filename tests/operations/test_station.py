@@ -9,7 +9,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from operations.houses import AT_NIGHT, House, look_until
+from looking import look_until
+from operations.houses import AT_NIGHT, House
 
 from flows.station import Station
 from restock.errors import ConfigurationError

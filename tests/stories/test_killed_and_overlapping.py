@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from looking import wait_until
 from shops import Shop, run_restock, start_restock
 from stories.telling import (
     add_transform,
@@ -24,7 +25,6 @@ from stories.telling import (
     table,
 )
 
-PATIENCE_SECONDS = 30
 # Stops at the product named SLOW for as long as a file of that name lies beside feeds.yaml.
 WAITING = """\
 import os, pathlib, time
@@ -36,13 +36,6 @@ def clean(frame):
     return frame
 """
 NIGHT = [*products([1, 2]), product(3, name="SLOW"), *products([4, 5, 6])]
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.02)
 
 
 @contextmanager

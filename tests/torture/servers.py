@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from faults import children
+from looking import wait_until
 
 # Where Debian keeps servers; not every user's PATH leads there.
 PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -36,7 +36,7 @@ class PostgresqlServer:
     def restart(self, is_sudden: bool) -> None:
         process = self.server.get_pid()
         os.kill(process, signal.SIGQUIT if is_sudden else signal.SIGINT)
-        children.wait_until(lambda: not Path(f"/proc/{process}").exists())
+        wait_until(lambda: not Path(f"/proc/{process}").exists())
         self.server.ensure_postgres_running()
 
 
@@ -57,7 +57,7 @@ class MariadbServer:
         options = ["--no-defaults", "--user=root", f"--datadir={self.folder / 'mariadb'}", f"--port={self.port}"]
         options += ["--bind-address=127.0.0.1", f"--socket={self.folder / 'mariadb.sock'}", "--skip-log-bin"]
         self.process = subprocess.Popen([self.program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        children.wait_until(self._answers)
+        wait_until(self._answers)
 
     def stop(self, is_sudden: bool = False) -> None:
         assert self.process is not None

@@ -3,7 +3,7 @@ or a moment."""
 
 from __future__ import annotations
 
-import time
+import sys
 import uuid
 from datetime import date, datetime, timedelta
 from datetime import time as clock
@@ -358,7 +358,7 @@ def test_no_text_stops_the_cast(read, kind, cells):
     assert len(values) + len(codes) == len(cells)
 
 
-def test_a_clean_chunk_is_cast_in_a_fraction_of_a_second():
+def test_a_clean_chunk_is_cast_column_by_column_and_not_row_by_row():
     rows = range(50_000)
     columns = {
         "id": (Kind.INTEGER, [str(row) for row in rows]),
@@ -374,12 +374,20 @@ def test_a_clean_chunk_is_cast_in_a_fraction_of_a_second():
     specs = [FieldSpec(name, kind, precision=10, scale=2) for name, (kind, _) in columns.items()]
     rules = CsvRules(thousands=",", currency="$", timezone="Europe/Berlin")
 
-    started = time.perf_counter()
-    values, faults = cast(frame, contract(*specs), rules)
-    seconds = time.perf_counter() - started
+    calls = 0
+
+    def count(*_):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        values, faults = cast(frame, contract(*specs), rules)
+    finally:
+        sys.setprofile(None)
 
     assert (len(values), faults) == (50_000, {})
-    assert seconds < 0.5  # 0.06 on the machine it was written on
+    assert calls < 50_000  # of all functions, so not even one for each row
 
 
 def test_a_frame_that_fits_is_given_back_as_it_is():
