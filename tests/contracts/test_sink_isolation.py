@@ -125,7 +125,7 @@ def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable
     inserts = [each for each in statements if each.startswith("INSERT INTO product")]
     bound = 2 * bad * (math.log2(rows / bad) + 2) + 4
     assert len(attempts) <= bound
-    assert len(inserts) <= (bound if products.writes_in_bulk else bound * rows)
+    assert len(inserts) <= bound
 
 
 def test_a_row_that_a_trigger_refuses_is_rejected_and_its_neighbours_load(make_table: MakeTable) -> None:
