@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from restock.ahead import in_order
 from sinks.driver_calls import execute_by
 from sinks.values import Values, as_list
 
 # Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
 STATEMENT_BYTES = 1_000_000
+# Rows whose literals are written at a time: of a usual size about as many as a statement takes.
+ROWS_AHEAD = 4_000
 _NO_BACKSLASH_ESCAPES = 0x200
 _TEXT = partial(pa.scalar, type=pa.large_string())
 
@@ -30,25 +35,32 @@ def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mappi
     if connection.dialect.driver != "pymysql" or any(table.c[name].type._has_bind_expression for name in columns):
         return False
     driver: Any = connection.connection.dbapi_connection
-    literals = [_literals(values, driver) for values in columns.values()]
-    rows = _joined("", _TEXT("("), _joined(",", *literals), _TEXT(")"))
+    given = [taken if (taken := _as_arrow(values)) is not None else as_list(values) for values in columns.values()]
     preparer = connection.dialect.identifier_preparer
     # Not the quoting that doubles percent signs for parameters: there are none.
     listed = ", ".join(preparer.quote(name).replace("%%", "%") for name in columns)
     into = f"INSERT INTO {preparer.format_table(table).replace('%%', '%')} ({listed}) VALUES "
 
     def insert(cursor: Any, statement: str) -> None:
-        for some in _within_statements(rows):
-            cursor.execute(statement + some)
+        # While some rows are with the server, the next are written; those of a whole chunk would take much memory.
+        starts = range(0, len(given[0]), ROWS_AHEAD)
+        with closing(in_order(lambda start: _statements(given, start, driver), starts)) as ready:
+            for some in chain.from_iterable(ready):
+                cursor.execute(statement + some)
 
     execute_by(connection, into, insert)
     return True
 
 
-def _literals(values: Values, driver: Any) -> pa.Array:
-    array = _as_arrow(values)
-    if array is None:
-        return pa.array([_literal(value, driver) for value in as_list(values)], pa.large_string())
+def _statements(given: list[pa.Array | list[Any]], start: int, driver: Any) -> list[str]:
+    """Some rows from there on, as they stand in statements."""
+    literals = [_literals(values[start : start + ROWS_AHEAD], driver) for values in given]
+    return list(_within_statements(_joined("", _TEXT("("), _joined(",", *literals), _TEXT(")"))))
+
+
+def _literals(array: pa.Array | list[Any], driver: Any) -> pa.Array:
+    if isinstance(array, list):
+        return pa.array([_literal(value, driver) for value in array], pa.large_string())
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     texts = array.cast(pa.large_string())

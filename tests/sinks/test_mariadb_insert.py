@@ -1,0 +1,36 @@
+"""Rows sent to MariaDB a few at a time: each arrives once, and as it was."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.loads import open_table
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+from sinks import mariadb_insert
+
+PARTS = """\
+class Part(db.Model):
+    __tablename__ = "part"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str | None] = mapped_column(sa.String(80))
+    mark: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+"""
+NAMES = ["it's", 'a "word"', "back\\slash", "100%s", "naïve 🧦", "", None]
+
+
+@pytest.mark.parametrize("rows", [1, 6, 7, 20])
+def test_rows_arrive_whole_however_few_are_written_at_a_time(
+    rows: int, make_shop: MakeShop, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mariadb_insert, "ROWS_AHEAD", 3)
+    monkeypatch.setattr(mariadb_insert, "STATEMENT_BYTES", 60)
+    parts = open_table(make_shop(make_database("mariadb"), PARTS), "Part", match_on=["number"])
+    marks = [bytes([number, 39, 92]) if number % 4 else None for number in range(rows)]
+    records = [{"number": n, "name": NAMES[n % len(NAMES)], "mark": mark} for n, mark in enumerate(marks)]
+
+    assert parts.load(records) == WriteCounts(inserted=rows)
+    assert parts.shop.rows("part") == records
+    assert parts.load(records) == WriteCounts(unchanged=rows)
