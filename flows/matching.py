@@ -20,7 +20,7 @@ _SAME_MEANING = (
     "description longdescription desc beschreibung text details descriptif",
     "price unitprice regularprice listprice retailprice preis prix amount vk verkaufspreis precio prezzo",
     "stock quantity qty inventory onhand available bestand menge lagerbestand quantité",
-    "brand manufacturer vendor make marke hersteller marque",
+    "brand brands manufacturer vendor make marke hersteller marque",
     "updatedat modifiedat lastmodified changedat lastupdate modified geändertam",
     "category categories productcategory kategorie warengruppe catégorie producttype",
     "weight gewicht poids",

@@ -28,6 +28,7 @@ _WORDS_FOR_FLAGS = (
 _DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d.%m.%y", "%d %b %Y")
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "T%H:%M:%S")
 _NOT_OF_A_NUMBER = re.compile(r"[\d.,'’+\-\s]+")
+_LONG_NUMBER = 6  # digits of a code; shorter ones may simply be counted
 _CURRENCIES = ("$", "€", "£", "¥", "₹", "₽", "kr", "zł", "USD", "EUR", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK")
 
 
@@ -68,7 +69,9 @@ def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
         guessed.doubt("timezone", "timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin")
         guessed.rules["timezone"] = "UTC"
     _doubt_misfits(columns, guessed)
-    _doubt_shortened([(spec, cells) for spec, cells in columns if spec.name in contract.key], guessed)
+    _doubt_empty(sample, contract, guessed)
+    keys = [(spec.name, cells) for spec, cells in columns if spec.name in contract.key and spec.kind is Kind.TEXT]
+    _doubt_digits(keys, guessed)
     return guessed
 
 
@@ -175,11 +178,29 @@ def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedR
             guessed.doubt(f"columns.{spec.name}", f"{rows:,} of the {len(cells):,} cells do not fit ({code})")
 
 
-def _doubt_shortened(keys: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
-    for spec, cells in keys:
-        if spec.kind is Kind.TEXT and cells.str.contains(SHORTENED, regex=True).any():
+def _doubt_empty(sample: pd.DataFrame, contract: Contract, guessed: GuessedRules) -> None:
+    """A column without values is seldom meant to empty what the shop has."""
+    for name in sample.columns:
+        if len(sample) and sample[name].isna().all() and name not in contract.key:
             guessed.doubt(
-                f"columns.{spec.name}", "some look like numbers that a spreadsheet shortened, such as 4.00638E+12"
+                f"columns.{name}", "no values: it would empty what the table has; leave it out, or say `blank: keep`"
+            )
+
+
+def _doubt_digits(keys: list[tuple[str, pd.Series]], guessed: GuessedRules) -> None:
+    """What spreadsheets do to keys that look like numbers."""
+    for name, cells in keys:
+        if cells.str.contains(SHORTENED, regex=True).any():
+            guessed.doubt(f"columns.{name}", "some look like numbers that a spreadsheet shortened, such as 4.00638E+12")
+        widths = Counter(cells.str.len())
+        most = max(widths, default=0)
+        if most < _LONG_NUMBER or len(widths) < 2 or widths[most] <= len(cells) / 2:
+            continue
+        if cells.str.fullmatch("[1-9][0-9]*").all() and min(widths) > most - 3:
+            guessed.doubt(
+                f"columns.{name}",
+                f"{len(cells) - widths[most]:,} of {len(cells):,} have fewer than {most} digits; if zeros in front "
+                f"were lost, `key_form: {{zero_pad: {most}}}` puts them back",
             )
 
 

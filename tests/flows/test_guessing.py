@@ -239,6 +239,30 @@ def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
     assert "such as 4.00638E+12" in text
 
 
+def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    codes = ["10121", "101290", "101310", "999999"]
+
+    def guessed(*skus: str) -> str:
+        lines = "".join(f"{sku},Hose\n" for sku in skus)
+        (sqlite_shop.folder / "f.csv").write_text(f"sku,name\n{lines}", encoding="utf-8")
+        return guess(sqlite_shop, capfd, "f.csv")[0]
+
+    assert "1 of 4 have fewer than 6 digits" in guessed(*codes)
+    assert "`key_form: {zero_pad: 6}` puts them back" in guessed(*codes)
+    assert "zero_pad" not in guessed(*codes, "012345")
+    assert "zero_pad" not in guessed(*codes, "A-1234")
+    assert "zero_pad" not in guessed("1", "20", "30", "99")
+
+
+def test_a_column_without_values_is_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("sku,name,price\n1,Hose,\n2,Rake,\n", encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert "# doubt: no values: it would empty what the table has; leave it out, or say `blank: keep`" in text
+    assert feed["columns"] == {"sku": "sku", "name": "name", "price": "price"}
+
+
 def test_samples_cannot_break_out_of_their_comment(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     name = '"a\nfeeds: {}\u2028- b\x85c"'
     (sqlite_shop.folder / "f.csv").write_text(f"sku,name,# x: [\n1,{name},y\n", encoding="utf-8")
