@@ -1,4 +1,4 @@
-"""What every test shares. Databases are made in fix_databases.py, small Flask shops in fix_shop.py."""
+"""What every test shares: databases of fix_databases.py and fix_postgresql.py, small Flask shops of fix_shop.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["fix_clouds", "fix_databases", "fix_shop"]
+pytest_plugins = ["fix_clouds", "fix_databases", "fix_postgresql", "fix_shop"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

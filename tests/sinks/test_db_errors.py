@@ -278,8 +278,7 @@ def test_an_error_that_nobody_knows_is_never_a_row() -> None:
 
 
 @pytest.fixture
-def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr("sinks.retries.FIRST_PAUSE_SECONDS", 0.0)
+def tried(no_pauses: None) -> list[str]:
     return []
 
 

@@ -219,6 +219,7 @@ def a_reader(file: str) -> Iterator[None]:
         rows.close()
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_commit_that_fails_on_sqlite_does_not_come_back_to_life(make_shop: MakeShop, sqlite_url: str) -> None:
     """The pooled connection would stay inside the transaction, and the next chunk would commit both."""
     products = open_table(make_shop(f"{sqlite_url}?timeout=0.01"))
