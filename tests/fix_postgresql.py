@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,16 @@ def postgresql_server() -> Iterator[sa.URL]:
 
 def _can_run() -> bool:
     """Whether the machine has the programs, and a user for them: PostgreSQL does not run as root."""
-    return all(map(shutil.which, ("initdb", "pg_ctl"))) and (os.geteuid() != 0 or _user() is not None)
+    return None not in (_program("initdb"), _program("pg_ctl")) and (os.geteuid() != 0 or _user() is not None)
+
+
+@cache
+def _program(name: str) -> str | None:
+    """Where one of the server's programs is: Debian keeps them apart, and has pg_config tell."""
+    if shutil.which("pg_config") is None:
+        return shutil.which(name)
+    told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip()
+    return shutil.which(name) or shutil.which(name, path=told)
 
 
 def _user() -> str | None:
@@ -56,10 +66,12 @@ def _of_the_machine(folder: Path) -> Iterator[sa.URL]:
     if user is not None:
         shutil.chown(folder, user)
 
-    def run(*words: str) -> None:
+    def run(name: str, *words: str) -> None:
+        program = _program(name)
+        assert program is not None
         # pg_ctl leaves its output to the server, which never closes it.
         with (folder / "log").open("a") as log:
-            subprocess.run(words, cwd=folder, user=user, check=True, stdout=log, stderr=log)
+            subprocess.run([program, *words], cwd=folder, user=user, check=True, stdout=log, stderr=log)
 
     run("initdb", "-D", str(files), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync")
     options = [f"-p {port}", f"-k {folder}", "-h 127.0.0.1", *(f"-c {name}=off" for name in _NEEDS_NO_DISK)]
