@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
 from sources.framing import as_frame
+from sources.key_hashes import Hashes, hashes_of
 from sources.losers import LOSER, FileRows, Losers, Numbers
 from sources.scratch import Place, Scratch
 
 if TYPE_CHECKING:
     from restock.feeds import OnDuplicate
 
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.uint8]]  # one bit for each row
 # Turns rows into their keys as they are compared: one column per part, the same index; under the rule `newest` the
 # version as the last column.
@@ -177,24 +177,6 @@ def _those_in(repeated: Hashes, hashes: Hashes, takes_part: np.ndarray) -> Numbe
         return np.empty(0, np.int64)
     nearest = np.minimum(np.searchsorted(repeated, hashes), len(repeated) - 1)
     return np.flatnonzero((repeated[nearest] == hashes) & takes_part)
-
-
-def hashes_of(keys: pd.DataFrame) -> Hashes:
-    """A number for each row; equal keys have the same one, in whatever chunk they are."""
-    columns = {place: _hashable(keys.iloc[:, place]) for place in range(keys.shape[1])}
-    hashes: Any = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False, categorize=False).to_numpy(np.uint64)
-    return hashes
-
-
-def _hashable(column: pd.Series) -> pd.Series:
-    if column.dtype != object:
-        return column
-    # Integers as an integer column has them: a chunk may need objects only because another number in it is huge.
-    return pd.Series([_as_number(value) for value in column], index=column.index, dtype="int64")
-
-
-def _as_number(value: Any) -> int:
-    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else hash(value)
 
 
 def _alike(batches: Iterable[pa.RecordBatch]) -> list[pa.Table]:

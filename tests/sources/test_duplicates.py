@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from restock.errors import SourceError
 from sources import duplicates
-from sources.duplicates import Duplicates, hashes_of
+from sources.duplicates import Duplicates
 from sources.framing import TEXT, chunked, with_spool_columns
+from sources.key_hashes import hashes_of
 from sources.losers import LOSER, FileRows
 from sources.scratch import Scratch
 
