@@ -70,7 +70,13 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
     Raises:
         SQLAlchemyError: trouble that is not about a row.
     """
-    refused = _halve(session, lambda places: stage.fill(rows.at(np.asarray(places))), range(len(rows)))
+
+    def fill(places: Sequence[int]) -> None:
+        # Only by this does the session's savepoint begin on the connection that the stage uses.
+        session.connection(bind_arguments={"mapper": stage.target.mapper})
+        stage.fill(rows.at(np.asarray(places)))
+
+    refused = _halve(session, fill, range(len(rows)))
     stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
 

@@ -143,3 +143,20 @@ def test_a_user_without_the_right_to_a_temporary_table_is_told_so(
     finally:
         for statement in ends:
             products.shop.execute(statement.format(user=user))
+
+
+def test_rows_that_cannot_even_be_staged_are_rejected_and_the_others_load_once(make_table: MakeTable) -> None:
+    products = make_table()
+    products.load(make_items(2))
+    if products.sink.database.dialect == "sqlite":
+        pytest.skip("SQLite stages whatever a column's type lets through.")
+    with products.sink.database.engine.begin() as connection:
+        # The column has been made narrower than the model says.
+        change = {"postgresql": "ALTER COLUMN name TYPE varchar(12)", "mysql": "MODIFY name VARCHAR(12) NOT NULL"}
+        connection.exec_driver_sql(f"ALTER TABLE product {change[products.sink.database.dialect]}")
+    items = [item | {"name": "short", "stock": place} for place, item in enumerate(make_items(9))]
+    items[4]["name"] = items[7]["name"] = "longer than that by far"
+
+    counts = [products.load(items), products.load(items)]
+
+    assert counts == [WriteCounts(inserted=5, updated=2, rejected=2), WriteCounts(unchanged=7, rejected=2)]
