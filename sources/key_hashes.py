@@ -19,7 +19,7 @@ _KEPT = np.array([2 ** (8 * count) - 1 for count in range(_WORD + 1)], np.uint64
 def hashes_of(keys: pd.DataFrame) -> Hashes:
     """The hashes of rows, by all of their columns; no cell is missing."""
     hashes: Hashes = np.zeros(len(keys), np.uint64)
-    for place in range(keys.shape[1] if len(keys) else 0):
+    for place in range(keys.shape[1]):
         hashes = _mixed(hashes ^ _hashes_of_part(keys.iloc[:, place]))
     return hashes
 
