@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
+from flows.admission_checks import Checks
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.errors import AlreadyServed, ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
+from restock.errors import ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
@@ -57,15 +58,16 @@ def sync(
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
         history = History(sink.database)
+        checks = Checks(feed, history)
         _close_cut_short(place, sink, history)
         goes_on = None if choices.fresh else _resumable(feed, files, history)
         older = [run for run in history.unfinished(feed.name) if run.run_id != goes_on]
         _load_older_first(sink, lease, older, loader, progress)
         steps = _generations(feed, files, history, progress)
-        _check_still_due(feed, steps, history, choices.due)
+        checks.before_reading(steps, choices.due)
         for some in steps:
             resumed = None if choices.fresh else _resumable(feed, some, history)
-            run_id = resumed or _admit(place, sink, lease, some, history, progress)
+            run_id = resumed or _admit(place, sink, lease, some, checks, progress)
             report = load_run(sink, lease, run_id, loader, progress)
             if not report.summary.outstanding:
                 place.spool.remove_run(run_id)
@@ -93,18 +95,6 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, lease):
         yield lease
-
-
-def _check_still_due(feed: Feed, steps: list[list[SourceFile]], history: History, due: datetime | None) -> None:
-    """After an outage every missed night of a schedule is due at once; the first that comes serves them all."""
-    newest = _newest(history, feed)
-    if due is None or newest is None or len(steps) > 1 or not newest.status.startswith("completed"):
-        return
-    if newest.started_at >= due and newest.fingerprint == fingerprint(steps[0], feed):
-        raise AlreadyServed(
-            f"This run of feed {feed.name} was due at {due:%Y-%m-%d %H:%M} UTC, and run {newest.run_id} has loaded the "
-            "same content since then; nothing is left to do."
-        )
 
 
 def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:
@@ -155,29 +145,25 @@ def _generations(feed: Feed, files: list[SourceFile], history: History, progress
 
 def _resumable(feed: Feed, files: list[SourceFile], history: History) -> str | None:
     """The feed's newest run, if it is unfinished and nothing about it has changed since."""
-    newest = _newest(history, feed)
+    newest = history.newest(feed.name)
     if newest is None or newest.run_id not in {run.run_id for run in history.unfinished(feed.name)}:
         return None
     same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
     return newest.run_id if same else None
 
 
-def _newest(history: History, feed: Feed) -> RunEntry | None:
-    return next(iter(history.runs(feed.name)), None)
-
-
 def _admit(
-    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], history: History, progress: Progress
+    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], checks: Checks, progress: Progress
 ) -> str:
     """Spool a source whole, then enter it in the ledger with all its chunks."""
     feed, run_id = sink.feed, new_run_id()
     extraction = spool_source(sink, files, place.spool, run_id, progress)
     try:
-        _hold_if_tiny(feed, extraction.rows, history)
+        checks.before_entering(extraction.rows)
     except RunHeld:
         place.spool.forget(run_id)
         raise
-    newest, content = _newest(history, feed), fingerprint(files, feed)
+    newest, content = checks.history.newest(feed.name), fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content
     admission = Admission(
         run_id=run_id,
@@ -202,21 +188,6 @@ def _admit(
     for older in overtaken:
         place.spool.remove_run(older)
     return run_id
-
-
-def _hold_if_tiny(feed: Feed, rows: int, history: History) -> None:
-    """Nothing of a source that must have been cut short, or exported from nothing, is entered anywhere."""
-    limit = feed.min_rows
-    if limit is None:
-        return
-    last = next((run for run in history.runs(feed.name) if run.status.startswith("completed")), None)
-    of = last.read if last is not None else 0
-    if limit.is_missed(rows, of):
-        share = f" of the {of:,} that run {last.run_id} read" if limit.share is not None and last is not None else ""
-        raise RunHeld(
-            f"The source of feed {feed.name} has {rows:,} rows, and min_rows demands {limit}{share}; nothing was "
-            "written. Have it exported again, or, if it is right, go on with --force."
-        )
 
 
 def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:

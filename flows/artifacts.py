@@ -28,6 +28,37 @@ Answer = TypeVar("Answer")
 Artifact = Future[UUID | None]
 
 
+class Rest:
+    """Leaves a server alone for a while after trouble, and says so once."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._has_told = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server may be asked."""
+        return time.monotonic() >= self._until
+
+    def end(self) -> None:
+        """Ask again at once."""
+        self._until = 0.0
+
+    @contextmanager
+    def after_trouble(self) -> Iterator[None]:
+        """Begin to rest after any trouble in the block: what is only shown is nothing to stop a load for."""
+        try:
+            yield
+        except Exception as error:
+            self._until = time.monotonic() + REST_SECONDS
+            if not self._has_told:
+                self._has_told = True
+                log.warning(
+                    "Prefect does not take what this run shows (%s); the load goes on, and `restock runs` has it all.",
+                    type(error).__name__,
+                )
+
+
 class Showcase:
     """The artifacts of one flow run, made and changed one after the other in the background."""
 
@@ -37,8 +68,7 @@ class Showcase:
         self._flow_run_id = flow_run_id
         self._lent = ExitStack()
         self._client: SyncPrefectClient | None = None
-        self._rests_until = 0.0
-        self._has_told = False
+        self._rest = Rest()
         self._do(self._open)
 
     def create(self, kind: str, key: str, data: Any, description: str) -> Artifact:
@@ -58,45 +88,27 @@ class Showcase:
 
     def insist(self) -> None:
         """Rest no longer: what comes now is worth asking for, whatever the trouble was."""
-
-        def wake() -> None:
-            self._rests_until = 0.0
-
-        self._do(wake)
+        self._do(self._rest.end)
 
     def close(self) -> None:
         """End the showing when all of it has been shown."""
         self._do(self._lent.close)
 
     def _open(self) -> None:
-        with self._resting_after_trouble():
+        with self._rest.after_trouble():
             self._lent.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
             client = get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS})
             self._client = self._lent.enter_context(client)
 
     def _ask(self, call: Callable[[SyncPrefectClient], Answer]) -> Future[Answer | None]:
         def ask() -> Answer | None:
-            if self._client is None or time.monotonic() < self._rests_until:
+            if self._client is None or not self._rest.is_over:
                 return None
-            with self._resting_after_trouble():
+            with self._rest.after_trouble():
                 return call(self._client)
             return None
 
         return self._do(ask)
-
-    @contextmanager
-    def _resting_after_trouble(self) -> Iterator[None]:
-        """Whatever the trouble is: what is only shown is nothing to stop a load for."""
-        try:
-            yield
-        except Exception as error:
-            self._rests_until = time.monotonic() + REST_SECONDS
-            if not self._has_told:
-                self._has_told = True
-                log.warning(
-                    "Prefect does not take what this run shows (%s); the load goes on, and `restock runs` has it all.",
-                    type(error).__name__,
-                )
 
     def _do(self, work: Callable[[], Answer]) -> Future[Answer]:
         """Let the thread do it, in one context for all it does: Prefect keeps its settings there."""

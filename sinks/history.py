@@ -38,6 +38,10 @@ class History:
         statement = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
         return self._read_runs(statement if feed is None else statement.where(runs.c.feed == feed))
 
+    def newest(self, feed: str) -> RunEntry | None:
+        """The newest run of a feed, if it has one."""
+        return next(iter(self.runs(feed)), None)
+
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""
         return next(iter(self._read_runs(sa.select(runs).where(runs.c.run_id == run_id))), None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
+from fix_databases import MakeDatabase
 from operations.houses import House, build_house
 from takers import Taken, open_taker
 
@@ -48,3 +50,15 @@ def mailbox() -> Iterator[Taken]:
     """An address that takes notifications, and what was sent there."""
     with open_taker() as opened:
         yield opened
+
+
+@pytest.fixture
+def prefects(make_database: MakeDatabase) -> sa.URL:
+    """An empty database on PostgreSQL that Prefect's server can use."""
+    url = sa.make_url(make_database("postgresql"))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        there = connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").first()
+    if there is None:
+        pytest.skip("Install PostgreSQL with pg_trgm, which Prefect needs.")
+    return url

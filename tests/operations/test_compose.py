@@ -55,15 +55,8 @@ class Composed:
 
 
 @pytest.fixture
-def composed(tmp_path: Path, make_database: MakeDatabase) -> Iterator[Composed]:
+def composed(tmp_path: Path, make_database: MakeDatabase, prefects: sa.URL) -> Iterator[Composed]:
     """The services, on a PostgreSQL that Prefect can use."""
-    prefects = sa.make_url(make_database("postgresql"))
-    engine = sa.create_engine(prefects)
-    with engine.connect() as connection:
-        there = connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").first()
-    engine.dispose()
-    if there is None:
-        pytest.skip("Install PostgreSQL with pg_trgm, which Prefect needs.")
     shop_url = make_database("postgresql")
     house = build_house(tmp_path, shop_url)
     app = tmp_path / "night_shop" / "__init__.py"

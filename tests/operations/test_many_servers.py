@@ -36,18 +36,11 @@ def house(tmp_path: Path, make_database: MakeDatabase) -> Iterator[House]:
 
 
 @pytest.fixture
-def settings(house: House, make_database: MakeDatabase) -> Iterator[dict[str, str]]:
+def settings(house: House, prefects: sa.URL) -> Iterator[dict[str, str]]:
     """The variables that docs/scaling.md names, with the places of this test. Redis is one of its own."""
-    url = sa.make_url(make_database("postgresql"))
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        there = connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").first()
-    engine.dispose()
-    if there is None:
-        pytest.skip("Install PostgreSQL with pg_trgm, which Prefect needs.")
     port = _free_port()
     places = {
-        "postgresql+asyncpg://…": url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),
+        "postgresql+asyncpg://…": prefects.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),
         "redis://HOST:6379/1": f"redis://127.0.0.1:{port}/1",
         "HOST": "127.0.0.1",
         "6379": str(port),
