@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import sqlalchemy as sa
 
-from sinks.packing import PACKED
+from sinks.packing import PACKED, affinity
 from sinks.rows import POSITION, Rows
 
 _listening: WeakSet[sa.Dialect] = WeakSet()
@@ -27,6 +27,8 @@ def attach(connection: sa.Connection, rows: Rows) -> sa.TableClause | None:
     if packed is None:
         return None
     if connection.info.get(PACKED) is not packed and not _take_in(connection, packed):
+        return None
+    if not _is_like(connection, rows.target.table):
         return None
     return sa.table(PACKED, *(sa.column(name) for name in (POSITION, *rows.keyed.columns)), schema=PACKED)
 
@@ -46,6 +48,16 @@ def _take_in(connection: sa.Connection, packed: bytes) -> bool:
         _detach(driver, connection.info)
         return False
     return True
+
+
+def _is_like(connection: sa.Connection, table: sa.Table) -> bool:
+    """Whether packed values are what the columns of the table would hold: it may have been made by another model."""
+    quote = connection.dialect.identifier_preparer.quote
+    home = f"{quote(table.schema)}." if table.schema else ""
+    stored = connection.exec_driver_sql(f"PRAGMA {home}table_xinfo({quote(table.name)})").all()
+    there = {row.name: "any" if row.type.upper() == "ANY" else affinity(row.type) for row in stored}
+    packed = connection.exec_driver_sql(f"PRAGMA {PACKED}.table_info({PACKED})").all()
+    return all(there.get(row.name) == row.type for row in packed[1:])
 
 
 def _detach_at_checkin(connection: sa.Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,16 +21,32 @@ from sinks.values import Values, as_list
 
 log = logging.getLogger("restock")
 
-PACKED = "restock_rows"  # the table in such a database
+PACKED = "restock_stage"  # the table in such a database, and the name that an app's connection has for that
+
+# SQLite's own rules: the first that meets a declared type counts.
+_AFFINITIES = {
+    "INT": ("INT",),
+    "TEXT": ("CHAR", "CLOB", "TEXT"),
+    "": ("BLOB",),
+    "REAL": ("REAL", "FLOA", "DOUB"),
+}
 
 # What SQLite's own driver binds as it is. A list that mixes them would be made alike by Arrow.
 _PLAIN = (bool, int, float, str, bytes)
 
 
-def pack(columns: Mapping[str, Values]) -> bytes | None:
-    """The rows as an SQLite database, or None where they have to go the usual way.
+def affinity(declared: str) -> str:
+    """What SQLite makes of values in a column that is declared so, by the word that it uses for that itself."""
+    for word, fragments in _AFFINITIES.items():
+        if any(fragment in declared.upper() for fragment in fragments):
+            return word
+    return "NUM" if declared else ""
 
-    So they do without the extra, with values that SQLite has no form for, and where no temporary file can be written.
+
+def pack(columns: Mapping[str, Values], affinities: Sequence[str] | None = None) -> bytes | None:
+    """The rows as an SQLite database, its columns with these affinities or none; None where rows go one by one.
+
+    They do so without the extra, with values that SQLite has no form for, and where no temporary file can be written.
     """
     if not is_driver_there():
         return None
@@ -38,7 +54,8 @@ def pack(columns: Mapping[str, Values]) -> bytes | None:
         arrays = [_as_arrow(values) for values in columns.values()]
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return None
-    return _write(pa.table(arrays, names=list(columns)))
+    declared = affinities or [""] * len(columns)
+    return _write(pa.table(arrays, names=list(columns)), declared)
 
 
 @cache
@@ -50,11 +67,11 @@ def is_driver_there() -> bool:
     return is_there
 
 
-def _write(rows: pa.Table) -> bytes | None:
+def _write(rows: pa.Table, affinities: Sequence[str]) -> bytes | None:
     from adbc_driver_sqlite import dbapi  # comes with an extra, which users of other databases do without
 
-    # Without types, so that SQLite keeps each value as it is; what the app's columns make of it comes later.
-    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in rows.column_names)
+    quoted = ('"' + name.replace('"', '""') + '"' for name in rows.column_names)
+    listed = ", ".join(f"{name} {word}" for name, word in zip(quoted, affinities, strict=True))
     try:
         with tempfile.TemporaryDirectory(prefix="restock-", ignore_cleanup_errors=True) as folder:
             file = Path(folder, PACKED)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
-from sinks.packing import pack
+from sinks.packing import affinity, pack
 from sinks.target import Target
 from sinks.values import Values, take
 
@@ -92,10 +92,12 @@ class Rows:
         """The keyed rows as an SQLite database, for an app on SQLite; None if they go another way."""
         if self.dialect.driver != "pysqlite" or not len(self.keyed):
             return None
-        types = [self.target.columns[name].type.dialect_impl(self.dialect) for name in self.attributes]
-        if any(type_.bind_expression(sa.bindparam("value")) is not None for type_ in types):
+        types = [self.target.columns[name].type for name in self.attributes]
+        if any(type_.dialect_impl(self.dialect).bind_expression(sa.bindparam("value")) is not None for type_ in types):
             return None  # only SQL of the type makes of the values what is stored
-        return pack({POSITION: self.keyed.positions, **self.keyed.columns})
+        declared = ["INTEGER", *(type_.compile(self.dialect) for type_ in types)]
+        columns = {POSITION: self.keyed.positions, **self.keyed.columns}
+        return pack(columns, [affinity(each) for each in declared])
 
 
 @dataclass(frozen=True)

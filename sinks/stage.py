@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from restock.errors import ConfigurationError
 from sinks.attaching import attach
 from sinks.db_errors import is_denied
+from sinks.packing import PACKED
 from sinks.rows import POSITION, BoundRows, Rows
 from sinks.sending import send
 from sinks.target import Target
 
-STAGE = "restock_stage"
+STAGE = PACKED
 
 _CREATED = {
     "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {columns}",
@@ -61,12 +62,10 @@ class Stage:
 
     def take(self, rows: Rows) -> None:
         """Stage the keyed rows of a chunk."""
-        packed = attach(self.connection, rows)
-        if packed is None:
+        if attach(self.connection, rows) is None:
             self.fill(rows.keyed)
-            return
-        with _before_the_transaction(self.connection):
-            self.connection.execute(sa.insert(self.table).from_select(packed.c.keys(), sa.select(packed)))
+        else:
+            drop_stage(self.connection)  # the attached one, of the same name, is met in its place
 
     def fill(self, rows: BoundRows) -> None:
         """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""

@@ -20,7 +20,7 @@ from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 from sinks import packing
-from sinks.packing import PACKED, pack
+from sinks.packing import PACKED, affinity, pack
 
 pytest.importorskip("adbc_driver_sqlite", reason="comes with restock[sqlite]")
 
@@ -94,7 +94,10 @@ def takes_packed(table: Table, items: list[dict[str, Any]]) -> tuple[WriteCounts
     """Load records; whether they came packed."""
     with recorded_statements(table.sink.database.engine) as statements:
         counts = table.load(items)
-    return counts, any(PACKED in statement for statement in statements)
+    is_attached = any(statement.startswith(f"PRAGMA {PACKED}.") for statement in statements)
+    single = [f"INSERT INTO {name} (" for name in (PACKED, table.name)]
+    goes_singly = any(statement.startswith(tuple(single)) and "VALUES" in statement for statement in statements)
+    return counts, is_attached and not goes_singly
 
 
 def attached(table: Table) -> list[str]:
@@ -251,6 +254,44 @@ def test_without_the_extra_rows_go_one_by_one(
 
     assert nights == [(WriteCounts(inserted=3), False), (WriteCounts(inserted=1, unchanged=3), False)]
     assert caplog.text.count("restock[sqlite]") == 1
+
+
+@pytest.mark.parametrize("kind, stored", [("TEXT", "4.99"), ("ANY", 4.99)])
+def test_a_table_of_other_types_than_the_model_says_is_met_with_its_own(
+    products: Table, kind: str, stored: Any
+) -> None:
+    products.shop.execute("DROP TABLE product")
+    columns = f"id INTEGER PRIMARY KEY, sku TEXT UNIQUE, name TEXT, price {kind}, stock INTEGER, updated_at TEXT"
+    products.shop.execute(f"CREATE TABLE product ({columns}, category_id INTEGER) STRICT")
+    item = make_items(1)[0] | {"price": Decimal("4.99")}
+
+    nights = [takes_packed(products, [item]) for _ in range(2)]
+
+    assert nights == [(WriteCounts(inserted=1), False), (WriteCounts(unchanged=1), False)]
+    assert products.shop.execute("SELECT price FROM product") == [{"price": stored}]
+
+
+@pytest.mark.parametrize(
+    "declared, word",
+    [
+        ("BIGINT", "INT"),
+        ("FLOATING POINT", "INT"),
+        ("VARCHAR(20)", "TEXT"),
+        ("BLOB", ""),
+        ("", ""),
+        ("double precision", "REAL"),
+        ("NUMERIC(12, 2)", "NUM"),
+        ("DATETIME", "NUM"),
+        ("BOOLEAN", "NUM"),
+    ],
+)
+def test_affinities_are_those_that_sqlite_itself_finds(declared: str, word: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"CREATE TABLE one (value {declared})")
+        connection.execute("CREATE TABLE like_it AS SELECT value FROM one")
+        [found] = [row[2] for row in connection.execute("PRAGMA table_info(like_it)")]
+
+    assert affinity(declared) == found == word
 
 
 def test_a_database_in_memory_takes_packed_rows_in(make_shop: MakeShop) -> None:
