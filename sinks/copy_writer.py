@@ -25,7 +25,7 @@ from sinks.write_rules import offered
 
 
 class CopyWriter:
-    """COPY on PostgreSQL, the driver's own multi-row insert elsewhere; one UPDATE from the stage."""
+    """COPY on PostgreSQL, packed rows on SQLite, the driver's multi-row insert elsewhere; one UPDATE from the stage."""
 
     def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
         """Write inserts and updates in the session's transaction, new rows in the order of their keys.
@@ -105,7 +105,7 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
     statement = (
         sa.update(target.table)
         .values({target.columns[name]: offered(target, name, sent[name]) for name in names})
-        .where(*is_met, _is_one_of(by_name["restock_row"], positions, connection.dialect.name))
+        .where(*is_met, _is_one_of(by_name[POSITION], positions, connection.dialect.name))
     )
     met = connection.execute(statement).rowcount
     if met != len(positions):
