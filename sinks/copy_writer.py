@@ -16,7 +16,8 @@ from sinks.changes import Changes, Key
 from sinks.found_by_key import primary_keys
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import made_by_model
-from sinks.rows import POSITION
+from sinks.postgresql_copy import can_copy, copy_rows
+from sinks.rows import POSITION, Rows
 from sinks.sending import send
 from sinks.stage import Stage
 from sinks.target import Target
@@ -52,31 +53,63 @@ class CopyWriter:
             return MappingsWriter().write(session, target, Changes(rows, changes.inserts))
         for some, left_out in ((places[~keyless], ()), (places[keyless], target.primary_key)):
             if len(some):
-                _send_new(connection, changes, some, left_out)
+                _bring_in(connection, NewRows(rows, some, left_out, connection.dialect))
         return primary_keys(connection, rows, changes.inserts) if is_told else []
 
 
-def _send_new(connection: sa.Connection, changes: Changes, places: np.ndarray, left_out: tuple[str, ...]) -> None:
-    rows, target = changes.rows, changes.rows.target
-    without = {target.columns[name].name for name in left_out}
-    names = [name for name in rows.bound.columns if name not in without]
-    made = made_by_model(target, set(names), len(places), connection.dialect)
-    table = target.table
-    into = sa.table(table.name, *(sa.column(c.name, c.type) for c in table.c), schema=table.schema)
-    same = _same_in_all_rows(made)
-    packed = None if same is None or rows.lacks(target.key)[places].any() else attach(connection, rows)
+class NewRows:
+    """New rows of a chunk, by their places in its frame; the columns they fill, and what the model makes in others."""
+
+    def __init__(self, rows: Rows, places: np.ndarray, left_out: tuple[str, ...], dialect: sa.Dialect) -> None:
+        target = rows.target
+        without = {target.columns[name].name for name in left_out}
+        self.rows, self.places = rows, places
+        self.names = [name for name in rows.bound.columns if name not in without]
+        self.made = made_by_model(target, set(self.names), len(places), dialect)
+        self.table = sa.table(
+            target.table.name, *(sa.column(c.name, c.type) for c in target.table.c), schema=target.table.schema
+        )
+
+    @property
+    def keyed_places(self) -> np.ndarray | None:
+        """Where they are among the keyed rows; None if not all of them are there."""
+        if self.rows.lacks(self.rows.target.key)[self.places].any():
+            return None
+        return self.rows.keyed.places_of(self.rows.bound.positions[self.places])
+
+
+def _bring_in(connection: sa.Connection, new: NewRows) -> None:
+    """Insert new rows in the order of their keys, in the fastest way that there is for them."""
+    if not (_copy_encoded(connection, new) or _insert_packed(connection, new)):
+        sent = new.rows.bound.at(new.rows.in_key_order(new.places)).columns
+        send(connection, new.table, {name: sent[name] for name in new.names} | new.made)
+
+
+def _copy_encoded(connection: sa.Connection, new: NewRows) -> bool:
+    """As they were encoded for PostgreSQL, if they bring all columns that are to be filled; whether it was done."""
+    if new.made or new.names != list(new.rows.bound.columns) or not can_copy(connection):
+        return False
+    places = new.keyed_places
+    if places is None:
+        return False
+    return copy_rows(connection, new.table, new.rows, None if len(places) == len(new.rows.keyed) else np.sort(places))
+
+
+def _insert_packed(connection: sa.Connection, new: NewRows) -> bool:
+    """As they were packed for SQLite, if each column that the model fills has one value; whether it was done."""
+    same = _same_in_all_rows(new.made)
+    packed = None if same is None or new.keyed_places is None else attach(connection, new.rows)
     if packed is None or same is None:
-        sent = rows.bound.at(rows.in_key_order(places)).columns
-        send(connection, into, {name: sent[name] for name in names} | made)
-        return
+        return False
     fixed: list[sa.BindParameter[Any]] = [
         sa.bindparam(f"restock_{place}", value) for place, value in enumerate(same.values())
     ]
-    asked = sa.select(*(packed.c[name] for name in names), *fixed)
-    if len(places) < len(rows.keyed):
-        positions = rows.bound.positions[places].tolist()
+    asked = sa.select(*(packed.c[name] for name in new.names), *fixed)
+    if len(new.places) < len(new.rows.keyed):
+        positions = new.rows.bound.positions[new.places].tolist()
         asked = asked.where(_is_one_of(packed.c[POSITION], positions, connection.dialect.name))
-    connection.execute(sa.insert(into).from_select([*names, *same], asked))
+    connection.execute(sa.insert(new.table).from_select([*new.names, *same], asked))
+    return True
 
 
 def _same_in_all_rows(made: dict[str, Values]) -> dict[str, Any] | None:

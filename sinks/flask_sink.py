@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -21,11 +22,13 @@ from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
-from sinks.expectation import expects_nothing
+from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
+from sinks.plan import Plan, choose_plan
+from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
 from sinks.retries import DataTrouble, with_retries
@@ -62,7 +65,7 @@ class FlaskSink:
         """The chunk's rows as far as they can be made ready without the database: so while it is busy with others."""
         rows = Rows(chunk.frame, self.target, self.database.engine.dialect)
         with self.database.app.app_context():  # the types of a model may ask the app, for a secret perhaps
-            rows.make_ready()
+            rows.make_ready(types_seen(self.database.engine, self.target.table))
         return rows
 
     def load(self, chunk: Chunk, rows: Rows | None = None) -> WriteCounts:
@@ -106,17 +109,19 @@ class FlaskSink:
         return counts
 
     def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
-        def fill(stage: Stage, keyed: Rows) -> list[RowFault]:
+        def fill(stage: Stage, keyed: Rows, places: np.ndarray | None) -> list[RowFault]:
             if isolating:
                 return fill_isolated(session, stage, keyed.keyed)
-            stage.take(keyed)
+            stage.take(keyed, places)
             return []
 
         connection = self.database.connection(session)
         rows, faults = self.other_forms.as_the_table_writes(connection, rows, ref.token)
-        if not isolating and not faults and expects_nothing(connection, ref, rows, self.feed.mode):
+        plan = Plan.STAGED if isolating or faults else choose_plan(connection, ref, rows, self.feed.mode)
+        if plan is Plan.STRAIGHT:
             return all_absent(rows)
-        changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill)
+        equal = equal_rows(connection, rows) if plan is Plan.EQUAL_FIRST else None
+        changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill, equal)
         changes.faults += faults
         return changes
 

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import struct
-import uuid
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from decimal import Decimal
-from functools import cache
-from importlib.util import find_spec
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from typing import Any
+from weakref import WeakKeyDictionary
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from sinks.driver_calls import execute_by
-from sinks.values import Values, as_list
+from sinks.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there
+from sinks.rows import Rows
+from sinks.values import Values
 
-log = logging.getLogger("restock")
-
-_INTERVAL = struct.Struct("!qii")
-_TEXTS = ("text", "varchar", "bpchar", "citext", "json")
-_ARROW: dict[str, pa.DataType] = {
-    "bool": pa.bool_(),
-    "int2": pa.int16(),
-    "int4": pa.int32(),
-    "int8": pa.int64(),
-    "float4": pa.float32(),
-    "float8": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-    "timestamptz": pa.timestamp("us", "UTC"),
-    "bytea": pa.binary(),
-}
+_seen: WeakKeyDictionary[sa.Engine, dict[str, dict[str, str]]] = WeakKeyDictionary()
 
 
 def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[str, Values]) -> bool:
@@ -45,105 +25,104 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     Returns:
         Whether it was done; if not, nothing was sent.
     """
-    is_known = connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg"
-    if not is_known or not _is_encoder_there():
+    if not can_copy(connection) or has_expressions(table, columns):
         return False
-    preparer = connection.dialect.identifier_preparer
-    name = preparer.format_table(table)
-    encoded = _encode(connection, columns, _types_of(connection, name))
+    encoded = encode(columns, types_of(connection, table), _texts(connection))
     if encoded is None:
         return False
-    listed = ", ".join(preparer.quote(column) for column in columns)
-
-    def copy(cursor: Any, statement: str) -> None:
-        with cursor.copy(statement) as file:
-            for part in encoded:
-                file.write(part)
-
-    execute_by(connection, f"COPY {name} ({listed}) FROM STDIN (FORMAT BINARY)", copy)
+    _send(connection, table, list(columns), encoded.whole)
     return True
 
 
-@cache
-def _is_encoder_there() -> bool:
-    """Whether the extra is installed that COPY needs; said once if it is not."""
-    is_there = find_spec("pgpq") is not None
-    if not is_there:
-        log.warning("Rows are inserted and not copied, which takes longer; install `restock[postgresql]` for COPY.")
-    return is_there
+def copy_rows(
+    connection: sa.Connection, table: sa.TableClause, rows: Rows, places: np.ndarray | None, number: str | None = None
+) -> bool:
+    """Copy keyed rows of a chunk into a table, as they may have been encoded ahead.
+
+    Args:
+        places: which of them, in which order; all in theirs by default.
+        number: the column that takes the position of each row, if there is one.
+
+    Returns:
+        Whether it was done; if not, nothing was sent.
+    """
+    encoded = encoded_for(connection, table, rows)
+    if encoded is None or (encoded.rows is None and (places is not None or number is not None)):
+        return False
+    names = list(rows.keyed.columns)
+    if number is None:
+        _send(connection, table, names, encoded.some(places))
+    else:
+        numbers = rows.keyed.positions if places is None else rows.keyed.positions[places]
+        _send(connection, table, [number, *names], encoded.numbered(places, numbers))
+    return True
 
 
-def _types_of(connection: sa.Connection, table: str) -> dict[str, str]:
-    """The database's own name for the type of each column, whatever the model calls it."""
+def encoded_for(connection: sa.Connection, table: sa.TableClause, rows: Rows) -> EncodedRows | None:
+    """The keyed rows of a chunk, encoded for a table; None where COPY is barred or cannot take them."""
+    if not can_copy(connection) or has_expressions(table, rows.keyed.columns):
+        return None
+    types = types_of(connection, table)
+    return rows.encoded({name: types.get(name, "") for name in rows.keyed.columns}, _texts(connection))
+
+
+def copy_out(connection: sa.Connection, query: str) -> pa.LargeBinaryArray:
+    """The rows of a query, each as COPY writes it."""
+    whole, sizes = BytesIO(), list[int]()
+
+    def copy(cursor: Any, statement: str) -> None:
+        with cursor.copy(statement) as file:
+            sizes.extend(map(whole.write, file))  # to keep them would be to keep an object for each row
+
+    execute_by(connection, f"COPY ({query}) TO STDOUT (FORMAT BINARY)", copy)
+    return as_rows(whole.getbuffer(), np.cumsum(sizes), len(HEADER))
+
+
+def can_copy(connection: sa.Connection) -> bool:
+    """Whether there is COPY here, and what it needs."""
+    is_known = connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg"
+    return is_known and is_encoder_there()
+
+
+def has_expressions(table: sa.TableClause, names: Iterable[str]) -> bool:
+    """Whether SQL of a column's type makes of a value what is stored: COPY takes values only."""
+    return any(table.c[name].type._has_bind_expression for name in names)
+
+
+def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> None:
+    preparer = connection.dialect.identifier_preparer
+    listed = ", ".join(map(preparer.quote, names))
+
+    def copy(cursor: Any, statement: str) -> None:
+        with cursor.copy(statement) as file:
+            for part in (HEADER, encoded, END):
+                file.write(part)
+
+    execute_by(connection, f"COPY {preparer.format_table(table)} ({listed}) FROM STDIN (FORMAT BINARY)", copy)
+
+
+def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:
+    """The database's own name for the type of each column, whatever the model calls it. None where COPY is barred."""
+    name = connection.dialect.identifier_preparer.format_table(table)
     found = connection.execute(
         sa.text(
             "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
             "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 "
             "AND NOT row_security_active(CAST(:name AS regclass))"  # COPY knows nothing of it
         ),
-        {"name": table},
+        {"name": name},
     )
-    return {name: type_ for name, type_ in found}
+    types = {column: type_ for column, type_ in found}
+    _seen.setdefault(connection.engine, {})[str(table)] = types
+    return types
 
 
-def _encode(connection: sa.Connection, columns: Mapping[str, Values], types: Mapping[str, str]) -> list[bytes] | None:
-    import pgpq  # comes with an extra, which users of other databases do without
-
-    as_text = _texts(connection)
-    try:
-        arrays = [_as_arrow(values, types[name], as_text) for name, values in columns.items()]
-        batch = pa.record_batch(arrays, names=[f"c{place}" for place in range(len(arrays))])
-        encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
-        return [encoder.write_header(), encoder.write_batch(batch), encoder.finish()]
-    except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
-        # No binary form is known for these values: they are sent as the driver would send any other.
-        return None
+def types_seen(engine: sa.Engine, table: sa.TableClause) -> Mapping[str, str]:
+    """The types that a table's columns had when they were last asked for; none if that has not been."""
+    return _seen.get(engine, {}).get(str(table), {})
 
 
-def _as_arrow(values: Values, type_: str, as_text: Callable[[Any], bytes]) -> pa.Array:
-    pack = {"uuid": _uuid, "interval": _interval, "jsonb": lambda value: b"\x01" + as_text(value), "json": as_text}.get(
-        type_
-    )
-    if pack is not None:
-        return pa.array([None if value is None else pack(value) for value in as_list(values)], pa.binary())
-    if isinstance(values, pd.Series) and values.dtype == object:
-        values = as_list(values)
-    array = pa.array(values, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
-    if pa.types.is_null(array.type):
-        return array.cast(pa.string())  # NULL looks the same in every type
-    if type_ in _TEXTS:
-        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
-            raise TypeError(type_)
-        return array
-    if type_ == "numeric":
-        return _as_decimals(array)
-    return array.cast(_ARROW[type_])
-
-
-def _as_decimals(array: pa.Array) -> pa.Array:
-    if pa.types.is_decimal128(array.type):
-        return array
-    if pa.types.is_integer(array.type):
-        return array.cast(pa.decimal128(20, 0))
-    if not pa.types.is_floating(array.type):
-        raise TypeError(array.type)
-    # With the digits that PostgreSQL itself gives a float which becomes a NUMERIC.
-    return pa.array([None if value is None else Decimal(f"{value:.15g}") for value in array.to_pylist()])
-
-
-def _uuid(value: Any) -> bytes:
-    return (value if isinstance(value, uuid.UUID) else uuid.UUID(value)).bytes
-
-
-def _interval(value: timedelta) -> bytes:
-    return _INTERVAL.pack(value.seconds * 1_000_000 + value.microseconds, value.days, 0)
-
-
-def _texts(connection: sa.Connection) -> Callable[[Any], bytes]:
+def _texts(connection: sa.Connection) -> AsText:
     """The driver's own way of writing a value as text, with whatever JSON serializer the app has given it."""
     from psycopg.adapt import PyFormat, Transformer
 

@@ -18,13 +18,18 @@ from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
 
 Mode = Literal["sync", "insert_only", "update_only"]
-# Stages the keyed rows; returns those that the database would not even stage.
-Fill = Callable[[Stage, Rows], list[RowFault]]
+# Stages the keyed rows at some places, by default all; returns those that the database would not even stage.
+Fill = Callable[[Stage, Rows, np.ndarray | None], list[RowFault]]
 Rule = tuple[sa.ColumnElement[bool], int]
 
 
 def compare(
-    connection: sa.Connection, rows: Rows, mode: Mode, is_loaded_before: Callable[[int], bool], fill: Fill
+    connection: sa.Connection,
+    rows: Rows,
+    mode: Mode,
+    is_loaded_before: Callable[[int], bool],
+    fill: Fill,
+    equal: np.ndarray | None = None,
 ) -> Changes:
     """Meet the rows of a chunk with those of the table.
 
@@ -32,6 +37,7 @@ def compare(
         is_loaded_before: whether a row without a key, at that position, was inserted by an earlier run of the same
             content: it has nothing else to be recognised by.
         fill: how rows are staged.
+        equal: places of keyed rows that are known to be in the table as they are.
 
     Returns:
         The changes. Nothing of the table is written and none of its rows is locked.
@@ -45,8 +51,11 @@ def compare(
             changes.skipped += 1
         else:
             changes.inserts.append(position)
-    if len(rows.keyed):
-        _compare_keyed(connection, changes, mode, fill)
+    if equal is None or not len(equal):
+        _compare_keyed(connection, changes, mode, fill, None)
+    else:
+        changes.unchanged += len(equal)
+        _compare_keyed(connection, changes, mode, fill, np.delete(np.arange(len(rows.keyed)), equal))
     _reject_incomplete(changes)
     changes.inserts.sort()
     return changes
@@ -60,13 +69,18 @@ def all_absent(rows: Rows) -> Changes:
     return Changes(rows, inserts=list(rows.positions))
 
 
-def _compare_keyed(connection: sa.Connection, changes: Changes, mode: Mode, fill: Fill) -> None:
+def _compare_keyed(
+    connection: sa.Connection, changes: Changes, mode: Mode, fill: Fill, places: np.ndarray | None
+) -> None:
     rows = changes.rows
+    staged = len(rows.keyed if places is None else places)
+    if not staged:
+        return
     stage = open_stage(connection, rows.target, rows.attributes)
-    refused = fill(stage, rows)
+    refused = fill(stage, rows, places)
     changes.faults += refused
     judged = read_verdicts(connection.execute(_question(stage, mode)))
-    left_alone = len(rows.keyed) - len(refused) - len(judged)
+    left_alone = staged - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
     else:

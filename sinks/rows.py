@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
+from sinks.encoding import AsText, EncodedRows, encode, is_encoder_there
 from sinks.packing import affinity, pack
 from sinks.target import Target
 from sinks.values import Values, take
@@ -30,10 +31,17 @@ class Rows:
         self.target = target
         self.dialect = dialect
         self._records: dict[int, Record] = {}
+        self._encoded: EncodedRows | None = None
 
-    def make_ready(self) -> None:
-        """Do now what the first who asks for bound or packed rows would wait for."""
+    def make_ready(self, types: Mapping[str, str]) -> None:
+        """Do now what the first who asks for bound, packed or encoded rows would wait for.
+
+        Args:
+            types: of the table's columns, as far as the database has told them by now.
+        """
         _ = self.bound, self.packed
+        if types and is_encoder_there():
+            self.encoded({name: types.get(name, "") for name in self.keyed.columns}, None)
 
     @property
     def attributes(self) -> list[str]:
@@ -99,6 +107,12 @@ class Rows:
         columns = {POSITION: self.keyed.positions, **self.keyed.columns}
         return pack(columns, [affinity(each) for each in declared])
 
+    def encoded(self, types: Mapping[str, str], as_text: AsText | None) -> EncodedRows | None:
+        """The keyed rows as PostgreSQL takes them into columns of these types; see `sinks.encoding.encode`."""
+        if self._encoded is None or self._encoded.types != types:
+            self._encoded = encode(self.keyed.columns, types, as_text)
+        return self._encoded
+
 
 @dataclass(frozen=True)
 class BoundRows:
@@ -120,6 +134,11 @@ class BoundRows:
         accepted = np.ones(len(self), dtype=bool)
         accepted[list(self.refused)] = False
         return accepted
+
+    def places_of(self, positions: np.ndarray) -> np.ndarray:
+        """The places of the rows that have these positions, in the order of the positions."""
+        order = np.argsort(self.positions)
+        return order[np.searchsorted(self.positions, positions, sorter=order)]
 
     def at(self, places: np.ndarray) -> BoundRows:
         """Some of the rows, in the order of the places."""

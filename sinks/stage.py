@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from restock.errors import ConfigurationError
 from sinks.attaching import attach
 from sinks.db_errors import is_denied
 from sinks.packing import PACKED
+from sinks.postgresql_copy import copy_rows
 from sinks.rows import POSITION, BoundRows, Rows
 from sinks.sending import send
 from sinks.target import Target
@@ -60,12 +62,12 @@ class Stage:
         """The staged value of an attribute."""
         return self.table.c[self.target.columns[name].name]
 
-    def take(self, rows: Rows) -> None:
-        """Stage the keyed rows of a chunk."""
-        if attach(self.connection, rows) is None:
-            self.fill(rows.keyed)
-        else:
+    def take(self, rows: Rows, places: np.ndarray | None = None) -> None:
+        """Stage the keyed rows of a chunk, or those of them at some places."""
+        if places is None and attach(self.connection, rows) is not None:
             drop_stage(self.connection)  # the attached one, of the same name, is met in its place
+        elif not copy_rows(self.connection, self.table, rows, places, POSITION):
+            self.fill(rows.keyed if places is None else rows.keyed.at(places))
 
     def fill(self, rows: BoundRows) -> None:
         """Stage rows, in the order of their keys as far as that is cheap: their index is then walked in order."""

@@ -1,0 +1,253 @@
+"""Rows in the binary format in which PostgreSQL's COPY takes and gives them, as one text and one by one."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.values import Values, as_list
+
+log = logging.getLogger("restock")
+
+HEADER, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+# Writes a value as the driver would.
+AsText = Callable[[Any], bytes]
+
+_INTERVAL = struct.Struct("!qii")
+_TEXTS = ("text", "varchar", "bpchar", "citext", "json")
+_WRITTEN_BY_DRIVER = ("json", "jsonb")
+_ARROW: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "bytea": pa.binary(),
+}
+# Of a row, and of each of its fields, before the bytes of its value; and of a NUMERIC before its digits.
+_COUNT, _LENGTH, _NUMERIC = 2, 4, 8
+# The digits of a NUMERIC come by fours. More of them than 64 bits hold are not counted.
+_FOUR, _MOST_DIGITS = 10**4, 18
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Encoded rows without header and end, and the types they were encoded for, by column.
+
+    `rows` are views of `whole`, None where it is not known where each row ends: then they can only be sent together.
+    """
+
+    types: Mapping[str, str]
+    whole: memoryview
+    rows: pa.LargeBinaryArray | None
+
+    def some(self, places: np.ndarray | None) -> memoryview:
+        """Those at some places, in the order of the places; by default all."""
+        return self.whole if places is None else _joined(self._at(places))
+
+    def numbered(self, places: np.ndarray | None, numbers: np.ndarray) -> bytes:
+        """Those at some places, each with a number before its other fields."""
+        prefix = np.empty(len(numbers), [("count", ">i2"), ("length", ">i4"), ("number", ">i8")])
+        prefix["count"], prefix["length"], prefix["number"] = len(self.types) + 1, 8, numbers
+        before, size = prefix.tobytes(), prefix.itemsize
+        pieces: list[bytes | memoryview] = [b""] * (2 * len(numbers))
+        pieces[::2] = [before[at : at + size] for at in range(0, len(before), size)]
+        rows = self._at(places)
+        ends, content = _ends_of(rows).tolist(), memoryview(rows.buffers()[2])
+        pieces[1::2] = [content[start + _COUNT : end] for start, end in pairwise(ends)]
+        return b"".join(pieces)
+
+    def _at(self, places: np.ndarray | None) -> pa.LargeBinaryArray:
+        assert self.rows is not None
+        return self.rows if places is None else self.rows.take(pa.array(places))
+
+
+def _joined(rows: pa.LargeBinaryArray) -> memoryview:
+    """The bytes of all rows, one behind the other."""
+    ends = _ends_of(rows)
+    return memoryview(rows.buffers()[2])[ends[0] : ends[-1]]
+
+
+def _ends_of(rows: pa.LargeBinaryArray) -> np.ndarray:
+    """Where the first row begins, and where each ends."""
+    return np.frombuffer(rows.buffers()[1], np.int64)[rows.offset : rows.offset + len(rows) + 1]
+
+
+def as_rows(whole: memoryview, ends: np.ndarray, start: int = 0) -> pa.LargeBinaryArray:
+    """Views of bytes that stand one behind the other: each from the end of the one before."""
+    places = np.append(np.int64(start), ends)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(ends), [None, pa.py_buffer(places), pa.py_buffer(whole)]
+    )
+
+
+@cache
+def is_encoder_there() -> bool:
+    """Whether the extra is installed that COPY needs; said once if it is not."""
+    is_there = find_spec("pgpq") is not None
+    if not is_there:
+        log.warning("Rows are inserted and not copied, which takes longer; install `restock[postgresql]` for COPY.")
+    return is_there
+
+
+def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsText | None) -> EncodedRows | None:
+    """Encode rows, values by column.
+
+    Args:
+        types: the database's own name for the type of each column.
+        as_text: writes the values of JSON columns. Where it is not at hand, rows with such columns are not encoded.
+
+    Returns:
+        The rows; None where no binary form of some values is known here: they are sent as the driver would send any.
+    """
+    import pgpq  # comes with an extra, which users of other databases do without
+
+    try:
+        arrays = {name: _as_arrow(values, types[name], as_text) for name, values in columns.items()}
+        batch = pa.record_batch(list(arrays.values()), names=[f"c{place}" for place in range(len(arrays))])
+        encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
+        # Of a few rows it gives nothing before the end.
+        told = b"".join((encoder.write_header(), encoder.write_batch(batch), encoder.finish()))
+    except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
+        return None
+    encoded = memoryview(told)[len(HEADER) : -len(END)]
+    ends = _ends(batch, encoded)
+    return EncodedRows(
+        {name: types[name] for name in columns}, encoded, None if ends is None else as_rows(encoded, ends)
+    )
+
+
+def _as_arrow(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
+    if type_ in _WRITTEN_BY_DRIVER:
+        if as_text is None:
+            raise LookupError(type_)
+        before = b"\x01" if type_ == "jsonb" else b""
+        return pa.array([None if value is None else before + as_text(value) for value in as_list(values)], pa.binary())
+    pack = {"uuid": _uuid, "interval": _interval}.get(type_)
+    if pack is not None:
+        return pa.array([None if value is None else pack(value) for value in as_list(values)], pa.binary())
+    if isinstance(values, pd.Series) and values.dtype == object:
+        values = as_list(values)
+    array = pa.array(values, from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
+    if pa.types.is_null(array.type):
+        return array.cast(pa.string())  # NULL looks the same in every type
+    if type_ in _TEXTS:
+        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+            raise TypeError(type_)
+        return array
+    if type_ == "numeric":
+        return _as_decimals(array)
+    return array.cast(_ARROW[type_])
+
+
+def _as_decimals(array: pa.Array) -> pa.Array:
+    if pa.types.is_decimal128(array.type):
+        return array
+    if pa.types.is_integer(array.type):
+        return array.cast(pa.decimal128(20, 0))
+    if not pa.types.is_floating(array.type):
+        raise TypeError(array.type)
+    # With the digits that PostgreSQL itself gives a float which becomes a NUMERIC.
+    return pa.array([None if value is None else Decimal(f"{value:.15g}") for value in array.to_pylist()])
+
+
+def _uuid(value: Any) -> bytes:
+    return (value if isinstance(value, uuid.UUID) else uuid.UUID(value)).bytes
+
+
+def _interval(value: timedelta) -> bytes:
+    return _INTERVAL.pack(value.seconds * 1_000_000 + value.microseconds, value.days, 0)
+
+
+def _ends(batch: pa.RecordBatch, encoded: memoryview) -> np.ndarray | None:
+    """Where each row ends, by the lengths of its values; None if these do not lead from each row to the next."""
+    try:
+        sizes = [_sizes(array) for array in batch.columns]
+    except (TypeError, pa.ArrowInvalid):
+        return None
+    fields = np.full(len(batch), _COUNT, np.int64)
+    before = []  # of each value, the bytes of its row before it
+    for size in sizes:
+        before.append(fields + _LENGTH)
+        fields = fields + _LENGTH + size
+    ends = np.cumsum(fields)
+    if not len(ends) or ends[-1] != len(encoded):
+        return None
+    starts, content = ends - fields, np.frombuffer(encoded, np.uint8)
+    for array, size, place in zip(batch.columns, sizes, before, strict=True):
+        # Of any other type the length is no guess. If these are right in the first row, the second begins where it is
+        # thought to begin, and so on.
+        if (
+            pa.types.is_decimal(array.type)
+            and (_told(content, starts + place) != np.where(_nulls(array), -1, size)).any()
+        ):
+            return None
+    return ends
+
+
+def _told(content: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The lengths that are written before the values at some places."""
+    at = (places - _LENGTH)[:, None] + np.arange(_LENGTH)
+    return np.ascontiguousarray(content[at]).view(">i4")[:, 0]
+
+
+def _nulls(array: pa.Array) -> np.ndarray:
+    return array.is_null().to_numpy(zero_copy_only=False)
+
+
+def _sizes(array: pa.Array) -> np.ndarray:
+    """The bytes of each value; of NULL none.
+
+    Raises:
+        TypeError: not known for this type.
+    """
+    type_ = array.type
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_binary(type_):
+        return pc.fill_null(pc.binary_length(array), 0).to_numpy().astype(np.int64)
+    if pa.types.is_decimal128(type_):
+        sizes = _NUMERIC + 2 * _groups_of_four(array)
+    elif pa.types.is_boolean(type_):
+        sizes = np.ones(len(array), np.int64)
+    else:
+        sizes = np.full(len(array), type_.bit_width // 8)
+    return np.where(_nulls(array), 0, sizes)
+
+
+def _groups_of_four(array: pa.Array) -> np.ndarray:
+    """How many digits to the base of ten thousand a NUMERIC has: no zeros at its beginning, nor at its end."""
+    filled_up = -array.type.scale % 4
+    digits, scale = array.type.precision + filled_up, array.type.scale + filled_up
+    if digits > _MOST_DIGITS or array.type.scale < 0:
+        raise TypeError(array.type)
+    by_fours = array.cast(pa.decimal128(digits, scale))
+    words = np.frombuffer(by_fours.buffers()[1], np.int64)
+    numbers = np.abs(words[::2][by_fours.offset : by_fours.offset + len(by_fours)])
+    groups = np.zeros(len(numbers), np.int64)
+    for power in (_FOUR**place for place in range(_MOST_DIGITS // 4 + 1)):
+        groups += numbers >= power
+        if power > 1:
+            groups -= (numbers > 0) & (numbers % power == 0)
+    return groups

@@ -1,0 +1,111 @@
+"""The plan that fits a chunk: how its rows are met with those of the table. Chosen here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from restock.chunks import ChunkRef
+from sinks.ledger_tables import chunks
+from sinks.postgresql_copy import can_copy
+from sinks.presence import Mode
+from sinks.rows import Rows
+from sinks.target import Target
+
+log = logging.getLogger("restock")
+
+# Keys of tables that were seen to be unique in the database itself, whatever the model says.
+_enforced: WeakKeyDictionary[sa.Engine, set[tuple[str, tuple[str, ...]]]] = WeakKeyDictionary()
+
+
+class Plan(Enum):
+    """What is done with a chunk's rows before any is written; the value says it of a run and a table."""
+
+    STRAIGHT = "has met no row of {table} yet: its rows go straight in, until one is met"
+    EQUAL_FIRST = "looks which rows are in {table} as they were sent, and stages only the others"
+    STAGED = "stages its rows to compare them with those of {table}"
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What the loaded chunks of a run came to: new rows, changed ones, and others that were present."""
+
+    inserted: int
+    updated: int
+    others: int
+
+
+def choose_plan(connection: sa.Connection, ref: ChunkRef, rows: Rows, mode: Mode) -> Plan:
+    """The plan for a chunk, by what its run has met so far and by what the database would let pass."""
+    plan = _plan_for(connection, rows, mode, _met_so_far(connection, ref, mode))
+    _say_so(ref.run_id, rows.target.name, plan)
+    return plan
+
+
+def _plan_for(connection: sa.Connection, rows: Rows, mode: Mode, met: _Met) -> Plan:
+    target = rows.target
+    if _expects_nothing(connection, target, mode, met) and _are_sound(rows) and _is_enforced(connection, target):
+        # The database would refuse a row that is present after all: then nothing is kept, and the rows are compared.
+        return Plan.STRAIGHT
+    is_worth_it = mode != "insert_only" and met.inserted + met.updated <= met.others
+    # Of two rows that one key means, the stage has to see both.
+    is_told_by_bytes = target.key_is_exact and target.discriminator is None and can_copy(connection)
+    if is_worth_it and is_told_by_bytes and _is_enforced(connection, target):
+        return Plan.EQUAL_FIRST
+    return Plan.STAGED
+
+
+def _met_so_far(connection: sa.Connection, ref: ChunkRef, mode: Mode) -> _Met:
+    others = chunks.c.unchanged + chunks.c.stale + (chunks.c.skipped if mode == "insert_only" else 0)
+    sums = (sa.func.coalesce(sa.func.sum(each), 0) for each in (chunks.c.inserted, chunks.c.updated, others))
+    return _Met(*map(int, connection.execute(sa.select(*sums).where(chunks.c.run_id == ref.run_id)).one()))
+
+
+def _expects_nothing(connection: sa.Connection, target: Target, mode: Mode, met: _Met) -> bool:
+    """Whether the run has met no row of the table yet, or the table is empty."""
+    if mode == "update_only":
+        return False
+    if met.inserted:
+        return not met.updated + met.others
+    return connection.execute(sa.select(sa.literal(1)).select_from(target.table).limit(1)).first() is None
+
+
+def _are_sound(rows: Rows) -> bool:
+    """Whether the rows can be inserted for all that is known of them here."""
+    target = rows.target
+    return not (rows.bound.refused or rows.lacks((*target.key, *target.required)).any())
+
+
+def _is_enforced(connection: sa.Connection, target: Target) -> bool:
+    known = _enforced.setdefault(connection.engine, set())
+    if (target.name, target.key) not in known and _is_unique_there(connection, target):
+        known.add((target.name, target.key))
+    return (target.name, target.key) in known
+
+
+def _is_unique_there(connection: sa.Connection, target: Target) -> bool:
+    table = target.table
+    there = sa.inspect(connection)
+    wanted = {target.columns[name].name for name in target.key}
+    unique = [there.get_pk_constraint(table.name, table.schema)["constrained_columns"]]
+    unique += [each["column_names"] for each in there.get_unique_constraints(table.name, table.schema)]
+    unique += [
+        [name for name in each["column_names"] if name is not None]
+        for each in there.get_indexes(table.name, table.schema)
+        if each["unique"] and not each.get("expressions") and not _is_partial(each.get("dialect_options", {}))
+    ]
+    return wanted in [set(columns) for columns in unique]
+
+
+def _is_partial(options: dict[str, object]) -> bool:
+    return any(name.endswith("_where") and value is not None for name, value in options.items())
+
+
+@cache  # once for each run, plan and process, not for each chunk
+def _say_so(run_id: str, table: str, plan: Plan) -> None:
+    log.info("Run %s %s.", run_id, plan.value.format(table=table))
