@@ -18,7 +18,6 @@ from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.errors import ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
-from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
 from sinks.lease import Lease, keeping, take_lease
@@ -51,7 +50,6 @@ def sync(
         RunIncomplete: an older run of a delta feed has to be loaded first, and could not be.
         RunHeld: the source has fewer rows than `min_rows` demands.
     """
-    settle_interpreter()
     feed = choices.applied_to(feed)
     sink = open_sink(feed, place.settings.lease_seconds)
     check_rules(feed, sink.target.contract)

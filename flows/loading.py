@@ -9,6 +9,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import chain, groupby, islice, pairwise
+from threading import Lock
 
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
@@ -39,14 +40,17 @@ GRACE_SECONDS = 2.0
 class Attempt:
     """One attempt at a chunk: counted in the ledger at once, and made ready for the database in the background.
 
+    Args:
+        turn: held while the chunk is made ready, by attempts that share it: so transforms meet one chunk at a time.
+
     Raises:
         RunInterrupted: the process was asked to stop; nothing was begun.
         SinkUnavailable, LeaseLost: the run stops here.
     """
 
-    def __init__(self, ref: ChunkRef, feed: Feed) -> None:
+    def __init__(self, ref: ChunkRef, feed: Feed, turn: Lock | None = None) -> None:
         check_stop()
-        self._ref, self._feed = ref, feed
+        self._ref, self._feed, self._turn = ref, feed, turn or Lock()
         self._spool, self._sink = Spool(read_settings().spool), _open_sink(feed)
         self._outcome: Outcome | None = None
         self._counted = ExitStack()
@@ -87,8 +91,9 @@ class Attempt:
             raw = self._spool.read(self._ref)
         except SourceError as error:
             raise ChunkFailed(str(error)) from error
-        chunk = transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
-        return chunk, self._sink.prepare(chunk)
+        with self._turn:
+            chunk = transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
+            return chunk, self._sink.prepare(chunk)
 
     def _load(self) -> Outcome:
         try:
@@ -100,9 +105,9 @@ class Attempt:
             return error
 
 
-def load_chunk(ref: ChunkRef, feed: Feed) -> Outcome:
+def load_chunk(ref: ChunkRef, feed: Feed, turn: Lock | None = None) -> Outcome:
     """Read one spooled chunk, transform it and load it; raises as `Attempt` and its `end` do."""
-    return Attempt(ref, feed).end()
+    return Attempt(ref, feed, turn).end()
 
 
 def _open_sink(feed: Feed) -> FlaskSink:
@@ -118,11 +123,11 @@ def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outc
     Raises:
         SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops; the chunks it had begun are put back.
     """
-    one_writer = _open_sink(feed).database.dialect == "sqlite"
-    if feed.workers == 1 or one_writer or len(refs) == 1:
+    workers = _open_sink(feed).workers(sum(ref.rows for ref in refs))
+    if workers == 1 or len(refs) == 1:
         yield from _in_turn(feed, refs)
     else:
-        yield from _side_by_side(feed, refs)
+        yield from _side_by_side(feed, refs, workers)
 
 
 def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
@@ -143,21 +148,32 @@ def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outco
             attempt.give_up()
 
 
-def _side_by_side(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
-    """Several chunks at a time, each in a transaction of its own. What was begun is ended, whatever stops the run."""
-    waiting, begun = iter(refs), deque[tuple[ChunkRef, Future[Outcome]]]()
-    while True:
-        for ref in islice(waiting, feed.workers - len(begun)):
-            begun.append((ref, background(partial(load_chunk, ref, feed))))
-        if not begun:
-            return
-        ref, coming = begun.popleft()
-        try:
+def _side_by_side(feed: Feed, refs: list[ChunkRef], workers: int) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """Several chunks at a time, each in a transaction of its own. What was begun is ended, whatever stops the run.
+
+    Only where the process itself is to end, nobody waits: what is under way is put back, and not committed any more.
+    """
+    waiting, begun, turn = iter(refs), deque[tuple[ChunkRef, Future[Outcome]]](), Lock()
+    try:
+        while True:
+            for ref in islice(waiting, workers - len(begun)):
+                begun.append((ref, background(partial(load_chunk, ref, feed, turn))))
+            if not begun:
+                return
+            ref, coming = begun[0]
             outcome = coming.result()
-        except Exception:
-            wait([others for _, others in begun])
-            raise
-        yield ref, outcome
+            begun.popleft()
+            yield ref, outcome
+    except Exception:
+        wait([coming for _, coming in begun])
+        raise
+    except BaseException:
+        ledger = _open_sink(feed).ledger
+        for ref, coming in begun:
+            if not coming.done():
+                with suppress(RestockError):
+                    ledger.put_back(ref)
+        raise
 
 
 def load_run(

@@ -61,7 +61,7 @@ class Feed(Rules):
     on_duplicate: OnDuplicate | None = None
     version_column: str | None = None
     chunk_rows: int | None = Field(default=None, ge=1, le=1_000_000)
-    workers: int = Field(default=1, ge=1, le=16)
+    workers: int | None = Field(default=None, ge=1, le=16)
     task_runner: Literal["thread", "dask"] | None = None
     min_rows: RowLimit = None
     max_rejects: RowLimit = None

@@ -36,7 +36,7 @@ from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import Stage, drop_stage
 from sinks.target import Target, read_target
-from sinks.writers import choose_writer, usual_chunk_rows
+from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
 
 
 class Book(Protocol):
@@ -151,6 +151,12 @@ class FlaskSink:
     def usual_chunk_rows(self) -> int:
         """How many rows a chunk has, unless the feed says otherwise."""
         return usual_chunk_rows(self.database, self.writer)
+
+    def workers(self, rows: int) -> int:
+        """How many chunks are loaded at a time, of so many rows in all, unless the feed says otherwise."""
+        if self.database.dialect == "sqlite":
+            return 1  # it has one writer
+        return self.feed.workers or usual_workers(self.database, self.writer, rows)
 
     def check_table(self) -> None:
         """Make sure that the model's table is there, before a source is read for it.

@@ -54,7 +54,9 @@ def copy_rows(
         _send(connection, table, names, encoded.some(places))
     else:
         numbers = rows.keyed.positions if places is None else rows.keyed.positions[places]
-        _send(connection, table, [number, *names], encoded.numbered(places, numbers))
+        copied = _send(connection, table, [number, *names], encoded.numbered(places, numbers))
+        if copied != len(numbers):  # one that got lost would be taken for unchanged
+            raise RuntimeError(f"Of {len(numbers)} rows {copied} arrived in {table.name}.")
     return True
 
 
@@ -89,7 +91,8 @@ def has_expressions(table: sa.TableClause, names: Iterable[str]) -> bool:
     return any(table.c[name].type._has_bind_expression for name in names)
 
 
-def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> None:
+def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> int:
+    """Copy encoded rows into a table; how many the database says it took."""
     preparer = connection.dialect.identifier_preparer
     listed = ", ".join(map(preparer.quote, names))
 
@@ -97,8 +100,11 @@ def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str]
         with cursor.copy(statement) as file:
             for part in (HEADER, encoded, END):
                 file.write(part)
+        taken.append(cursor.rowcount)
 
+    taken: list[int] = []
     execute_by(connection, f"COPY {preparer.format_table(table)} ({listed}) FROM STDIN (FORMAT BINARY)", copy)
+    return taken[0]
 
 
 def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from functools import cache
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Mapper
 
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
+from sinks.announcing import is_anybody_listening
 from sinks.app_database import AppDatabase
 from sinks.copy_writer import CopyWriter
 from sinks.isolation import Writer
@@ -28,6 +31,11 @@ _CHUNK_ROWS: dict[type[Writer], int] = {CopyWriter: 50_000, MappingsWriter: 25_0
 _CHUNK_ROWS_ON_SQLITE: dict[type[Writer], int] = {CopyWriter: 10_000, MappingsWriter: 10_000, ObjectsWriter: 1_000}
 # Packed rows are ready before the lock is taken.
 _PACKED_CHUNK_ROWS = 50_000
+
+# So many rows are worth a second chunk at a time: while the database is busy with one, the other is read and compared.
+_SHARED_ROWS, _SHARING = 200_000, 2
+# Connections that the app and the lease's heartbeat are to have left.
+_SPARE_CONNECTIONS = 2
 
 _ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
@@ -65,6 +73,30 @@ def usual_chunk_rows(database: AppDatabase, writer: Writer) -> int:
     if isinstance(writer, CopyWriter) and is_driver_there():
         return _PACKED_CHUNK_ROWS
     return _CHUNK_ROWS_ON_SQLITE[type(writer)]
+
+
+def usual_workers(database: AppDatabase, writer: Writer, rows: int) -> int:
+    """How many chunks are loaded at a time, unless the feed says otherwise.
+
+    One where there is little to load, where a receiver of `rows_loaded` expects one chunk after the other, where the
+    pool of the app would be short of connections, and by other writers, which keep the interpreter busy by themselves.
+    """
+    is_worth_it = isinstance(writer, CopyWriter) and rows >= _SHARED_ROWS
+    if (
+        not is_worth_it
+        or is_anybody_listening()
+        or _most_connections(database.engine.pool) < _SHARING + _SPARE_CONNECTIONS
+    ):
+        return 1
+    return _SHARING
+
+
+def _most_connections(pool: sa.Pool) -> float:
+    if isinstance(pool, sa.NullPool):
+        return math.inf
+    if not isinstance(pool, sa.QueuePool):
+        return 1
+    return math.inf if pool._max_overflow < 0 or pool.size() == 0 else pool.size() + pool._max_overflow
 
 
 def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:

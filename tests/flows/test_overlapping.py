@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 
 import pytest
 from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
 
+from flows.loading import Outcome
+from restock.ahead import background
 from restock.errors import RunInterrupted
 from sinks.flask_sink import FlaskSink
 
@@ -42,6 +46,24 @@ class Marked(db.Model):
 
     sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
     word: Mapped[str | None] = mapped_column(Mark)
+"""
+# Counts those who are in it at a time.
+CROWD = """\
+import threading
+import time
+
+inside, most, count = 0, 0, threading.Lock()
+
+
+def clean(frame):
+    global inside, most
+    with count:
+        inside += 1
+        most = max(most, inside)
+    time.sleep(0.05)
+    with count:
+        inside -= 1
+    return frame
 """
 CHUNKS = 6
 NIGHT = products(range(1, 2 * CHUNKS + 1))
@@ -218,3 +240,53 @@ def test_what_other_workers_have_begun_is_ended_when_one_stops_the_run(
 
     reprocess(shop)
     assert table(shop) == expected(NIGHT)
+
+
+def test_transforms_meet_one_chunk_at_a_time_however_many_are_written(shop: Shop) -> None:
+    shop.feed(chunk_rows=2, workers=4, transform=add_transform(shop, "crowd", CROWD))
+    shop.write_csv("products.csv", NIGHT)
+
+    assert counts(sync(shop)) == {"inserted": len(NIGHT)}
+    assert __import__(f"{shop.package}.crowd", fromlist=["most"]).most == 1
+
+
+def test_what_workers_have_under_way_is_put_back_and_never_committed_when_the_process_is_to_end(
+    shop: Shop, around_load: Callable[[Callable[[int], None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shop.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer.")
+    shop.feed(chunk_rows=2, workers=2)
+    shop.write_csv("products.csv", NIGHT)
+    under_way, seen, ended = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
+
+    def hold(number: int) -> None:
+        if number > 1:
+            under_way.release()
+            seen.wait(30)
+
+    def interrupted(work: partial[Outcome]) -> Future[Outcome]:
+        """What is begun in the background; who waits for chunk 2 hears of a signal instead, when 3 has begun too."""
+        begun = background(work)
+        if isinstance(work, partial) and work.args[0].number > 1:
+            begun.add_done_callback(lambda _: ended.release())
+            begun.result = lambda: signal_comes()  # type: ignore[method-assign]
+        return begun
+
+    def signal_comes() -> Outcome:
+        assert under_way.acquire(timeout=30)
+        assert under_way.acquire(timeout=30)
+        raise KeyboardInterrupt
+
+    around_load(hold)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.loading.background", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sync(shop)
+    put_back = shop.execute("SELECT status, attempts FROM restock_chunk ORDER BY number")
+    seen.set()
+    assert ended.acquire(timeout=30)
+    assert ended.acquire(timeout=30)
+
+    assert [tuple(chunk.values()) for chunk in put_back] == [("loaded", 1)] + [("planned", 0)] * (CHUNKS - 1)
+    assert table(shop) == expected(NIGHT[:2])
+    assert counts(sync(shop)) == {"inserted": len(NIGHT)}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from contracts.loads import MakeTable, Table, open_table, recorded_statements
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 from restock.feeds import Feed
+from restock.signals import rows_loaded
 from sinks.copy_writer import CopyWriter
 from sinks.mappings_writer import MappingsWriter
 from sinks.objects_writer import ObjectsWriter
@@ -246,3 +249,49 @@ def test_statements_of_the_objects_writer_do_not_grow_by_looking_rows_up(article
         articles.load([record | {"name": "y"} for record in records])
 
     assert len([each for each in statements if each.startswith("SELECT") and "FROM article" in each]) == 2
+
+
+def test_much_is_copied_two_chunks_at_a_time_and_little_one_by_one(make_shop: MakeShop, postgresql_url: str) -> None:
+    sink = open_table(make_shop(postgresql_url, PLAIN), "Item", match_on=[]).sink
+
+    assert [sink.workers(rows) for rows in (1, 199_999, 200_000, 10_000_000)] == [1, 1, 2, 2]
+
+
+def test_the_feed_says_how_many_chunks_are_loaded_at_a_time_but_sqlite_has_one_writer(
+    make_shop: MakeShop, database_url: str
+) -> None:
+    sink = open_table(make_shop(database_url, PLAIN), "Item", match_on=[], workers=5).sink
+
+    assert [sink.workers(rows) for rows in (1, 10_000_000)] == [1 if "sqlite" in database_url else 5] * 2
+
+
+def test_by_other_writers_chunks_are_loaded_one_by_one(make_shop: MakeShop, postgresql_url: str) -> None:
+    sink = open_table(make_shop(postgresql_url, PLAIN), "Item", match_on=[], writer="mappings").sink
+
+    assert sink.workers(10_000_000) == 1
+
+
+def test_a_receiver_is_told_of_one_chunk_after_the_other(make_shop: MakeShop, postgresql_url: str) -> None:
+    sink = open_table(make_shop(postgresql_url, PLAIN), "Item", match_on=[]).sink
+
+    with rows_loaded.connected_to(lambda app, **_: None):
+        assert sink.workers(10_000_000) == 1
+
+
+@pytest.mark.parametrize(
+    "pool, workers",
+    [
+        ({"pool_size": 1, "max_overflow": 2}, 1),
+        ({"pool_size": 2, "max_overflow": 2}, 2),
+        ({"pool_size": 1, "max_overflow": -1}, 2),
+        ({"poolclass": sa.NullPool}, 2),
+        ({"poolclass": sa.StaticPool}, 1),
+    ],
+)
+def test_a_small_pool_of_the_app_is_not_used_up(
+    make_shop: MakeShop, postgresql_url: str, pool: dict[str, Any], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = open_table(make_shop(postgresql_url, PLAIN), "Item", match_on=[]).sink
+    monkeypatch.setattr(sink.database, "engine", sa.create_engine(postgresql_url, **pool))
+
+    assert sink.workers(10_000_000) == workers

@@ -1,0 +1,152 @@
+"""Rows as PostgreSQL's COPY takes and gives them: where each begins and ends, and that none is left behind."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from fix_databases import MakeDatabase
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sinks.encoding import EncodedRows, encode
+from sinks.postgresql_copy import copy_in, copy_out
+
+pytest.importorskip("pgpq", reason="comes with restock[postgresql]")
+
+TYPES = {
+    "key": "int8",
+    "word": "text",
+    "price": "numeric",
+    "count": "int4",
+    "is_new": "bool",
+    "weight": "float8",
+    "seen": "timestamp",
+}
+ARROW = {
+    "key": pa.int64(),
+    "word": pa.large_string(),
+    "price": pa.decimal128(12, 2),
+    "count": pa.int32(),
+    "is_new": pa.bool_(),
+    "weight": pa.float64(),
+    "seen": pa.timestamp("us"),
+}
+VALUES = {
+    "word": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12),
+    "price": st.decimals(Decimal("-9999999999.99"), Decimal("9999999999.99"), places=2),
+    "count": st.integers(-(2**31), 2**31 - 1),
+    "is_new": st.booleans(),
+    "weight": st.floats(allow_nan=False),
+    "seen": st.integers(0, 2**50),
+}
+ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}), max_size=20)
+
+
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, pd.Series]:
+    numbered = [{"key": place, **row} for place, row in enumerate(rows)]
+    cells = {name: pa.array([row[name] for row in numbered], type_) for name, type_ in ARROW.items()}
+    return {name: pd.Series(pd.arrays.ArrowExtensionArray(values)) for name, values in cells.items()}
+
+
+def encoded(rows: list[dict[str, Any]]) -> EncodedRows:
+    found = encode(columns_of(rows), TYPES, None)
+    assert found is not None
+    return found
+
+
+def parsed(whole: memoryview, fields: int) -> list[bytes]:
+    """The rows of encoded bytes, read from the first to the last."""
+    rows, at = [], 0
+    while at < len(whole):
+        start = at
+        assert struct.unpack_from("!h", whole, at) == (fields,)
+        at += 2
+        for _ in range(fields):
+            [size] = struct.unpack_from("!i", whole, at)
+            at += 4 + max(size, 0)
+        rows.append(bytes(whole[start:at]))
+    return rows
+
+
+@given(ROWS)
+def test_each_row_is_known_by_itself(rows: list[dict[str, Any]]) -> None:
+    found = encoded(rows)
+
+    assert parsed(found.whole, len(TYPES)) == ([] if found.rows is None else found.rows.to_pylist())
+    assert len(parsed(found.whole, len(TYPES))) == len(rows)
+
+
+@given(st.integers(1, 18), st.integers(0, 18), st.data())
+def test_of_numbers_of_any_precision_it_is_known_how_long_they_are(
+    digits: int, scale: int, data: st.DataObject
+) -> None:
+    most = Decimal(10**digits - 1).scaleb(-min(scale, digits))
+    numbers = data.draw(st.lists(st.none() | st.decimals(-most, most, places=min(scale, digits)), min_size=1))
+    values = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(numbers, pa.decimal128(digits, min(scale, digits)))))
+
+    found = encode({"number": values}, {"number": "numeric"}, None)
+
+    assert found is not None
+    if digits + -min(scale, digits) % 4 <= 18:
+        assert found.rows is not None
+        assert found.rows.to_pylist() == parsed(found.whole, 1)
+
+
+def test_rows_whose_numbers_are_longer_than_can_be_told_are_only_sent_together() -> None:
+    values = pd.Series(pd.arrays.ArrowExtensionArray(pa.array([Decimal(10**30)], pa.decimal128(38, 0))))
+
+    found = encode({"number": values}, {"number": "numeric"}, None)
+
+    assert found is not None
+    assert found.rows is None
+    assert len(parsed(found.whole, 1)) == 1
+
+
+def test_some_rows_are_taken_out_and_numbered() -> None:
+    rows: list[dict[str, Any]] = [dict.fromkeys(VALUES) | {"word": word} for word in ("a", None, "", "d" * 300)]
+    found = encoded(rows)
+
+    some, numbered = np.array([3, 1]), np.array([70, -2])
+
+    assert found.rows is not None
+    wanted = [found.rows[place].as_py() for place in some]
+    assert parsed(found.some(some), len(TYPES)) == wanted
+    before = [struct.pack("!hiq", len(TYPES) + 1, 8, number) for number in numbered]
+    assert parsed(memoryview(found.numbered(some, numbered)), len(TYPES) + 1) == [
+        prefix + row[2:] for prefix, row in zip(before, wanted, strict=True)
+    ]
+
+
+@pytest.fixture
+def table(make_database: MakeDatabase) -> Iterator[tuple[sa.Connection, sa.TableClause]]:
+    engine = sa.create_engine(make_database("postgresql"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE thing (key bigint, word text, price numeric(12, 2), count integer, is_new boolean, "
+            "weight double precision, seen timestamp)"
+        )
+        yield connection, sa.table("thing", *(sa.column(name, sa.Text()) for name in TYPES))
+    engine.dispose()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(rows=ROWS)
+def test_what_was_copied_in_comes_out_in_the_same_bytes(
+    table: tuple[sa.Connection, sa.TableClause], rows: list[dict[str, Any]]
+) -> None:
+    connection, thing = table
+    connection.exec_driver_sql("TRUNCATE thing")
+
+    assert copy_in(connection, thing, columns_of(rows))
+
+    stored = copy_out(connection, f"SELECT {', '.join(TYPES)} FROM thing ORDER BY key").to_pylist()
+    assert stored[:-1] == parsed(encoded(rows).whole, len(TYPES))
+    assert stored[-1] == b"\xff\xff"  # the end of the copy
