@@ -186,26 +186,22 @@ def _ends(batch: pa.RecordBatch, encoded: memoryview) -> np.ndarray | None:
     """Where each row ends, by the lengths of its values; None if these do not lead from each row to the next."""
     try:
         sizes = [_sizes(array) for array in batch.columns]
-    except (TypeError, pa.ArrowInvalid):
+    except (TypeError, ValueError):
         return None
-    fields = np.full(len(batch), _COUNT, np.int64)
-    before = []  # of each value, the bytes of its row before it
-    for size in sizes:
-        before.append(fields + _LENGTH)
-        fields = fields + _LENGTH + size
+    fields, decimals = np.full(len(batch), _COUNT, np.int64), []
+    for array, size in zip(batch.columns, sizes, strict=True):
+        fields += _LENGTH
+        if pa.types.is_decimal(array.type):
+            decimals.append((fields.copy(), np.where(_nulls(array), -1, size)))
+        fields += size
     ends = np.cumsum(fields)
     if not len(ends) or ends[-1] != len(encoded):
         return None
     starts, content = ends - fields, np.frombuffer(encoded, np.uint8)
-    for array, size, place in zip(batch.columns, sizes, before, strict=True):
-        # Of any other type the length is no guess. If these are right in the first row, the second begins where it is
-        # thought to begin, and so on.
-        if (
-            pa.types.is_decimal(array.type)
-            and (_told(content, starts + place) != np.where(_nulls(array), -1, size)).any()
-        ):
-            return None
-    return ends
+    # Of any other type the length is no guess. If these are right in the first row, the second begins where it is
+    # thought to begin, and so on.
+    is_told = all((_told(content, starts + before) == size).all() for before, size in decimals)
+    return ends if is_told else None
 
 
 def _told(content: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -214,26 +210,24 @@ def _told(content: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(content[at]).view(">i4")[:, 0]
 
 
-def _nulls(array: pa.Array) -> np.ndarray:
-    return array.is_null().to_numpy(zero_copy_only=False)
+def _nulls(array: pa.Array) -> np.ndarray | bool:
+    return array.is_null().to_numpy(zero_copy_only=False) if array.null_count else False
 
 
-def _sizes(array: pa.Array) -> np.ndarray:
-    """The bytes of each value; of NULL none.
+def _sizes(array: pa.Array) -> np.ndarray | int:
+    """The bytes of each value, or of every one; of NULL none.
 
     Raises:
-        TypeError: not known for this type.
+        TypeError, ValueError: not known for this type.
     """
     type_ = array.type
     if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_binary(type_):
-        return pc.fill_null(pc.binary_length(array), 0).to_numpy().astype(np.int64)
+        return pc.fill_null(pc.binary_length(array), 0).to_numpy()
     if pa.types.is_decimal128(type_):
-        sizes = _NUMERIC + 2 * _groups_of_four(array)
-    elif pa.types.is_boolean(type_):
-        sizes = np.ones(len(array), np.int64)
+        size: np.ndarray | int = _NUMERIC + 2 * _groups_of_four(array)
     else:
-        sizes = np.full(len(array), type_.bit_width // 8)
-    return np.where(_nulls(array), 0, sizes)
+        size = 1 if pa.types.is_boolean(type_) else type_.bit_width // 8
+    return np.where(_nulls(array), 0, size) if array.null_count else size
 
 
 def _groups_of_four(array: pa.Array) -> np.ndarray:
@@ -246,7 +240,8 @@ def _groups_of_four(array: pa.Array) -> np.ndarray:
     words = np.frombuffer(by_fours.buffers()[1], np.int64)
     numbers = np.abs(words[::2][by_fours.offset : by_fours.offset + len(by_fours)])
     groups = np.zeros(len(numbers), np.int64)
-    for power in (_FOUR**place for place in range(_MOST_DIGITS // 4 + 1)):
+    largest = int(numbers.max(initial=0))
+    for power in (_FOUR**place for place in range(_MOST_DIGITS // 4 + 1) if _FOUR**place <= largest):
         groups += numbers >= power
         if power > 1:
             groups -= (numbers > 0) & (numbers % power == 0)
