@@ -201,7 +201,7 @@ def test_values_that_sql_of_their_type_changes_are_neither_copied_nor_looked_for
     assert not is_looked_for(statements)
 
 
-def test_a_row_that_lost_bytes_on_its_way_into_the_stage_is_not_taken_for_unchanged(
+def test_a_row_that_gets_lost_on_its_way_into_the_stage_is_not_taken_for_unchanged(
     products: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     products.load(make_items(3))
