@@ -62,6 +62,25 @@ class Product(db.Model):
     category_id: Mapped[int | None] = mapped_column(sa.ForeignKey("category.id"))
 """
 
+# A type of which SQL makes what is stored, for a model that is all of a shop.
+SHOUTED = """\
+class Shouted(sa.types.UserDefinedType):
+    cache_ok = True
+
+    def get_col_spec(self):
+        return "TEXT"
+
+    def bind_expression(self, bindvalue):
+        return sa.func.upper(bindvalue, type_=self)
+
+
+class Item(db.Model):
+    __tablename__ = "item"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    name: Mapped[str | None] = mapped_column(Shouted)
+"""
+
 APP = '''\
 """The app of this shop."""
 

@@ -7,29 +7,13 @@ import logging
 import pytest
 from contracts.loads import ITEM, Record, Table, make_items, open_table, recorded_statements
 from fix_shop import MakeShop
+from shops import SHOUTED
 
 from restock.chunks import WriteCounts
 from sinks.postgresql_copy import types_seen
 
 pytest.importorskip("pgpq", reason="comes with restock[postgresql]")
 
-SHOUTED = """\
-class Shouted(sa.types.UserDefinedType):
-    cache_ok = True
-
-    def get_col_spec(self):
-        return "TEXT"
-
-    def bind_expression(self, bindvalue):
-        return sa.func.upper(bindvalue, type_=self)
-
-
-class Item(db.Model):
-    __tablename__ = "item"
-
-    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
-    name: Mapped[str | None] = mapped_column(Shouted)
-"""
 KINDS = """\
 class Thing(db.Model):
     __tablename__ = "thing"

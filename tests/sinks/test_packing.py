@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from contracts.loads import Table, make_items, open_table, recorded_statements
 from fix_shop import MakeShop
+from shops import SHOUTED
 
 from restock.chunks import WriteCounts
 from sinks import packing
@@ -37,23 +38,6 @@ class Item(db.Model):
     name: Mapped[str | None]
     shelf: Mapped[str] = mapped_column(sa.String(20), default="new")
     rank: Mapped[int] = mapped_column(default={default})
-"""
-SHOUTED = """\
-class Shouted(sa.types.UserDefinedType):
-    cache_ok = True
-
-    def get_col_spec(self):
-        return "TEXT"
-
-    def bind_expression(self, bindvalue):
-        return sa.func.upper(bindvalue, type_=self)
-
-
-class Item(db.Model):
-    __tablename__ = "item"
-
-    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
-    name: Mapped[str | None] = mapped_column(Shouted)
 """
 BY_SETTING = """\
 from flask import current_app
