@@ -168,11 +168,9 @@ def _side_by_side(feed: Feed, refs: list[ChunkRef], workers: int) -> Iterator[tu
         wait([coming for _, coming in begun])
         raise
     except BaseException:
-        ledger = _open_sink(feed).ledger
-        for ref, coming in begun:
-            if not coming.done():
-                with suppress(RestockError):
-                    ledger.put_back(ref)
+        for ref in [ref for ref, coming in begun if not coming.done()]:
+            with suppress(RestockError):
+                _open_sink(feed).ledger.put_back(ref)
         raise
 
 

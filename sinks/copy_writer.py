@@ -71,11 +71,14 @@ class NewRows:
         )
 
     @property
-    def keyed_places(self) -> np.ndarray | None:
-        """Where they are among the keyed rows; None if not all of them are there."""
-        if self.rows.lacks(self.rows.target.key)[self.places].any():
-            return None
-        return self.rows.keyed.places_of(self.rows.bound.positions[self.places])
+    def are_keyed(self) -> bool:
+        """Whether all of them bring their key."""
+        return not self.rows.lacks(self.rows.target.key)[self.places].any()
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The position of each."""
+        return self.rows.bound.positions[self.places]
 
 
 def _bring_in(connection: sa.Connection, new: NewRows) -> None:
@@ -87,18 +90,17 @@ def _bring_in(connection: sa.Connection, new: NewRows) -> None:
 
 def _copy_encoded(connection: sa.Connection, new: NewRows) -> bool:
     """As they were encoded for PostgreSQL, if they bring all columns that are to be filled; whether it was done."""
-    if new.made or new.names != list(new.rows.bound.columns) or not can_copy(connection):
+    keyed = new.rows.keyed
+    if new.made or new.names != list(keyed.columns) or not new.are_keyed or not can_copy(connection):
         return False
-    places = new.keyed_places
-    if places is None:
-        return False
-    return copy_rows(connection, new.table, new.rows, None if len(places) == len(new.rows.keyed) else np.sort(places))
+    some = None if len(new.places) == len(keyed) else np.sort(keyed.places_of(new.positions))
+    return copy_rows(connection, new.table, new.rows, some)
 
 
 def _insert_packed(connection: sa.Connection, new: NewRows) -> bool:
     """As they were packed for SQLite, if each column that the model fills has one value; whether it was done."""
     same = _same_in_all_rows(new.made)
-    packed = None if same is None or new.keyed_places is None else attach(connection, new.rows)
+    packed = None if same is None or not new.are_keyed else attach(connection, new.rows)
     if packed is None or same is None:
         return False
     fixed: list[sa.BindParameter[Any]] = [
@@ -106,8 +108,7 @@ def _insert_packed(connection: sa.Connection, new: NewRows) -> bool:
     ]
     asked = sa.select(*(packed.c[name] for name in new.names), *fixed)
     if len(new.places) < len(new.rows.keyed):
-        positions = new.rows.bound.positions[new.places].tolist()
-        asked = asked.where(_is_one_of(packed.c[POSITION], positions, connection.dialect.name))
+        asked = asked.where(_is_one_of(packed.c[POSITION], new.positions.tolist(), connection.dialect.name))
     connection.execute(sa.insert(new.table).from_select([*new.names, *same], asked))
     return True
 

@@ -28,7 +28,7 @@ HEADER, END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 AsText = Callable[[Any], bytes]
 
 _INTERVAL = struct.Struct("!qii")
-_TEXTS = ("text", "varchar", "bpchar", "citext", "json")
+_TEXTS = ("text", "varchar", "bpchar", "citext")
 _WRITTEN_BY_DRIVER = ("json", "jsonb")
 _ARROW: dict[str, pa.DataType] = {
     "bool": pa.bool_(),

@@ -25,7 +25,7 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     Returns:
         Whether it was done; if not, nothing was sent.
     """
-    if not can_copy(connection) or has_expressions(table, columns):
+    if not can_copy(connection) or _has_expressions(table.c[name].type for name in columns):
         return False
     encoded = encode(columns, types_of(connection, table), _texts(connection))
     if encoded is None:
@@ -62,7 +62,7 @@ def copy_rows(
 
 def encoded_for(connection: sa.Connection, table: sa.TableClause, rows: Rows) -> EncodedRows | None:
     """The keyed rows of a chunk, encoded for a table; None where COPY is barred or cannot take them."""
-    if not can_copy(connection) or has_expressions(table, rows.keyed.columns):
+    if not can_copy(connection) or _has_expressions(rows.target.columns[name].type for name in rows.attributes):
         return None
     types = types_of(connection, table)
     return rows.encoded({name: types.get(name, "") for name in rows.keyed.columns}, _texts(connection))
@@ -86,9 +86,9 @@ def can_copy(connection: sa.Connection) -> bool:
     return is_known and is_encoder_there()
 
 
-def has_expressions(table: sa.TableClause, names: Iterable[str]) -> bool:
+def _has_expressions(types: Iterable[sa.types.TypeEngine[Any]]) -> bool:
     """Whether SQL of a column's type makes of a value what is stored: COPY takes values only."""
-    return any(table.c[name].type._has_bind_expression for name in names)
+    return any(type_._has_bind_expression for type_ in types)
 
 
 def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> int:
@@ -108,7 +108,7 @@ def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str]
 
 
 def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:
-    """The database's own name for the type of each column, whatever the model calls it. None where COPY is barred."""
+    """The database's own name for the type of each column, whatever the model says; of none where COPY is barred."""
     name = connection.dialect.identifier_preparer.format_table(table)
     found = connection.execute(
         sa.text(

@@ -51,11 +51,11 @@ def compare(
             changes.skipped += 1
         else:
             changes.inserts.append(position)
-    if equal is None or not len(equal):
-        _compare_keyed(connection, changes, mode, fill, None)
-    else:
+    others = None
+    if equal is not None and len(equal):
         changes.unchanged += len(equal)
-        _compare_keyed(connection, changes, mode, fill, np.delete(np.arange(len(rows.keyed)), equal))
+        others = np.delete(np.arange(len(rows.keyed)), equal)
+    _compare_keyed(connection, changes, mode, fill, others)
     _reject_incomplete(changes)
     changes.inserts.sort()
     return changes

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from itertools import islice
 
 import pytest
 from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
 
-from flows.loading import Outcome
+from flows import admission
+from flows.loading import Outcome, load_here
+from flows.progress import Progress
+from flows.workplace import open_workplace
 from restock.ahead import background
+from restock.chunks import ChunkRef
 from restock.errors import RunInterrupted
+from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink
 
 # Tells, for each chunk, when it was transformed.
@@ -290,3 +296,21 @@ def test_what_workers_have_under_way_is_put_back_and_never_committed_when_the_pr
     assert [tuple(chunk.values()) for chunk in put_back] == [("loaded", 1)] + [("planned", 0)] * (CHUNKS - 1)
     assert table(shop) == expected(NIGHT[:2])
     assert counts(sync(shop)) == {"inserted": len(NIGHT)}
+
+
+def test_who_has_been_told_of_all_chunks_puts_none_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a flow of Prefect does: its last task run takes the last chunk, and nobody asks whether there is another."""
+    shop.feed(chunk_rows=2, workers=2)
+    shop.write_csv("products.csv", NIGHT)
+    place, opened = open_workplace(), list[str]()
+
+    def load(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+        coming = load_here(feed, refs)
+        yield from islice(coming, len(refs))
+        monkeypatch.setattr("flows.loading._open_sink", lambda feed: opened.append(feed.name))
+        del coming
+
+    report = admission.sync(place, place.feed(shop.feed_name), load, Progress())
+
+    assert counts(report) == {"inserted": len(NIGHT)}
+    assert not opened

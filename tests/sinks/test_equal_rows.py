@@ -10,6 +10,7 @@ from fix_shop import MakeShop
 from shops import SHOUTED
 
 from restock.chunks import WriteCounts
+from restock.errors import ChunkFailed
 from sinks.postgresql_copy import types_seen
 
 pytest.importorskip("pgpq", reason="comes with restock[postgresql]")
@@ -26,6 +27,16 @@ class Thing(db.Model):
 
 class Book(Thing):
     __mapper_args__ = {"polymorphic_identity": "book"}
+"""
+# A column that the table of the model knows by another word than the database does.
+RENAMED = """\
+class Item(db.Model):
+    __table__ = sa.Table(
+        "item",
+        db.metadata,
+        sa.Column("article number", sa.String(20), primary_key=True, key="sku"),
+        sa.Column("title", sa.String(40), key="name"),
+    )
 """
 PAIRS = """\
 class Pair(db.Model):
@@ -155,6 +166,17 @@ def test_an_equal_row_of_another_model_in_the_table_is_a_conflict(make_shop: Mak
     assert not is_looked_for(statements)
 
 
+def test_columns_are_called_as_the_database_calls_them(make_shop: MakeShop, postgresql_url: str) -> None:
+    items = open_table(make_shop(postgresql_url, RENAMED), "Item", match_on=[])
+    rows: list[Record] = [{"sku": f"S{number}", "name": "a"} for number in range(4)]
+    items.load(rows[:3])
+
+    [counts], [statements] = load(items, [rows[0], rows[1] | {"name": "b"}, *rows[2:]])
+
+    assert counts == WriteCounts(inserted=1, updated=1, unchanged=2)
+    assert is_looked_for(statements)
+
+
 def test_keys_of_several_columns_span_rows_as_the_database_orders_them(
     make_shop: MakeShop, postgresql_url: str
 ) -> None:
@@ -194,7 +216,7 @@ def test_a_row_that_gets_lost_on_its_way_into_the_stage_is_not_taken_for_unchang
     numbered = __import__("sinks.encoding", fromlist=["EncodedRows"]).EncodedRows.numbered
     monkeypatch.setattr(whole, lambda rows, places, numbers: numbered(rows, [0, 1], numbers[:2]))
 
-    with pytest.raises(Exception, match="RuntimeError"):
+    with pytest.raises(ChunkFailed, match="RuntimeError"):
         load(products, changed)
 
     assert {row["name"] for row in products.rows()} == {item["name"] for item in make_items(3)}
