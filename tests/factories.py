@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,14 @@ import pandas as pd
 
 from restock.chunks import ROW, Chunk, ChunkRef
 from restock.feeds import Feed
+
+# A name that is made anew must not hold a number by chance that a test looks for in what was said.
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def fresh_word() -> str:
+    """A word of twelve letters that no other test has."""
+    return uuid.uuid4().hex[:12].translate(_LETTERS)
 
 
 def make_feed(**keys: Any) -> Feed:

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories import fresh_word
 
 MakeDatabase = Callable[[str], str]
 
@@ -38,7 +38,7 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ma
     """Make an empty database of a kind (`sqlite`, `postgresql`, `mariadb`), as often as a test likes; gives its URL."""
 
     def make(kind: str) -> str:
-        name = f"restock_test_{uuid.uuid4().hex[:12]}"
+        name = f"restock_test_{fresh_word()}"
         if kind == "sqlite":
             return f"sqlite:///{tmp_path / name}.sqlite"
         server = request.getfixturevalue(f"{kind}_server")

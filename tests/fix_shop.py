@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
+from factories import fresh_word
 from fix_databases import MakeDatabase
 from shops import DEFAULT_MODELS, Shop, write_package
 
@@ -31,7 +31,7 @@ def make_shop(
     """
 
     def make(url: str, models_source: str | None = None, binds: Mapping[str, str] | None = None) -> Shop:
-        package = f"shop_{uuid.uuid4().hex[:12]}"
+        package = f"shop_{fresh_word()}"
         folder = tmp_path / package
         folder.mkdir()
         write_package(folder, package, url, models_source or DEFAULT_MODELS, binds or {})
