@@ -100,8 +100,12 @@ def _chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield records[start : start + CHUNK]
 
 
-RESTOCK = ("flows.cli", "flows.doors", "pyarrow.dataset", "transforms.products")
-PREFECT = ("flows.sync_products", "prefect.flow_engine", "prefect.task_engine", "fastapi.encoders", "graphviz")
+DRIVERS = ("flask_sqlalchemy", "psycopg", "pgpq", "pymysql", "adbc_driver_sqlite.dbapi")
+RESTOCK = ("flows.cli", "flows.doors", "pyarrow.dataset", "transforms.products", *DRIVERS)
+PREFECT = (
+    "flows.sync_products", "prefect.flow_engine", "prefect.task_engine", "fastapi.encoders", "graphviz",
+    "anyio._backends._asyncio",
+)  # fmt: skip
 # What each does, which may say for itself how many seconds counted; and what it imports while it is at work, which does
 # not count for anybody.
 CONTESTANTS: dict[str, tuple[Callable[[str], float | None], tuple[str, ...]]] = {

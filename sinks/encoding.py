@@ -11,7 +11,6 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,6 +44,9 @@ _ARROW: dict[str, pa.DataType] = {
 }
 # Of a row, and of each of its fields, before the bytes of its value; and of a NUMERIC before its digits.
 _COUNT, _LENGTH, _NUMERIC = 2, 4, 8
+# No row is longer.
+_LONGEST = 2**31 - 1
+_NOTHING = pa.scalar(b"", pa.large_binary())
 # The digits of a NUMERIC come by fours. More of them than 64 bits hold are not counted.
 _FOUR, _MOST_DIGITS = 10**4, 18
 
@@ -64,17 +66,14 @@ class EncodedRows:
         """Those at some places, in the order of the places; by default all."""
         return self.whole if places is None else _joined(self._at(places))
 
-    def numbered(self, places: np.ndarray | None, numbers: np.ndarray) -> bytes:
+    def numbered(self, places: np.ndarray | None, numbers: np.ndarray) -> memoryview:
         """Those at some places, each with a number before its other fields."""
-        prefix = np.empty(len(numbers), [("count", ">i2"), ("length", ">i4"), ("number", ">i8")])
-        prefix["count"], prefix["length"], prefix["number"] = len(self.types) + 1, 8, numbers
-        before, size = prefix.tobytes(), prefix.itemsize
-        pieces: list[bytes | memoryview] = [b""] * (2 * len(numbers))
-        pieces[::2] = [before[at : at + size] for at in range(0, len(before), size)]
-        rows = self._at(places)
-        ends, content = _ends_of(rows).tolist(), memoryview(rows.buffers()[2])
-        pieces[1::2] = [content[start + _COUNT : end] for start, end in pairwise(ends)]
-        return b"".join(pieces)
+        first = np.empty(len(numbers), [("count", ">i2"), ("length", ">i4"), ("number", ">i8")])
+        first["count"], first["length"], first["number"] = len(self.types) + 1, 8, numbers
+        ends = np.arange(1, len(numbers) + 1, dtype=np.int64) * first.itemsize
+        # Without an end, Arrow's kernel fails ("negative buffer resize").
+        fields = pc.binary_slice(self._at(places), _COUNT, _LONGEST)
+        return _joined(pc.binary_join_element_wise(as_rows(memoryview(first.tobytes()), ends), fields, _NOTHING))
 
     def _at(self, places: np.ndarray | None) -> pa.LargeBinaryArray:
         assert self.rows is not None
