@@ -128,10 +128,11 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
         StaleDataError: one of them has gone since they were compared.
     """
     target = stage.target
-    # Under names of their own: what the model says of updates may name columns of the table in plain text.
-    staged = sa.select(*(column.label(f"restock_{place}") for place, column in enumerate(stage.table.c))).subquery(
-        "staged"
-    )
+    is_one = _is_one_of(stage.position, positions, connection.dialect.name)
+    # Under names of their own: what the model says of updates may name columns of the table in plain text. Only those
+    # rows: MariaDB makes a table of them.
+    labelled = (column.label(f"restock_{place}") for place, column in enumerate(stage.table.c))
+    staged = sa.select(*labelled).where(is_one).subquery("staged")
     by_name = dict(zip(stage.table.c.keys(), staged.c, strict=True))
     sent = {name: by_name[target.columns[name].name] for name in stage.attributes}
     names = [name for name in target.changeable if name in stage.attributes]
@@ -139,7 +140,7 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
     statement = (
         sa.update(target.table)
         .values({target.columns[name]: offered(target, name, sent[name]) for name in names})
-        .where(*is_met, _is_one_of(by_name[POSITION], positions, connection.dialect.name))
+        .where(*is_met)
     )
     met = connection.execute(statement).rowcount
     if met != len(positions):
