@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
-from itertools import chain, groupby
+from functools import partial
+from itertools import chain, groupby, islice, pairwise
+from threading import Lock
 
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
@@ -38,14 +40,17 @@ GRACE_SECONDS = 2.0
 class Attempt:
     """One attempt at a chunk: counted in the ledger at once, and made ready for the database in the background.
 
+    Args:
+        turn: held while the chunk is made ready, by attempts that share it: so transforms meet one chunk at a time.
+
     Raises:
         RunInterrupted: the process was asked to stop; nothing was begun.
         SinkUnavailable, LeaseLost: the run stops here.
     """
 
-    def __init__(self, ref: ChunkRef, feed: Feed) -> None:
+    def __init__(self, ref: ChunkRef, feed: Feed, turn: Lock | None = None) -> None:
         check_stop()
-        self._ref, self._feed = ref, feed
+        self._ref, self._feed, self._turn = ref, feed, turn or Lock()
         self._spool, self._sink = Spool(read_settings().spool), _open_sink(feed)
         self._outcome: Outcome | None = None
         self._counted = ExitStack()
@@ -86,8 +91,9 @@ class Attempt:
             raw = self._spool.read(self._ref)
         except SourceError as error:
             raise ChunkFailed(str(error)) from error
-        chunk = transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
-        return chunk, self._sink.prepare(chunk)
+        with self._turn:
+            chunk = transform_chunk(raw, self._ref, self._feed, self._sink.target.contract)
+            return chunk, self._sink.prepare(chunk)
 
     def _load(self) -> Outcome:
         try:
@@ -99,6 +105,11 @@ class Attempt:
             return error
 
 
+def load_chunk(ref: ChunkRef, feed: Feed, turn: Lock | None = None) -> Outcome:
+    """Read one spooled chunk, transform it and load it; raises as `Attempt` and its `end` do."""
+    return Attempt(ref, feed, turn).end()
+
+
 def _open_sink(feed: Feed) -> FlaskSink:
     """The sink of a feed, also in a process that has met no feed yet."""
     settings = read_settings()
@@ -106,58 +117,52 @@ def _open_sink(feed: Feed) -> FlaskSink:
     return open_sink(feed, settings.lease_seconds)
 
 
-class _Line:
-    """Begins the chunks of a run in their order: while some are written, the next one is made ready, and no other."""
-
-    def __init__(self, feed: Feed, refs: list[ChunkRef]) -> None:
-        self._feed, self._waiting = feed, deque(refs)
-        self._ready = deque[Attempt]()
-
-    def begin(self, most: int) -> Iterator[tuple[ChunkRef, Future[Outcome]]]:
-        """Let the next chunks be written in the background, each as soon as it is ready."""
-        while self._waiting and most > 0:
-            ref, most = self._waiting.popleft(), most - 1
-            try:
-                coming = self._begin(ref)
-            except Exception as error:  # what was begun before it is heard of first
-                coming = Future()
-                coming.set_exception(error)
-                self._waiting.clear()
-            yield ref, coming
-
-    def _begin(self, ref: ChunkRef) -> Future[Outcome]:
-        if not self._ready:
-            self._ready.append(Attempt(ref, self._feed))
-        self._ready[0].wait_until_ready()
-        if self._waiting and not is_asked_to_stop():
-            with suppress(RestockError):  # it is met again in its own turn
-                self._ready.append(Attempt(self._waiting[0], self._feed))
-        return background(self._ready.popleft().end)
-
-    def give_up(self) -> None:
-        """What was made ready is not written after all."""
-        for attempt in self._ready:
-            attempt.give_up()
-
-
 def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
-    """Load chunks in this process, and tell of them in their order; while one is told of, others are under way.
-
-    What was begun is ended, whatever stops the run. Only where the process itself is to end, nobody waits: what is
-    under way is put back, and not committed any more.
+    """Load chunks in this process, and tell of them in their order.
 
     Raises:
         SinkUnavailable, LeaseLost, RunHeld, RunInterrupted: the run stops; the chunks it had begun are put back.
     """
     workers = _open_sink(feed).workers(sum(ref.rows for ref in refs))
-    line, begun = _Line(feed, refs), deque[tuple[ChunkRef, Future[Outcome]]]()
+    if workers == 1 or len(refs) == 1:
+        yield from _in_turn(feed, refs)
+    else:
+        yield from _side_by_side(feed, refs, workers)
+
+
+def _in_turn(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """One chunk after the other: while the database writes one, the next is made ready for it."""
+    begun: deque[Attempt] = deque()
     try:
-        begun.extend(line.begin(workers))
-        while begun:
+        for ref, following in pairwise([*refs, None]):
+            assert ref is not None, "only the last one is followed by nothing"
+            if not begun:
+                begun.append(Attempt(ref, feed))
+            begun[0].wait_until_ready()
+            if following is not None and not is_asked_to_stop():
+                with suppress(RestockError):  # it is met again in its own turn
+                    begun.append(Attempt(following, feed))
+            yield ref, begun.popleft().end()
+    finally:
+        for attempt in begun:
+            attempt.give_up()
+
+
+def _side_by_side(feed: Feed, refs: list[ChunkRef], workers: int) -> Iterator[tuple[ChunkRef, Outcome]]:
+    """Several chunks at a time, each in a transaction of its own. What was begun is ended, whatever stops the run.
+
+    Only where the process itself is to end, nobody waits: what is under way is put back, and not committed any more.
+    """
+    waiting, begun, turn = iter(refs), deque[tuple[ChunkRef, Future[Outcome]]](), Lock()
+    try:
+        while True:
+            for ref in islice(waiting, workers - len(begun)):
+                begun.append((ref, background(partial(load_chunk, ref, feed, turn))))
+            if not begun:
+                return
             ref, coming = begun[0]
             outcome = coming.result()
             begun.popleft()
-            begun.extend(line.begin(workers - len(begun)))
             yield ref, outcome
     except Exception:
         wait([coming for _, coming in begun])
@@ -167,8 +172,6 @@ def load_here(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outc
             with suppress(RestockError):
                 _open_sink(feed).ledger.put_back(ref)
         raise
-    finally:
-        line.give_up()
 
 
 def load_run(

@@ -19,7 +19,7 @@ from faults.sleepers import SHORT_LEASE, woken
 from looking import wait_until
 
 from flows import admission, stopping
-from flows.loading import Attempt, Outcome
+from flows.loading import Outcome, load_chunk
 from flows.progress import Progress
 from flows.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
@@ -76,7 +76,7 @@ def test_two_workers_with_the_same_chunk_write_it_once(load: Load) -> None:
     def each_twice(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
         with ThreadPoolExecutor(2) as pool:
             for ref in refs:
-                one, other = pool.map(lambda ref, feed=feed: Attempt(ref, feed).end(), [ref, ref])
+                one, other = pool.map(load_chunk, [ref, ref], [feed, feed])
                 outcomes.append((one, other))
                 yield ref, one
 

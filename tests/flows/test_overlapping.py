@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
-from typing import Any
 
 import pytest
 from fix_shop import MakeShop
@@ -270,10 +270,10 @@ def test_what_workers_have_under_way_is_put_back_and_never_committed_when_the_pr
             under_way.release()
             seen.wait(30)
 
-    def interrupted(work: Any) -> Future[Any]:
+    def interrupted(work: partial[Outcome]) -> Future[Outcome]:
         """What is begun in the background; who waits for chunk 2 hears of a signal instead, when 3 has begun too."""
         begun = background(work)
-        if work.__name__ == "end" and work.__self__._ref.number > 1:
+        if isinstance(work, partial) and work.args[0].number > 1:
             begun.add_done_callback(lambda _: ended.release())
             begun.result = lambda: signal_comes()  # type: ignore[method-assign]
         return begun
