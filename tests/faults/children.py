@@ -17,7 +17,10 @@ from faults.failpoints import Failpoint, arm
 from looking import PATIENCE_SECONDS, wait_until
 from shops import Shop
 
-PRELOADED = ["flows.cli", "flows.doors", "psycopg", "pymysql", "pyarrow.parquet", "faults.failpoints"]
+PRELOADED = [
+    *("flows.cli", "flows.doors", "faults.failpoints", "flask_sqlalchemy", "pyarrow.dataset", "pyarrow.parquet"),
+    *("psycopg", "pgpq", "pymysql", "adbc_driver_sqlite.dbapi"),
+]
 
 # Called in a child before the command: a function of a module, or a partial of one.
 Preparation = Callable[[], None]

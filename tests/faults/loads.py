@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from faults import oracle
 from shops import Shop
 
-CHUNK_ROWS = 6
-ROWS = 24
+CHUNK_ROWS = 8
+CHUNKS = 3
+ROWS = CHUNKS * CHUNK_ROWS
 REFUSED_BY_THE_DATABASE = 9
 REFUSED_BY_THE_CONTRACT = 20
 REPEATED = (5, 24)
@@ -117,7 +118,7 @@ def _product(number: int, refused: frozenset[int], is_usual: bool) -> dict[str, 
 
 
 def make_load(shop: Shop) -> Load:
-    """The usual load: four chunks, with two poisoned rows and a key that comes twice."""
+    """The usual load: three chunks, with two poisoned rows and a key that comes twice."""
     load = Load(shop)
     load.write()
     record_writes(shop)

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from faults import children, oracle
 from faults.failpoints import PLACES, Failpoint, count_arrivals
-from faults.loads import Load
+from faults.loads import CHUNKS, Load
 from faults.shops_at_risk import DEADLY
 
 TWO_DAYS = 2 * 86_400
@@ -64,12 +64,12 @@ def test_wherever_a_process_is_killed_the_same_command_comes_to_the_same_end(loa
 def test_who_is_killed_after_every_chunk_comes_to_the_end_all_the_same(sqlite_load: Load) -> None:
     """Each execution brings the run one chunk further, however short it is (T04)."""
     ends = []
-    for loaded in range(1, 5):
+    for loaded in range(1, CHUNKS + 1):
         ends.append(children.run(["sync", "products"], sqlite_load.shop, Failpoint("chunk committed"))[0])
         assert oracle.statuses(sqlite_load.shop.engine).count("loaded") == loaded
         assert sqlite_load.untruths() == []
 
-    assert ends == [-signal.SIGKILL] * 4
+    assert ends == [-signal.SIGKILL] * CHUNKS
     assert children.run(["sync", "products"], sqlite_load.shop)[0] == 0
     assert sqlite_load.violations() == []
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from faults import children, oracle
 from faults.failpoints import Failpoint
-from faults.loads import Load
+from faults.loads import CHUNKS, Load
 from faults.shops_at_risk import SLEEPY
 from faults.sleepers import SHORT_LEASE, woken
 from looking import wait_until
@@ -84,7 +84,7 @@ def test_two_workers_with_the_same_chunk_write_it_once(load: Load) -> None:
     admission.sync(place, place.feed("products"), each_twice, Progress())
 
     assert load.violations() == []
-    assert len(outcomes) == 4
+    assert len(outcomes) == CHUNKS
     for one, other in outcomes:
         assert isinstance(one, WriteCounts)
         assert one == other
@@ -136,7 +136,7 @@ def test_who_waits_for_a_lock_in_the_database_can_be_stopped_too(load: Load) -> 
         outsider.rollback()
     assert ended == 1
     assert "Interrupted. What is committed is kept" in child.said()
-    assert oracle.statuses(load.shop.engine) == ["planned"] * 4
+    assert oracle.statuses(load.shop.engine) == ["planned"] * CHUNKS
     assert load.untruths() == []
     assert children.run(["sync", "products"], load.shop)[0] == 0
     assert load.violations() == []
