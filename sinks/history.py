@@ -22,7 +22,6 @@ class History:
 
     def __init__(self, database: AppDatabase) -> None:
         self.database = database
-        self._exists = False
 
     def exists(self) -> bool:
         """Whether the ledger's tables are there. Those of an older restock are brought up to date.
@@ -30,8 +29,7 @@ class History:
         Raises:
             ConfigurationError: the database user may not do that.
         """
-        self._exists = self._exists or is_there(self.database)
-        return self._exists
+        return is_there(self.database)
 
     def runs(self, feed: str | None = None) -> list[RunEntry]:
         """The runs, newest first; only those of one feed if it is named."""
@@ -89,8 +87,6 @@ class History:
 
     def unfinished(self, feed: str | None = None) -> list[RunEntry]:
         """The runs with outstanding chunks, in the order in which they have to be applied."""
-        if not self.exists():
-            return []
         some = sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING))
         statement = sa.select(runs).where(runs.c.run_id.in_(some)).order_by(runs.c.generation, runs.c.run_id)
         return self._read_runs(statement if feed is None else statement.where(runs.c.feed == feed))

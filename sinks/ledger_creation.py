@@ -5,6 +5,8 @@ Several first runs may do that at once.
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
@@ -14,6 +16,9 @@ from sinks.app_database import AppDatabase
 from sinks.db_errors import describe
 from sinks.ledger_tables import metadata
 from sinks.retries import with_retries
+
+# Databases whose ledger was seen to lack nothing: a process asks each of them once.
+_whole: WeakSet[sa.Engine] = WeakSet()
 
 
 def create_tables(database: AppDatabase) -> None:
@@ -61,18 +66,20 @@ def _lacking(database: AppDatabase) -> list[sa.Table | sa.Column[object]]:
 
     def look() -> list[sa.Table | sa.Column[object]]:
         with database.engine.connect() as connection:
-            inspector = sa.inspect(connection)
-            there = set(inspector.get_table_names())
-            lacking: list[sa.Table | sa.Column[object]] = []
-            for table in metadata.sorted_tables:
-                if table.name not in there:
-                    lacking.append(table)
-                    continue
-                names = {column["name"] for column in inspector.get_columns(table.name)}
-                lacking += [column for column in table.columns if column.name not in names]
+            found = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+        there = {name: {column["name"] for column in columns} for (_, name), columns in found.items()}
+        lacking: list[sa.Table | sa.Column[object]] = []
+        for table in metadata.sorted_tables:
+            names = there.get(table.name)
+            lacking += [table] if names is None else [each for each in table.columns if each.name not in names]
         return lacking
 
-    return with_retries(look, f"looking for the ledger in {database.address}")
+    if database.engine in _whole:
+        return []
+    lacking = with_retries(look, f"looking for the ledger in {database.address}")
+    if not lacking:
+        _whole.add(database.engine)
+    return lacking
 
 
 def _add(connection: sa.Connection, column: sa.Column[object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,6 @@ from contracts.loads import MakeTable, Table, make_items
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 
-from restock.chunks import WriteCounts
 from sinks.history import History
 from sinks.ledger_tables import COUNTERS, metadata
 
@@ -68,26 +68,42 @@ def test_what_is_added_to_the_ledger_can_be_added_to_one_that_holds_rows() -> No
     assert all(first_columns(name) <= {column.name for column in metadata.tables[name].columns} for name in FIRST)
 
 
-def test_an_older_ledger_is_brought_up_to_date_when_it_is_written(products: Table) -> None:
-    products.load(make_items(3))
-    make_older(products.shop)
-    assert not is_whole(products.shop)
+def test_an_older_ledger_is_brought_up_to_date_when_it_is_written(shop: Shop) -> None:
+    shop.write_csv("products.csv", make_items(3))
+    assert run_restock(["sync", "products"], shop).returncode == 0
+    make_older(shop)
+    assert not is_whole(shop)
 
-    counts = products.load(make_items(3))
+    assert run_restock(["sync", "products"], shop).returncode == 0
 
-    assert counts == WriteCounts(unchanged=3)
-    assert is_whole(products.shop)
-    assert [run.read for run in History(products.sink.database).runs()] == [3, 3]
+    assert is_whole(shop)
+    chunks = shop.execute("SELECT inserted, unchanged FROM restock_chunk ORDER BY run_id")
+    assert [(chunk["inserted"], chunk["unchanged"]) for chunk in chunks] == [(3, 0), (0, 3)]
 
 
-def test_an_older_ledger_is_brought_up_to_date_when_it_is_read(products: Table) -> None:
-    products.load(make_items(3))
-    make_older(products.shop)
+def test_an_older_ledger_is_brought_up_to_date_when_it_is_read(shop: Shop) -> None:
+    shop.write_csv("products.csv", make_items(3))
+    assert run_restock(["sync", "products"], shop).returncode == 0
+    make_older(shop)
 
-    [run] = History(products.sink.database).runs()
+    told = run_restock(["runs", "--json"], shop)
 
-    assert run.read == 3
-    assert is_whole(products.shop)
+    assert told.returncode == 0, told.stderr
+    assert [run["read"] for run in json.loads(told.stdout)["runs"]] == [3]
+    assert is_whole(shop)
+
+
+def test_a_ledger_that_was_seen_to_be_whole_is_looked_at_no_more(products: Table) -> None:
+    asked: list[str] = []
+    sa.event.listen(products.sink.database.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    products.sink.ledger.create()
+    assert asked
+    asked.clear()
+
+    products.sink.ledger.create()
+    assert History(products.sink.database).exists()
+
+    assert asked == []
 
 
 def test_a_database_that_is_only_read_gets_no_ledger(products: Table) -> None:
