@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from flows.admission_checks import Checks
+from flows.admission_checks import refuse_late, refuse_small
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -19,7 +19,7 @@ from flows.workplace import Workplace
 from restock.errors import ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
-from sinks.history import History
+from sinks.history import FeedRuns, History
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RunEntry
 from sources.extract import Extraction, extract
@@ -58,16 +58,19 @@ def sync(
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
         history = History(sink.database)
-        checks = Checks(feed, history)
-        _close_cut_short(place, sink, history)
-        goes_on = None if choices.fresh else _resumable(feed, files, history)
-        older = [run for run in history.unfinished(feed.name) if run.run_id != goes_on]
-        _load_older_first(sink, lease, older, loader, progress)
-        steps = _generations(feed, files, history, progress)
-        checks.before_reading(steps, choices.due)
+        past = _past(place, sink, history)
+        goes_on = None if choices.fresh else _resumable(feed, files, past)
+        older = [run for run in past.unfinished if run.run_id != goes_on]
+        if older and feed.kind == "delta":
+            _load_older_first(sink, lease, older, loader, progress)
+            past = history.runs_of(feed.name)
+        steps = _generations(feed, files, past, progress)
+        refuse_late(feed, past, steps, choices.due)
         for some in steps:
-            resumed = None if choices.fresh else _resumable(feed, some, history)
-            run_id = resumed or _admit(place, sink, lease, some, checks, progress)
+            if some is not steps[0]:
+                past = history.runs_of(feed.name)
+            resumed = None if choices.fresh else _resumable(feed, some, past)
+            run_id = resumed or _admit(place, sink, lease, some, past, progress)
             report = load_run(sink, lease, run_id, loader, progress)
             if not report.summary.outstanding:
                 place.spool.remove_run(run_id)
@@ -97,22 +100,21 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
         yield lease
 
 
-def _close_cut_short(place: Workplace, sink: FlaskSink, history: History) -> None:
-    """Do what processes did not come to after the last chunk of a run of the feed: close it, and clear its spool."""
-    unfinished = {run.run_id for run in history.unfinished(sink.feed.name)}
-    for run in history.runs(sink.feed.name):
-        if run.run_id in unfinished:
-            continue
-        if run.status == "incomplete":
-            sink.ledger.settle(run.run_id)
-        place.spool.remove_run(run.run_id)
+def _past(place: Workplace, sink: FlaskSink, history: History) -> FeedRuns:
+    """The runs of the feed. What processes did not come to after the last chunk of one is done: its end, its spool."""
+    past = history.runs_of(sink.feed.name)
+    finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
+    for run_id in finished.keys() & place.spool.runs():
+        place.spool.remove_run(run_id)
+    cut_short = [run_id for run_id, run in finished.items() if run.status == "incomplete"]
+    for run_id in cut_short:
+        sink.ledger.settle(run_id)
+    return history.runs_of(sink.feed.name) if cut_short else past
 
 
 def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:
     """What older runs of a delta feed still owe comes before anything new; without versions nothing may overtake it."""
     feed = sink.feed
-    if feed.kind != "delta":
-        return
     for run in older:
         report = load_run(sink, lease, run.run_id, loader, progress)
         if not report.summary.outstanding:
@@ -129,12 +131,12 @@ def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], load
         )
 
 
-def _generations(feed: Feed, files: list[SourceFile], history: History, progress: Progress) -> list[list[SourceFile]]:
+def _generations(feed: Feed, files: list[SourceFile], past: FeedRuns, progress: Progress) -> list[list[SourceFile]]:
     """The files in the steps in which they are applied. Of several files of a delta feed only new ones are."""
     if feed.kind == "full" or len(files) == 1:
         return [files]
-    known = {run.fingerprint for run in history.runs(feed.name)}
-    unfinished = {run.fingerprint for run in history.unfinished(feed.name)}
+    known = {run.fingerprint for run in past.all}
+    unfinished = {run.fingerprint for run in past.unfinished}
     prints = {file: fingerprint([file], feed) for file in files}
     chosen = [file for file in files if prints[file] not in known] or files[-1:]
     for file in files:
@@ -143,27 +145,27 @@ def _generations(feed: Feed, files: list[SourceFile], history: History, progress
     return [[file] for file in chosen]
 
 
-def _resumable(feed: Feed, files: list[SourceFile], history: History) -> str | None:
+def _resumable(feed: Feed, files: list[SourceFile], past: FeedRuns) -> str | None:
     """The feed's newest run, if it is unfinished and nothing about it has changed since."""
-    newest = history.newest(feed.name)
-    if newest is None or newest.run_id not in {run.run_id for run in history.unfinished(feed.name)}:
+    newest = past.newest
+    if newest is None or newest.run_id not in past.owing:
         return None
     same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
     return newest.run_id if same else None
 
 
 def _admit(
-    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], checks: Checks, progress: Progress
+    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], past: FeedRuns, progress: Progress
 ) -> str:
     """Spool a source whole, then enter it in the ledger with all its chunks."""
     feed, run_id = sink.feed, new_run_id()
     extraction = spool_source(sink, files, place.spool, run_id, progress)
     try:
-        checks.before_entering(extraction.rows)
+        refuse_small(feed, past, extraction.rows)
     except RunHeld:
         place.spool.forget(run_id)
         raise
-    newest, content = checks.history.newest(feed.name), fingerprint(files, feed)
+    newest, content = past.newest, fingerprint(files, feed)
     is_same = newest is not None and newest.fingerprint == content
     admission = Admission(
         run_id=run_id,

@@ -118,7 +118,7 @@ def _read(place: Workplace, path: Path) -> list[RejectedRow]:
 def _sink_for(found: FoundRun) -> FlaskSink:
     """The sink for a correction of this run; one that only adds rows if a newer delta may have changed others."""
     feed, run = found.sink.feed, found.run
-    newest = found.history.runs(feed.name)[0]
+    newest = found.history.runs_of(feed.name).all[0]
     if newest.run_id == run.run_id or feed.version_column is not None:
         return found.sink
     if feed.kind == "full" or feed.mode == "update_only":

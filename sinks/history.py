@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,32 @@ from sinks.ledger_entries import OUTSTANDING, RejectEntry, RunEntry, as_chunk, a
 from sinks.ledger_tables import COUNTERS, chunks, database_time, leases, rejects, runs
 from sinks.owners import Owner
 from sinks.retries import with_retries
+
+_IS_OWED = chunks.c.status.in_(OUTSTANDING)
+
+
+@dataclass(frozen=True)
+class FeedRuns:
+    """The runs of a feed at one moment, newest first, and the ids of all runs that have outstanding chunks."""
+
+    all: list[RunEntry]
+    owing: frozenset[str]
+
+    @property
+    def newest(self) -> RunEntry | None:
+        """The newest of them, if there is one."""
+        return self.all[0] if self.all else None
+
+    @property
+    def unfinished(self) -> list[RunEntry]:
+        """Those with outstanding chunks, in the order in which they have to be applied."""
+        some = [run for run in self.all if run.run_id in self.owing]
+        return sorted(some, key=lambda run: (run.generation, run.run_id))
+
+    @property
+    def last_completed(self) -> RunEntry | None:
+        """The newest that came to its end with nothing outstanding."""
+        return next((run for run in self.all if run.status.startswith("completed")), None)
 
 
 class History:
@@ -31,14 +58,19 @@ class History:
         """
         return is_there(self.database)
 
-    def runs(self, feed: str | None = None) -> list[RunEntry]:
-        """The runs, newest first; only those of one feed if it is named."""
-        statement = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
-        return self._read_runs(statement if feed is None else statement.where(runs.c.feed == feed))
+    def runs(self) -> list[RunEntry]:
+        """The runs of all feeds, newest first."""
+        return self._read_runs(_newest_first())
 
-    def newest(self, feed: str) -> RunEntry | None:
-        """The newest run of a feed, if it has one."""
-        return next(iter(self.runs(feed)), None)
+    def runs_of(self, feed: str) -> FeedRuns:
+        """The runs of a feed."""
+
+        def read() -> FeedRuns:
+            with self.database.engine.connect() as connection:
+                owing = connection.execute(sa.select(chunks.c.run_id.distinct()).where(_IS_OWED)).scalars()
+                return FeedRuns(_runs(connection, _newest_first().where(runs.c.feed == feed)), frozenset(owing))
+
+        return with_retries(read, "reading the ledger") if self.exists() else FeedRuns([], frozenset())
 
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""
@@ -58,9 +90,7 @@ class History:
     def _read_runs(self, statement: sa.Select[Any]) -> list[RunEntry]:
         def read() -> list[RunEntry]:
             with self.database.engine.connect() as connection:
-                entries = connection.execute(statement).all()
-                alive = _living_runs(connection)
-            return [as_run(entry, alive) for entry in entries]
+                return _runs(connection, statement)
 
         return with_retries(read, "reading the ledger") if self.exists() else []
 
@@ -79,17 +109,18 @@ class History:
 
         def read() -> list[ChunkRef]:
             with self.database.engine.connect() as connection:
-                wanted = sa.and_(chunks.c.run_id == run_id, chunks.c.status.in_(OUTSTANDING))
+                wanted = sa.and_(chunks.c.run_id == run_id, _IS_OWED)
                 statement = sa.select(chunks).where(wanted).order_by(chunks.c.number)
                 return [as_ref(entry, lease) for entry in connection.execute(statement)]
 
         return with_retries(read, "reading the ledger")
 
-    def unfinished(self, feed: str | None = None) -> list[RunEntry]:
+    def unfinished(self) -> list[RunEntry]:
         """The runs with outstanding chunks, in the order in which they have to be applied."""
-        some = sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING))
-        statement = sa.select(runs).where(runs.c.run_id.in_(some)).order_by(runs.c.generation, runs.c.run_id)
-        return self._read_runs(statement if feed is None else statement.where(runs.c.feed == feed))
+        some = sa.select(chunks.c.run_id).where(_IS_OWED)
+        return self._read_runs(
+            sa.select(runs).where(runs.c.run_id.in_(some)).order_by(runs.c.generation, runs.c.run_id)
+        )
 
     def rejects(self, run_id: str, with_resolved: bool = False) -> list[RejectEntry]:
         """The rejects of a run in the order of its source, without those that a correction has resolved."""
@@ -131,6 +162,16 @@ class History:
             chunks_loaded=loaded,
             chunks_failed=failed,
         )
+
+
+def _newest_first() -> sa.Select[Any]:
+    return sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+
+
+def _runs(connection: sa.Connection, statement: sa.Select[Any]) -> list[RunEntry]:
+    entries = connection.execute(statement).all()
+    alive = _living_runs(connection)
+    return [as_run(entry, alive) for entry in entries]
 
 
 def _living_runs(connection: sa.Connection) -> set[str]:
