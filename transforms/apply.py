@@ -16,7 +16,7 @@ from transforms.contract_check import Faults, cast, describe, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
 from transforms.filtering import check_filter, left_out
 from transforms.keys import shortened_keys
-from transforms.originals import originals, shortened, texts_of
+from transforms.originals import originals, presentable, texts_of
 from transforms.schema_check import check_schema, schema_faults
 
 __all__ = ["canonical_keys", "check_rules", "code_digest", "transform_chunk"]
@@ -113,7 +113,7 @@ def _set_aside(rejected: Iterable[RejectedRows]) -> Faults:
     for each in rejected:
         texts = texts_of(pd.Series(each.values, dtype=object))
         for row, text in zip(each.rows, texts, strict=True):
-            faults.setdefault(int(row), []).append(Fault(each.code, each.column, shortened(text)))
+            faults.setdefault(int(row), []).append(Fault(each.code, each.column, presentable(text)))
     return faults
 
 
@@ -138,7 +138,7 @@ def _unread(rows: pd.DataFrame) -> list[Reject]:
             line=line,
             code=str(code),
             column=None,
-            value=text if code in WHOLE_ROW_FAULTS else None,
+            value=presentable(text) if code in WHOLE_ROW_FAULTS else None,
             original=cells[row] if code in WHOLE_ROW_FAULTS else {**cells[row], RAW: text},
             byte=byte,
         )

@@ -19,7 +19,7 @@ from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from transforms import columns, number_columns, object_columns, time_columns
 from transforms.columns import TEXT, Column, is_text
-from transforms.originals import shortened, texts_of
+from transforms.originals import presentable, texts_of
 
 _COLUMN_READERS: dict[Kind, Callable[[Any, FieldSpec, CsvRules], Column]] = {
     Kind.TEXT: columns.read_text,
@@ -88,7 +88,7 @@ def describe(codes: dict[str, dict[int, str]], frame: pd.DataFrame) -> Faults:
     for name, at_fault in codes.items():
         rows = frame[name].iloc[list(at_fault)]
         for row, code, text in zip(rows.index, at_fault.values(), texts_of(rows), strict=True):
-            faults.setdefault(int(row), []).append(Fault(code, name, shortened(text)))
+            faults.setdefault(int(row), []).append(Fault(code, name, presentable(text)))
     return faults
 
 

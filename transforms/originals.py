@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VALUE_CHARACTERS = 200  # of the value at fault: enough to recognise it, short enough for a report
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
 def originals(raw: pd.DataFrame, positions: Iterable[int]) -> dict[int, dict[str, str | None]]:
@@ -66,6 +68,16 @@ def text_of(value: Any) -> str | None:
     return str(value)
 
 
-def shortened(text: str | None) -> str | None:
-    """The value at fault, no longer than a report can show."""
-    return text if text is None or len(text) <= VALUE_CHARACTERS else text[: VALUE_CHARACTERS - 1] + "…"
+def presentable(text: str | None) -> str | None:
+    """The value at fault, no longer than a report can show, and of characters that every database keeps.
+
+    Others, NUL and halves of characters, are shown by their number, as `\\x00`.
+    """
+    if text is None:
+        return None
+    plain = _UNKEPT.sub(_by_number, text[: VALUE_CHARACTERS + 1])
+    return plain if len(plain) <= VALUE_CHARACTERS else plain[: VALUE_CHARACTERS - 1] + "…"
+
+
+def _by_number(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode("ascii")

@@ -19,7 +19,7 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.references import resolve
 from transforms.contract_check import Faults
-from transforms.originals import shortened, texts_of
+from transforms.originals import presentable, texts_of
 from transforms.plain_types import plain_types
 
 _OURS = {"not_nullable": "null"}  # checks that the contract has a code for
@@ -120,7 +120,7 @@ def _with_values(found: Faults, values: pd.DataFrame) -> Faults:
         for name in {fault.column for each in found.values() for fault in each if fault.column is not None}
     }
     return {
-        row: [Fault(f.code, f.column, None if f.column is None else shortened(texts[f.column][row])) for f in each]
+        row: [Fault(f.code, f.column, None if f.column is None else presentable(texts[f.column][row])) for f in each]
         for row, each in found.items()
     }
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from fix_shop import MakeShop
 from shops import Shop
-from stories.telling import counts, product, products, sync
+from stories.telling import add_transform, counts, product, products, sync
 
+from flows.doors import rejects_of
 from restock.csv_rules import CsvRules
 
 BIG = 9_007_199_254_740_993  # one more than a double can tell from its neighbour
@@ -23,6 +24,11 @@ class Product(db.Model):
     serial: Mapped[int | None] = mapped_column(sa.BigInteger)
     price: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(12, 2))
     stock: Mapped[int | None]
+"""
+# Leaves half a character where another one stood.
+HALVING = """\
+def clean(frame):
+    return frame.assign(name=frame["name"].astype(object).replace("half", "half \\ud83d"))
 """
 
 
@@ -122,3 +128,27 @@ def test_situation_15_timestamps_of_another_zone(shop: Shop) -> None:
     assert sorted(code for code, _, _ in report.reasons) == ["time_gap", "time_overlap"]
     stored = [moment.replace(tzinfo=UTC) for (moment,) in columns_of(shop, "updated_at")]
     assert stored == [datetime(2026, 7, 1, 10, tzinfo=UTC), datetime(2026, 1, 1, 11, tzinfo=UTC)]
+
+
+def test_a_value_with_characters_that_no_database_keeps_is_told_and_its_neighbours_load(shop: Shop) -> None:
+    shop.feed(transform=add_transform(shop, "halving", HALVING))
+    odd = product(2, name="half", price="4\0", stock="\0\0")
+    shop.write_csv("products.csv", [product(1), odd, product(3, name="tab\there", price="4\0")])
+
+    report = sync(shop)
+
+    assert counts(report) == {"inserted": 1, "rejected": 2}
+    found = [(f.column, f.value) for reject in rejects_of(report.run.run_id) for f in reject.faults]
+    assert found == [("name", r"half \ud83d"), ("price", r"4\x00"), ("stock", r"\x00\x00"), ("price", r"4\x00")]
+    assert [reject.original["price"] for reject in rejects_of(report.run.run_id)] == ["4\0", "4\0"]
+
+
+def test_text_with_a_nul_is_loaded_where_the_database_keeps_it_and_a_reject_where_it_does_not(shop: Shop) -> None:
+    shop.write_csv("products.csv", [product(1), product(2, name="a\0b")])
+
+    report = sync(shop)
+
+    refuses = shop.engine.dialect.name == "postgresql"
+    assert report.reasons == ([("nul", "name", 1)] if refuses else [])
+    assert counts(report) == ({"inserted": 1, "rejected": 1} if refuses else {"inserted": 2})
+    assert [each.value for each in rejects_of(report.run.run_id)] == ([r"a\x00b"] if refuses else [])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from restock.chunks import ROW
-from transforms.originals import originals, shortened, text_of, texts_of
+from transforms.originals import originals, presentable, text_of, texts_of
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,11 @@ def test_originals_are_the_cells_of_the_rows_asked_for_in_that_order():
 
 
 def test_a_long_value_is_shortened():
-    assert shortened("x" * 200) == "x" * 200
-    assert shortened("x" * 201) == "x" * 199 + "…"
-    assert shortened(None) is None
+    assert presentable("x" * 200) == "x" * 200
+    assert presentable("x" * 201) == "x" * 199 + "…"
+    assert presentable(None) is None
+
+
+def test_what_not_every_database_keeps_is_shown_by_its_number():
+    assert presentable("a\0b\ud83d 😀\t\\") == r"a\x00b\ud83d 😀" + "\t\\"
+    assert presentable("\0" * 200) == r"\x00" * 49 + r"\x0" + "…"
