@@ -6,35 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from restock.chunks import LINE, SPOOL_COLUMNS, Chunk, Reject
+from restock.chunks import LINE, Chunk, Reject
 from restock.feeds import Feed
+from restock.originals import originals, presentable
 from sinks.changes import RowFault
 
 
 def as_rejects(chunk: Chunk, feed: Feed, faults: list[RowFault]) -> list[Reject]:
     """One reject per fault, with the row as its source wrote it."""
-    return [_as_reject(chunk, feed, fault) for fault in faults]
+    cells = originals(chunk.raw, [fault.row for fault in faults])
+    return [_as_reject(chunk.raw.at[fault.row, LINE], cells[fault.row], feed, fault) for fault in faults]
 
 
-def _as_reject(chunk: Chunk, feed: Feed, fault: RowFault) -> Reject:
-    raw: dict[Any, Any] = chunk.raw.loc[fault.row].to_dict()
-    original = {str(name): _as_text(value) for name, value in raw.items() if name not in SPOOL_COLUMNS}
-    line = raw[LINE]
+def _as_reject(line: Any, original: dict[str, str | None], feed: Feed, fault: RowFault) -> Reject:
     column = fault.fault.column
     source_column = None if column is None else feed.source_column_of(column)
     return Reject(
         row=int(fault.row),
-        line=None if _is_missing(line) else int(line),
+        line=None if pd.isna(line) else int(line),
         code=fault.fault.code,
         column=column,
-        value=original.get(source_column) if source_column is not None else None,
+        value=None if source_column is None else presentable(original.get(source_column)),
         original=original,
     )
-
-
-def _as_text(value: Any) -> str | None:
-    return None if _is_missing(value) else str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value != value

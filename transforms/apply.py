@@ -10,13 +10,13 @@ from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, Chunk, Chunk
 from restock.contract import Contract
 from restock.errors import ChunkFailed
 from restock.feeds import Feed
+from restock.originals import originals, presentable, texts_of
 from restock.rejecting import RejectedRows
 from transforms.attributes import attributes, check_columns
 from transforms.contract_check import Faults, cast, describe, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
 from transforms.filtering import check_filter, left_out
 from transforms.keys import shortened_keys
-from transforms.originals import originals, presentable, texts_of
 from transforms.schema_check import check_schema, schema_faults
 
 __all__ = ["canonical_keys", "check_rules", "code_digest", "transform_chunk"]

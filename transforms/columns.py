@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from restock.contract import FieldSpec
 from restock.csv_rules import CsvRules
+from restock.originals import arrow_texts
 from transforms.text_bytes import TextBytes
 
 TEXT = pa.large_string()
@@ -59,15 +60,6 @@ def keep(cells: Any, mask: Any) -> Any:
     if pc.all(mask).as_py() is not False:
         return cells
     return pc.if_else(mask, cells, pa.scalar(None, cells.type))
-
-
-def arrow_texts(cells: Any) -> Any:
-    """Moments and numbers as Arrow writes them: ISO 8601 with a blank for the T, and in UTC where they have a zone."""
-    if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
-        cells = cells.cast(pa.timestamp(cells.type.unit, "UTC"))
-    if pa.types.is_duration(cells.type):
-        cells = cells.cast(pa.int64())
-    return cells.cast(TEXT)
 
 
 def wrong_type(cells: Any, wanted: pa.DataType) -> Column:

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from restock.chunks import Fault
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
+from restock.originals import presentable, texts_of
 from transforms import columns, number_columns, object_columns, time_columns
 from transforms.columns import TEXT, Column, is_text
-from transforms.originals import presentable, texts_of
 
 _COLUMN_READERS: dict[Kind, Callable[[Any, FieldSpec, CsvRules], Column]] = {
     Kind.TEXT: columns.read_text,

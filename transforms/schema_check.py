@@ -17,9 +17,9 @@ from restock.chunks import Fault
 from restock.contract import Contract
 from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
+from restock.originals import presentable, texts_of
 from restock.references import resolve
 from transforms.contract_check import Faults
-from transforms.originals import presentable, texts_of
 from transforms.plain_types import plain_types
 
 _OURS = {"not_nullable": "null"}  # checks that the contract has a code for

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from restock.chunks import SPOOL_COLUMNS
 from restock.records import to_records
-from transforms.columns import arrow_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +45,15 @@ def texts_of(column: pd.Series) -> list[str | None]:
         return texts_of(column.astype(object))
     except OverflowError:  # Parquet may hold moments that Python has no object for; Arrow can write them all the same
         return arrow_texts(pa.array(column, from_pandas=True)).to_pylist()
+
+
+def arrow_texts(cells: Any) -> Any:
+    """Moments and numbers as Arrow writes them: ISO 8601 with a blank for the T, and in UTC where they have a zone."""
+    if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
+        cells = cells.cast(pa.timestamp(cells.type.unit, "UTC"))
+    if pa.types.is_duration(cells.type):
+        cells = cells.cast(pa.int64())
+    return cells.cast(pa.large_string())
 
 
 def text_of(value: Any) -> str | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from restock.chunks import ROW
-from transforms.originals import originals, presentable, text_of, texts_of
+from restock.originals import originals, presentable, text_of, texts_of
 
 
 @pytest.mark.parametrize(
