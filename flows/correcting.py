@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -29,11 +29,20 @@ from transforms.apply import transform_chunk
 class Corrected:
     """What loading a correction came to: the runs it mended, and its rows by what became of them."""
 
-    reports: list[RunReport]
-    taken: int
-    rejected_again: int
-    unmended: int  # still as they were written
-    resolved_before: int
+    reports: list[RunReport] = field(default_factory=list)
+    taken: int = 0
+    rejected_again: int = 0
+    unmended: int = 0  # still as they were written
+    resolved_before: int = 0
+
+    def __add__(self, other: Corrected) -> Corrected:
+        return Corrected(
+            self.reports + other.reports,
+            self.taken + other.taken,
+            self.rejected_again + other.rejected_again,
+            self.unmended + other.unmended,
+            self.resolved_before + other.resolved_before,
+        )
 
 
 @dataclass(frozen=True)
@@ -67,29 +76,37 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
     Raises:
         SourceError: the file is not a rejects file, or its columns are no longer those that were written.
         ConfigurationError: its run is unknown, or a newer run has overtaken it.
+        TargetBusy: another run owned the target all the while.
     """
     rows = _read(place, path)
-    reports, taken, again = [], 0, 0
-    before = unmended = 0
+    done = Corrected()
     for run_id in sorted({row.run_id for row in rows}):
         found = find_run(place, run_id)
-        sink = _sink_for(found)
-        known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
-        of_run = [row for row in rows if row.run_id == run_id]
-        _check_rows(of_run, known, path)
-        still_open = [row for row in of_run if not known[row.chunk, row.row].is_resolved]
-        before += len(of_run) - len(still_open)
-        changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original)]
-        unmended += len(still_open) - len(changed)
-        mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
-        with own_target(sink, progress, wait) as lease:
-            for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
-                some = list(of_chunk)
-                rejected = _load_rows(sink, lease, some)
-                taken, again = taken + len(some) - rejected, again + rejected
-            sink.ledger.settle(run_id)
-        reports.append(read_report(found.history, found.history.run(run_id)))
-    return Corrected(reports, taken, again, unmended, before)
+        with own_target(found.sink, progress, wait) as lease:
+            done += _load_of_run(found, lease, [row for row in rows if row.run_id == run_id], path)
+    return done
+
+
+def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: Path) -> Corrected:
+    """Load the rows of one run. The ledger is read under the lease: what was waited for may be a newer run."""
+    sink, run_id = _sink_for(found), found.run.run_id
+    known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
+    _check_rows(rows, known, path)
+    still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
+    changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original)]
+    mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
+    rejected = sum(
+        _load_rows(sink, lease, list(of_chunk))
+        for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk)
+    )
+    sink.ledger.settle(run_id)
+    return Corrected(
+        reports=[read_report(found.history, found.history.run(run_id))],
+        taken=len(mended) - rejected,
+        rejected_again=rejected,
+        unmended=len(still_open) - len(changed),
+        resolved_before=len(rows) - len(still_open),
+    )
 
 
 def _address(mended: _Mended) -> tuple[int, int]:

@@ -91,9 +91,9 @@ def export(shop: Shop, run_id: str, name: str = "mended.csv") -> Path:
     return path
 
 
-def correct(shop: Shop, path: Path) -> correcting.Corrected:
+def correct(shop: Shop, path: Path, progress: Progress | None = None, wait: float = 0.0) -> correcting.Corrected:
     """`restock reprocess --rejects` in this process, checked for conservation."""
-    corrected = correcting.load_correction(open_workplace(), path, Progress())
+    corrected = correcting.load_correction(open_workplace(), path, progress or Progress(), wait)
     check_conservation(shop)
     return corrected
 

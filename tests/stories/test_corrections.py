@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from contracts.loads import open_table
 from shops import Shop, run_restock
 from stories.telling import (
+    Text,
     correct,
     counts,
     everything,
@@ -22,7 +25,9 @@ from stories.telling import (
     table,
 )
 
-from restock.errors import ConfigurationError, SourceError
+from flows.progress import Progress
+from restock.errors import ConfigurationError, SourceError, TargetBusy
+from sinks.lease import keeping
 
 GOOD = products([1, 3, 5])
 CHEAP, NAMELESS = product(2, price="cheap"), product(4, name="")
@@ -158,6 +163,32 @@ def test_a_full_feed_s_run_that_was_overtaken_is_refused(shop: Shop) -> None:
     assert f"Run {monday} was overtaken by run {tuesday}" in str(refused.value)
     assert f"mend the rejects of {tuesday}" in str(refused.value)
     assert everything(shop) == before
+
+
+class TuesdayMeanwhile(Progress):
+    """The table is another run's when a correction begins; what is waited for is Tuesday's feed."""
+
+    def __init__(self, shop: Shop, tuesday: list[Text]) -> None:
+        self.shop, self.tuesday = shop, tuesday
+        self.other = ExitStack()
+        products = open_table(shop)
+        self.other.enter_context(keeping(products.sink.database, products.take_lease()))
+
+    def waiting(self, busy: TargetBusy) -> None:
+        self.other.close()
+        self.shop.write_csv("products.csv", self.tuesday)
+        sync(self.shop)
+
+
+def test_a_correction_that_waits_for_a_newer_run_does_not_overwrite_it(shop: Shop) -> None:
+    path = export(shop, night_with_rejects(shop))
+    mend(path, MENDED)
+    tuesday = products([1, 2], "!")
+
+    with pytest.raises(ConfigurationError, match="overtaken by run"):
+        correct(shop, path, TuesdayMeanwhile(shop, tuesday), wait=30)
+
+    assert table(shop) == expected(GOOD, tuesday)
 
 
 def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(shop: Shop) -> None:
