@@ -13,7 +13,7 @@ from flows.databases import FoundRun, find_run
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, WriteCounts
 from restock.errors import ConfigurationError, SourceError
 from restock.feeds import Feed
 from restock.paths import shown
@@ -30,16 +30,23 @@ class Corrected:
     """What loading a correction came to: the runs it mended, and its rows by what became of them."""
 
     reports: list[RunReport] = field(default_factory=list)
-    taken: int = 0
-    rejected_again: int = 0
+    counts: WriteCounts = field(default_factory=WriteCounts)  # of the rows that a person has changed
     unmended: int = 0  # still as they were written
     resolved_before: int = 0
+
+    @property
+    def taken(self) -> int:
+        """The rows that are in the table as they were mended."""
+        return self.counts.inserted + self.counts.updated + self.counts.unchanged
+
+    @property
+    def rejected_again(self) -> int:
+        return self.counts.rejected
 
     def __add__(self, other: Corrected) -> Corrected:
         return Corrected(
             self.reports + other.reports,
-            self.taken + other.taken,
-            self.rejected_again + other.rejected_again,
+            self.counts + other.counts,
             self.unmended + other.unmended,
             self.resolved_before + other.resolved_before,
         )
@@ -95,15 +102,13 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
     changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original)]
     mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
-    rejected = sum(
-        _load_rows(sink, lease, list(of_chunk))
-        for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk)
-    )
+    counts = WriteCounts()
+    for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
+        counts += _load_rows(sink, lease, list(of_chunk))
     sink.ledger.settle(run_id)
     return Corrected(
         reports=[read_report(found.history, found.history.run(run_id))],
-        taken=len(mended) - rejected,
-        rejected_again=rejected,
+        counts=counts,
         unmended=len(still_open) - len(changed),
         resolved_before=len(rows) - len(still_open),
     )
@@ -133,7 +138,7 @@ def _read(place: Workplace, path: Path) -> list[RejectedRow]:
 
 
 def _sink_for(found: FoundRun) -> FlaskSink:
-    """The sink for a correction of this run; one that only adds rows if a newer delta may have changed others."""
+    """The sink for a correction of this run; one that changes no row if a newer delta may have done so."""
     feed, run = found.sink.feed, found.run
     newest = found.history.runs_of(feed.name).all[0]
     if newest.run_id == run.run_id or feed.version_column is not None:
@@ -143,11 +148,11 @@ def _sink_for(found: FoundRun) -> FlaskSink:
             f"Run {run.run_id} was overtaken by run {newest.run_id}, a newer one of feed {feed.name}; nothing was "
             f"loaded, mend the rejects of {newest.run_id}."
         )
-    return found.sink.only_adding()
+    return found.sink if feed.mode == "insert_only" else found.sink.only_adding()
 
 
-def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> int:
-    """Load the mended rows of one chunk in one transaction; return how many were rejected again."""
+def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> WriteCounts:
+    """Load the mended rows of one chunk in one transaction; return what became of them."""
     rejects = [each.reject for each in mended]
     positions = [each.position for each in rejects]
     ref = ChunkRef(rejects[0].run_id, rejects[0].chunk, "", positions[0], len(positions), lease.token)
@@ -159,7 +164,7 @@ def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> int:
     raw[RAW] = pd.Series([None] * len(positions), dtype="str")
     raw[SUPERSEDED] = False
     chunk = transform_chunk(raw, ref, sink.feed, sink.target.contract)
-    return sink.correcting(positions).load(chunk).rejected
+    return sink.correcting(positions).load(chunk)
 
 
 def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntry], path: Path) -> None:

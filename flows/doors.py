@@ -69,6 +69,8 @@ def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
         done = correcting.load_correction(open_workplace(), path, progress, wait)
     parts = [f"mended {done.taken}"]
     parts += [f"rejected again {done.rejected_again}"] if done.rejected_again else []
+    parts += [f"left out by the feed's rules {done.counts.skipped}"] if done.counts.skipped else []
+    parts += [f"older than the table's {done.counts.stale}"] if done.counts.stale else []
     parts += [f"still as they were written {done.unmended}"] if done.unmended else []
     parts += [f"mended before {done.resolved_before}"] if done.resolved_before else []
     return done.reports, f"Rows of the file: {', '.join(parts)}."

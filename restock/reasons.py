@@ -20,6 +20,10 @@ REASONS: dict[str, str] = {
     "duplicate_key": "Another row of the source has the same key, and the feed rejects such rows.",
     "key_twice": "The table has several rows whose {column} is this one in the feed's form of keys; keep one of them.",
     "key_conflict": "{column} is that of another row than the one its key meets.",
+    "overtaken": (
+        "The table has the row of this {column} with other values, and a newer run may have brought them: if they are "
+        "wrong, send the row with the feed's next changes."
+    ),
     # Found by the cast to what the model demands.
     "missing_key": "{column} is part of the key and is missing.",
     "shortened_key": "{column} is a number that a spreadsheet shortened, so its digits are lost: export it as text.",

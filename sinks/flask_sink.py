@@ -182,8 +182,8 @@ class FlaskSink:
         return replace(self, feed=self.feed.without_limits(), book=CorrectionBook(self.ledger, rows))
 
     def only_adding(self) -> FlaskSink:
-        """The same sink, leaving present rows alone."""
-        return replace(self, feed=self.feed.model_copy(update={"mode": "insert_only"}))
+        """The same sink, rejecting rows that would change a present one."""
+        return replace(self, feed=self.feed.model_copy(update={"mode": "only_adding"}))
 
     @contextmanager
     def attempt(self, ref: ChunkRef) -> Iterator[None]:

@@ -17,7 +17,8 @@ from sinks.stage import Stage, open_stage
 from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
 
-Mode = Literal["sync", "insert_only", "update_only"]
+# A feed's, or that of a correction that comes late: what would change a present row is rejected.
+Mode = Literal["sync", "insert_only", "update_only", "only_adding"]
 # Stages the keyed rows at some places, by default all; returns those that the database would not even stage.
 Fill = Callable[[Stage, Rows, np.ndarray | None], list[RowFault]]
 Rule = tuple[sa.ColumnElement[bool], int]
@@ -56,6 +57,8 @@ def compare(
         changes.unchanged += len(equal)
         others = np.delete(np.arange(len(rows.keyed)), equal)
     _compare_keyed(connection, changes, mode, fill, others)
+    if mode == "only_adding":
+        _reject_updates(changes)
     _reject_incomplete(changes)
     changes.inserts.sort()
     return changes
@@ -168,6 +171,13 @@ def _conflict(target: Any, verdict: int) -> DataFault:
     return DataFault(
         "key_conflict", target.key[0] if verdict == Verdict.FOREIGN else target.primary_key[verdict - Verdict.CONFLICT]
     )
+
+
+def _reject_updates(changes: Changes) -> None:
+    """A late row must not overwrite what a newer run may have brought; nor may it be lost without a word."""
+    overtaken = DataFault("overtaken", changes.rows.target.key[0])
+    changes.faults += [RowFault(position, overtaken) for position in changes.updates]
+    changes.updates = {}
 
 
 def _reject_incomplete(changes: Changes) -> None:

@@ -25,6 +25,7 @@ from stories.telling import (
     table,
 )
 
+from flows import doors
 from flows.progress import Progress
 from restock.errors import ConfigurationError, SourceError, TargetBusy
 from sinks.lease import keeping
@@ -194,7 +195,8 @@ def test_a_correction_that_waits_for_a_newer_run_does_not_overwrite_it(shop: Sho
 def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(shop: Shop) -> None:
     shop.feed(kind="delta")
     shop.write_csv("products.csv", [CHEAP, NAMELESS])
-    path = export(shop, sync(shop).run.run_id)
+    monday = sync(shop).run.run_id
+    path = export(shop, monday)
     mend(path, MENDED)
     tuesday = [product(2, "!")]
     shop.write_csv("products.csv", tuesday)
@@ -202,8 +204,57 @@ def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(sh
 
     done = correct(shop, path)
 
-    assert counts(done.reports[0]) == {"inserted": 1, "skipped": 1}
+    assert (done.taken, done.rejected_again) == (1, 1)
+    assert counts(done.reports[0]) == {"inserted": 1, "rejected": 1}
     assert table(shop) == expected([FOUR_TWO, NAMED], tuesday)
+
+
+def test_a_late_correction_that_would_change_a_row_stays_open_and_says_why(shop: Shop) -> None:
+    """Whether Tuesday sent the row or not: the ledger does not know which rows a delta held."""
+    before = products([2, 3, 4])
+    shop.feed(kind="delta")
+    shop.write_csv("products.csv", before)
+    sync(shop)
+    shop.write_csv("products.csv", [CHEAP, NAMELESS, product(3, price="cheap")])
+    monday = sync(shop).run.run_id
+    path = export(shop, monday)
+    mend(path, MENDED | {"S-003": {"price": "3.00"}})
+    shop.write_csv("products.csv", products([5]))
+    sync(shop)
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again) == (1, 2)  # S-003 is in the table as it was mended
+    assert done.reports[0].reasons == [("overtaken", "sku", 2)]
+    assert counts(done.reports[0]) == {"unchanged": 1, "rejected": 2}
+    assert table(shop) == expected(before, products([5]))
+    [first, second] = read(export(shop, monday, "again.csv"))
+    assert (first["price"], second["name"]) == ("cheap", "")
+    assert first["_reason"].startswith("The table has the row of this sku with other values")
+
+
+@pytest.mark.parametrize(
+    "rules, told",
+    [
+        ({"kind": "delta", "mode": "insert_only"}, "mended 1, left out by the feed's rules 1."),
+        ({"version_column": "updated_at"}, "mended 1, older than the table's 1."),
+    ],
+)
+def test_what_a_late_correction_leaves_alone_by_a_rule_of_the_feed_is_not_called_mended(
+    sqlite_shop: Shop, rules: dict[str, str], told: str
+) -> None:
+    sqlite_shop.feed(**rules)
+    sqlite_shop.write_csv("products.csv", [row | {"updated_at": "2026-03-02T00:00:00Z"} for row in (CHEAP, NAMELESS)])
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, MENDED)
+    tuesday = [product(2, "!", updated_at="2026-03-03T00:00:00Z")]
+    sqlite_shop.write_csv("products.csv", tuesday)
+    sync(sqlite_shop)
+
+    _, sentence = doors.correct(path, wait=0)
+
+    assert sentence == f"Rows of the file: {told}"
+    assert table(sqlite_shop) == expected([FOUR_TWO, NAMED], tuesday)
 
 
 def test_a_mended_row_is_not_overwritten_by_a_correction_of_an_older_run_of_the_same_content(
