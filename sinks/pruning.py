@@ -17,8 +17,8 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
     Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
-    mended. What was measured of the others is added up and stays. Where rows without a key are inserted, one run of
-    each content stays, or they would be inserted again.
+    mended. What was measured of the others is added up and stays. One run of each content of a delta feed stays, or its
+    files would be new again. Where rows without a key are inserted, it stays as well, or they would be inserted again.
     """
 
     def forget() -> list[str]:
@@ -50,13 +50,15 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     for run in known:
         is_newest_of_content = run.fingerprint not in seen
         seen.add(run.fingerprint)
+        # A feed that is full today may be a delta again tomorrow.
+        is_known_by_content = inserts_keyless or "delta" in (run.kind, sink.feed.kind)
         is_overtaken = run.kind == "full" and run.generation < known[0].generation
         if (
             run.run_id == known[0].run_id
             or run.age < older_than_seconds
             or run.run_id in owing
             or (run.run_id in rejecting and not is_overtaken)
-            or (inserts_keyless and is_newest_of_content)
+            or (is_known_by_content and is_newest_of_content)
         ):
             continue
         names.append(run.run_id)

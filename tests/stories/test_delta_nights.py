@@ -25,6 +25,8 @@ from stories.telling import (
 )
 
 from flows.progress import Progress
+from flows.pruning import prune
+from flows.workplace import open_workplace
 from restock.errors import RunHeld, RunIncomplete
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]
@@ -147,6 +149,23 @@ def test_when_no_file_is_new_only_the_last_is_compared_again(sqlite_shop: Shop) 
     assert notes.sentences == ["01.csv was loaded before and is skipped."]
     assert counts(report) == {"unchanged": 2}
     assert everything(shop)[0] == before
+
+
+def test_a_file_that_stays_in_its_folder_is_not_new_again_when_old_runs_are_forgotten(shop: Shop) -> None:
+    monday, tuesday, notes = products([1, 2]), products([2, 3], "!"), Notes()
+    shop.feed(kind="delta", source="*.csv")
+    shop.write_csv("01.csv", monday)
+    sync(shop)
+    shop.write_csv("02.csv", tuesday)
+    older = sync(shop).run.run_id
+    sync(shop)
+
+    pruned = prune(open_workplace(), 0, Progress())
+    sync(shop, progress=notes)
+
+    assert pruned.forgotten == [older]  # the newest run knows that content as well
+    assert notes.sentences == ["01.csv was loaded before and is skipped."]
+    assert table(shop) == expected(monday, tuesday)
 
 
 def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(shop: Shop) -> None:
