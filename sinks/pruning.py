@@ -17,8 +17,9 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
     Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
-    mended. What was measured of the others is added up and stays. One run of each content of a delta feed stays, or its
-    files would be new again. Where rows without a key are inserted, it stays as well, or they would be inserted again.
+    mended. What was measured of the others is added up and stays. The first run of each content of a delta feed stays,
+    or its files would be new again. Where rows without a key are inserted, it stays as well, and so does every run that
+    inserted rows, or these would be inserted again.
     """
 
     def forget() -> list[str]:
@@ -44,12 +45,11 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     ).all()
     owing = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING)))
     rejecting = _run_ids(connection, sa.select(rejects.c.run_id).where(rejects.c.resolved_at.is_(None)))
+    inserting = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.inserted > 0))
     inserts_keyless = sink.target.generates_key and sink.feed.missing_key == "insert"
-    seen: set[str] = set()
+    first_of = {run.fingerprint: run.run_id for run in known}
     names = []
     for run in known:
-        is_newest_of_content = run.fingerprint not in seen
-        seen.add(run.fingerprint)
         # A feed that is full today may be a delta again tomorrow.
         is_known_by_content = inserts_keyless or "delta" in (run.kind, sink.feed.kind)
         is_overtaken = run.kind == "full" and run.generation < known[0].generation
@@ -58,7 +58,8 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
             or run.age < older_than_seconds
             or run.run_id in owing
             or (run.run_id in rejecting and not is_overtaken)
-            or (is_known_by_content and is_newest_of_content)
+            or (is_known_by_content and run.run_id == first_of[run.fingerprint])
+            or (inserts_keyless and run.run_id in inserting)
         ):
             continue
         names.append(run.run_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from contracts.loads import MakeTable, Table, make_items
+from contracts.loads import MakeTable, Record, Table, make_items
 
+from restock.chunks import WriteCounts
 from sinks.history import History
 from sinks.ledger_tables import COUNTERS
 from sinks.measures import read_measures
@@ -75,18 +76,36 @@ def test_rejects_that_can_still_be_mended_are_kept_and_overtaken_ones_are_not(pr
     assert forget_old_runs(products.sink, DAY) == [old]
 
 
-def test_of_rows_without_a_key_one_run_of_each_content_is_remembered(make_table: MakeTable) -> None:
+def keyless(count: int, first: int = 1) -> list[Record]:
+    return [{"id": None, **item} for item in make_items(count, first)]
+
+
+def test_of_rows_without_a_key_the_run_that_inserted_them_is_remembered(make_table: MakeTable) -> None:
     products = make_table(match_on=[])
-    keyless = [{name: value for name, value in item.items() if name != "id"} for item in make_items(2)]
     mondays = []
     for _ in range(2):
-        products.load(keyless, fingerprint="monday")
+        products.load(keyless(2), fingerprint="monday")
         mondays.append(age(products))
     products.load([], fingerprint="tuesday")
 
-    assert forget_old_runs(products.sink, DAY) == mondays[:1]
+    assert forget_old_runs(products.sink, DAY) == mondays[1:]
 
-    products.load(keyless, fingerprint="monday")
+    products.load(keyless(2), fingerprint="monday")
+    assert len(products.rows()) == 2
+
+
+def test_a_newer_run_that_did_not_load_the_rows_does_not_remember_them(make_table: MakeTable) -> None:
+    products = make_table(match_on=[])
+    products.load(keyless(2), fingerprint="monday")
+    age(products)
+    with products.admitted([2], fingerprint="monday"):
+        products.shop.execute("UPDATE restock_chunk SET status = 'abandoned' WHERE status = 'planned'")
+    given_up = age(products)
+    products.load([], fingerprint="tuesday")
+
+    assert forget_old_runs(products.sink, DAY) == [given_up]
+
+    assert products.load(keyless(2), fingerprint="monday") == WriteCounts(skipped=2)
     assert len(products.rows()) == 2
 
 
