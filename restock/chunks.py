@@ -87,6 +87,7 @@ class Chunk:
 
     `frame` is indexed by row position and holds one column per mapped attribute. `raw` is the frame as it was spooled,
     under the same positions: the sink takes from it the original of a row that only the database can refuse.
+    `left_out` are the positions of skipped rows that have no key, where the database would make one.
     """
 
     ref: ChunkRef
@@ -95,6 +96,7 @@ class Chunk:
     rejects: list[Reject] = field(default_factory=list)
     skipped: int = 0
     superseded: int = 0
+    left_out: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Changes:
 
     `inserts` are the positions of the rows to insert; `updates` those of the rows to update, each with the primary key
     of the row it meets. `stays` names the attributes of such a row that keep their value by a rule of the feed.
+    `left_out` are the rows without a key that the feed's mode does not insert; they are among the skipped ones.
     """
 
     rows: Rows
@@ -37,6 +38,7 @@ class Changes:
     unchanged: int = 0
     stale: int = 0
     skipped: int = 0
+    left_out: list[int] = field(default_factory=list)
 
     def of(self, positions: Iterable[int]) -> Changes:
         """The writes of some of its rows only; nothing is counted."""

@@ -21,7 +21,7 @@ from sinks.changes import Changes, Key, RowFault
 from sinks.corrections import CorrectionBook
 from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
-from sinks.earlier_rows import loaded_before
+from sinks.earlier_rows import loaded_before, note_left_out
 from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
@@ -104,6 +104,7 @@ class FlaskSink:
             rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
             counts = _counts(chunk, written, len(rejects))
             check_limits(connection, self.feed, chunk.ref, counts, rejects)
+            note_left_out(connection, chunk.ref, chunk.left_out + written.left_out)
             self.book.loaded(connection, chunk.ref, counts, rejects)
             drop_stage(connection)
         return counts

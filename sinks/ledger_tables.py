@@ -60,6 +60,8 @@ chunks = sa.Table(
     sa.Column("began_at", sa.Float(53)),  # the newest attempt
     sa.Column("loaded_at", sa.Float(53)),
     sa.Column("error", _LONG),
+    # JSON: positions of its rows without a key that were left out on purpose, and so are in no table; else null.
+    sa.Column("left_out", _LONG),
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

@@ -48,8 +48,11 @@ def compare(
     changes.faults += [RowFault(rows.positions[place], DataFault("refused", name)) for place, name in refused]
     keyless = rows.lacks(rows.target.key)
     for position in np.asarray(rows.positions)[keyless & rows.bound.is_accepted].tolist():
-        if mode == "update_only" or is_loaded_before(position):
+        if is_loaded_before(position):
             changes.skipped += 1
+        elif mode == "update_only":
+            changes.skipped += 1
+            changes.left_out.append(position)
         else:
             changes.inserts.append(position)
     others = None
