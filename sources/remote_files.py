@@ -29,7 +29,7 @@ def store_of(address: Address) -> Store:
 
 
 class RemoteFile:
-    """One file of a store. It is brought when it is first opened, or at once where the store tags no versions."""
+    """One file of a store. It is brought when it is first opened, or at once where no tag or no size tells it apart."""
 
     def __init__(self, store: Store, address: Address, shelf: Shelf) -> None:
         """Ask for the file's version.
@@ -47,14 +47,14 @@ class RemoteFile:
         self._copy: Copy | None = None
         with store.reading(address) as reading:
             self._version: Version = reading.version
-            if self._version.tag is None:
+            size, tag = self._version.size, self._version.tag
+            if tag is None or size is None:
                 self._copy = self._brought(reading.parts)
-        if self._copy is None:
-            assert self._version.size is not None, "a store that tags versions knows sizes"
-            self.size = self._version.size
-            self.digest = hashlib.sha256(json.dumps([self.size, self._version.tag]).encode()).hexdigest()
-        else:
-            self.size, self.digest = self._copy.size, self._copy.digest
+                size, digest = self._copy.size, self._copy.digest
+            else:
+                digest = hashlib.sha256(json.dumps([size, tag]).encode()).hexdigest()
+        self.size, self.digest = size, digest
+        if self._copy is not None:
             self._refuse_other_version()
         if self.size == 0:
             raise SourceError(f"{address} is empty (0 bytes); have it exported again.")
@@ -83,7 +83,7 @@ class RemoteFile:
         return copy
 
     def _refuse_other_version(self) -> None:
-        if self._version.modified is None:
+        if self._version.tag is None and self._version.modified is None:
             return
         with self._store.reading(self._address) as reading:
             if reading.version != self._version:

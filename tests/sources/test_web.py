@@ -115,19 +115,24 @@ def test_a_file_is_read_as_it_would_be_from_a_disk(site, find, make_feed):
     assert table["sku"].to_pylist() == [str(n) for n in range(5_000)]
 
 
-def test_a_file_sent_in_pieces_is_read_whole(site, find):
-    def pieces(handler):
-        handler.send_response(200)
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        for start in range(0, len(TEXT), 10_000):
-            part = TEXT[start : start + 10_000]
-            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-        handler.wfile.write(b"0\r\n\r\n")
+def in_pieces(handler, **headers):
+    handler.send_response(200)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    parts = [TEXT[start : start + 10_000] for start in range(0, len(TEXT), 10_000)]
+    handler.wfile.write(b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""]))
 
-    site.answers["/feeds/a.csv"] = pieces
 
-    assert content_of(*find("/feeds/a.csv")) == TEXT
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"1"'}])
+def test_a_file_sent_in_pieces_is_read_whole(site, find, headers):
+    site.answers["/feeds/a.csv"] = lambda handler: in_pieces(handler, **headers)
+
+    [file] = find("/feeds/a.csv")
+
+    assert file.size == len(TEXT)
+    assert content_of(file) == TEXT
 
 
 def test_a_file_that_changes_before_it_is_opened_is_refused(site, find):
@@ -141,6 +146,13 @@ def test_a_file_that_changes_before_it_is_opened_is_refused(site, find):
 def test_a_file_without_a_tag_that_changes_while_it_is_read_is_refused(site, find):
     date = "Mon, 02 Mar 2026 10:00:0%d GMT"
     site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT, Last_Modified=date % len(site.asked))
+
+    with pytest.raises(SourceChanged, match="changed while it was read"):
+        find("/feeds/a.csv")
+
+
+def test_a_file_sent_in_pieces_whose_tag_changes_while_it_is_read_is_refused(site, find):
+    site.answers["/feeds/a.csv"] = lambda handler: in_pieces(handler, ETag=f'"{len(site.asked)}"')
 
     with pytest.raises(SourceChanged, match="changed while it was read"):
         find("/feeds/a.csv")
