@@ -30,6 +30,15 @@ def execute_by(connection: sa.Connection, statement: str, call: Call) -> None:
     connection.exec_driver_sql(statement, execution_options={_CALL: call})
 
 
+def plain_name(connection: sa.Connection, named: str | sa.TableClause) -> str:
+    """A column or a table as the database knows it, quoted, for a statement without parameters and for a value."""
+    preparer = connection.dialect.identifier_preparer
+    quoted = preparer.quote(named) if isinstance(named, str) else preparer.format_table(named)
+    # Beside parameters that start with a percent sign, SQLAlchemy doubles those of names, for the driver to undo.
+    is_doubled = connection.dialect.paramstyle in ("format", "pyformat")
+    return quoted.replace("%%", "%") if is_doubled else quoted
+
+
 def _do_call(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool | None:
     call: Call | None = context.execution_options.get(_CALL)
     if call is None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sinks.driver_calls import plain_name
 from sinks.postgresql_copy import copy_out, encoded_for
 from sinks.rows import Rows
 from sinks.values import as_list
@@ -42,7 +43,6 @@ def _spanned(connection: sa.Connection, rows: Rows) -> str | None:
     from psycopg.errors import Error
 
     target, keyed = rows.target, rows.keyed
-    preparer = connection.dialect.identifier_preparer
     ends = keyed.at(np.array([0, len(keyed) - 1])).columns
     names = [target.columns[name].name for name in target.key]
     try:
@@ -52,8 +52,8 @@ def _spanned(connection: sa.Connection, rows: Rows) -> str | None:
     except Error:
         return None
     first, last = (", ".join(each) for each in zip(*values, strict=True))
-    key, listed = (", ".join(map(preparer.quote, some)) for some in (names, keyed.columns))
-    source = preparer.format_table(target.table)
+    key, listed = (", ".join(plain_name(connection, name) for name in some) for some in (names, keyed.columns))
+    source = plain_name(connection, target.table)
     return f"SELECT {listed} FROM {source} WHERE ({key}) >= ({first}) AND ({key}) <= ({last})"
 
 
@@ -62,6 +62,6 @@ def _driver(connection: sa.Connection) -> Any:
 
 
 def _expected_rows(connection: sa.Connection, query: str) -> float:
-    # Here the driver looks for parameters, and a key may hold a percent sign.
+    # Here the driver looks for parameters, and a key or a name may hold a percent sign.
     [plan] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {query.replace('%', '%%')}").scalar_one()
     return float(plan["Plan"]["Plan Rows"])

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from restock.ahead import in_order
-from sinks.driver_calls import execute_by
+from sinks.driver_calls import execute_by, plain_name
 from sinks.values import Values, as_list
 
 # Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
@@ -36,10 +36,8 @@ def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mappi
         return False
     driver: Any = connection.connection.dbapi_connection
     given = [taken if (taken := _as_arrow(values)) is not None else as_list(values) for values in columns.values()]
-    preparer = connection.dialect.identifier_preparer
-    # Not the quoting that doubles percent signs for parameters: there are none.
-    listed = ", ".join(preparer.quote(name).replace("%%", "%") for name in columns)
-    into = f"INSERT INTO {preparer.format_table(table).replace('%%', '%')} ({listed}) VALUES "
+    listed = ", ".join(plain_name(connection, name) for name in columns)
+    into = f"INSERT INTO {plain_name(connection, table)} ({listed}) VALUES "
 
     def insert(cursor: Any, statement: str) -> None:
         # While some rows are with the server, the next are written; those of a whole chunk would take much memory.

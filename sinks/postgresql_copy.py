@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sinks.driver_calls import execute_by
+from sinks.driver_calls import execute_by, plain_name
 from sinks.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there
 from sinks.rows import Rows
 from sinks.values import Values
@@ -93,8 +93,8 @@ def _has_expressions(types: Iterable[sa.types.TypeEngine[Any]]) -> bool:
 
 def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> int:
     """Copy encoded rows into a table; how many the database says it took."""
-    preparer = connection.dialect.identifier_preparer
-    listed = ", ".join(map(preparer.quote, names))
+    listed = ", ".join(plain_name(connection, name) for name in names)
+    into = f"COPY {plain_name(connection, table)} ({listed}) FROM STDIN (FORMAT BINARY)"
 
     def copy(cursor: Any, statement: str) -> None:
         with cursor.copy(statement) as file:
@@ -103,20 +103,19 @@ def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str]
         taken.append(cursor.rowcount)
 
     taken: list[int] = []
-    execute_by(connection, f"COPY {preparer.format_table(table)} ({listed}) FROM STDIN (FORMAT BINARY)", copy)
+    execute_by(connection, into, copy)
     return taken[0]
 
 
 def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:
     """The database's own name for the type of each column, whatever the model says; of none where COPY is barred."""
-    name = connection.dialect.identifier_preparer.format_table(table)
     found = connection.execute(
         sa.text(
             "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
             "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 "
             "AND NOT row_security_active(CAST(:name AS regclass))"  # COPY knows nothing of it
         ),
-        {"name": name},
+        {"name": plain_name(connection, table)},
     )
     types = {column: type_ for column, type_ in found}
     _seen.setdefault(connection.engine, {})[str(table)] = types

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sinks.changes import Changes
+from sinks.driver_calls import plain_name
 
 # Forwards only, and only where the app's user may: what the sequence gives next is then no key that a row has.
 _MOVE = sa.text("""
@@ -27,6 +28,6 @@ def keep_sequence_ahead(connection: sa.Connection, written: Changes) -> None:
         return
     brought = rows.frame.loc[written.inserts, name].dropna()
     if len(brought):
-        table = connection.dialect.identifier_preparer.format_table(target.table)
+        table = plain_name(connection, target.table)
         column = target.columns[name].name
         connection.execute(_MOVE, {"highest": int(brought.max()), "table": table, "column": column})

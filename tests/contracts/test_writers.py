@@ -147,6 +147,15 @@ class Far(db.Model):
 sa.event.listen(db.metadata, "before_create", sa.DDL('CREATE SCHEMA "Far Away"'))
 """
 
+ODD_NAMES = """\
+class Odd(db.Model):
+    __tablename__ = "50% of \\"it\\" `s'"
+
+    id: Mapped[int] = mapped_column('no %% of "it"', primary_key=True)
+    sku: Mapped[str] = mapped_column("sku's `%s`", sa.String(20), unique=True)
+    name: Mapped[str | None] = mapped_column('100% "name"', sa.String(20))
+"""
+
 
 @pytest.fixture(params=["copy", "mappings", "objects"])
 def make_table(request: pytest.FixtureRequest, make_shop: MakeShop, database_url: str) -> MakeTable:
@@ -292,6 +301,20 @@ def test_rows_that_the_app_hides_from_its_own_queries_are_met_all_the_same(make_
 
     assert counts == WriteCounts(inserted=1, updated=1)
     assert [row["word"] for row in removed.rows()] == ["new", "new"]
+
+
+@pytest.mark.parametrize("key", ["id", "sku"])
+def test_a_table_and_its_columns_may_be_called_anything(make_table: MakeTable, key: str) -> None:
+    odd = make_table(ODD_NAMES, "Odd", match_on=[key])
+    records: list[dict[str, Any]] = [{"id": n, "sku": f"{n}%", "name": f"'{n}%s'"} for n in range(1, 7)]
+    changed = [*records[:5], records[5] | {"name": "new"}]
+
+    counts = [odd.load(each) for each in (records, records, changed)]
+
+    assert counts == [WriteCounts(inserted=6), WriteCounts(unchanged=6), WriteCounts(updated=1, unchanged=5)]
+    assert odd.seen_by_app("id", "sku", "name") == changed
+    assert odd.load([{"sku": "7%", "name": None}]) == WriteCounts(inserted=1)
+    assert odd.seen_by_app("id", "sku")[6:] == [{"id": 7, "sku": "7%"}]
 
 
 @pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])

@@ -34,7 +34,7 @@ class Item(db.Model):
     __table__ = sa.Table(
         "item",
         db.metadata,
-        sa.Column("article number", sa.String(20), primary_key=True, key="sku"),
+        sa.Column('article "number" in %', sa.String(20), primary_key=True, key="sku"),
         sa.Column("title", sa.String(40), key="name"),
     )
 """
