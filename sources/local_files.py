@@ -41,8 +41,9 @@ def find_files(pattern: str, settings: Settings) -> list[Path]:
     if not glob.has_magic(pattern) or whole.exists():
         real = _allowed(whole, pattern, settings)
         return _in_folder(real, pattern, settings) if real.is_dir() else [real]
-    fixed = Path(*_before_magic(whole))
+    fixed = settings.folder / Path(*_before_magic(Path(pattern)))
     _allowed(fixed, pattern, settings)  # nothing outside the allowed folders is even listed
+    whole = glob.escape(str(settings.folder)) / Path(pattern)  # the folder's own name is no pattern
     found = [Path(match) for match in glob.glob(str(whole), recursive=True) if Path(match).is_file()]  # noqa: PTH207
     if not found:
         raise SourceError(f"No file matches the source {pattern!r}; put one there, or correct the pattern.")

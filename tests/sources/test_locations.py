@@ -23,6 +23,18 @@ def test_a_pattern_finds_its_files_in_sorted_order(folder, make_feed, settings_i
     assert [file.name for file in files] == ["data/a.csv", "data/b.csv"]
 
 
+@pytest.mark.parametrize("name", ["shop[1]", "shop*", "shop?", "[a-z]hop"])
+def test_the_folder_of_the_feeds_may_be_called_like_a_pattern(folder, make_feed, settings_in, name):
+    for path in (folder / name / "data" / "a.csv", folder / "shop1" / "data" / "b.csv"):
+        path.parent.mkdir(parents=True)
+        path.write_text("a\n1\n")
+    inside, outside = make_feed(source=["data/*.csv", "**/*.csv"]), make_feed(source="../shop1/data/*.csv")
+
+    assert [file.name for file in find_source(inside, settings_in(folder / name))] == ["data/a.csv"]
+    with pytest.raises(ConfigurationError, match="leads out"):
+        find_source(outside, settings_in(folder / name))
+
+
 def test_a_folder_stands_for_the_files_in_it(folder, make_feed, settings_in):
     for name in ("b.csv", "a.csv.gz", ".hidden.csv"):
         (folder / "data" / name).write_text("a\n1\n")
