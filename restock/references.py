@@ -49,21 +49,31 @@ def resolve_call(reference: str, wanted: str) -> tuple[Any, tuple[Any, ...], dic
         The object, and the positional and named arguments: plain values only.
 
     Raises:
-        ConfigurationError: as `resolve`, or the arguments are not plain values.
+        ConfigurationError: as `resolve`, or it is not one call with plain values.
     """
     name, opening, _ = reference.partition("(")
     if not opening:
         return resolve(reference, wanted), (), {}
     try:
-        call = ast.parse(reference.partition(":")[2], mode="eval").body
-        assert isinstance(call, ast.Call)
-        positional = tuple(ast.literal_eval(each) for each in call.args)
-        keywords = {each.arg: ast.literal_eval(each.value) for each in call.keywords if each.arg is not None}
-    except (SyntaxError, ValueError, AssertionError) as error:
+        positional, keywords = _arguments(reference.partition(":")[2], name.partition(":")[2])
+    except (SyntaxError, ValueError) as error:
         raise ConfigurationError(
-            f'{_start(wanted)} is given as {reference!r}; its arguments must be plain values such as "production" or 1.'
+            f"{_start(wanted)} is given as {reference!r}; write it as package.module:name(...) with plain values as "
+            'arguments, such as "production" or debug=False.'
         ) from error
     return resolve(name, wanted), positional, keywords
+
+
+def _arguments(text: str, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    call = ast.parse(text, mode="eval").body
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != name:
+        raise ValueError(f"{text} is more than a call of {name}")
+    keywords: dict[str, Any] = {}
+    for each in call.keywords:
+        if each.arg is None:
+            raise ValueError(f"{text} unpacks a mapping")
+        keywords[each.arg] = ast.literal_eval(each.value)
+    return tuple(ast.literal_eval(each) for each in call.args), keywords
 
 
 def _import(module_name: str, reference: str, wanted: str) -> Any:

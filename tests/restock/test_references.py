@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from restock.errors import ConfigurationError
-from restock.references import add_to_import_path, resolve
+from restock.references import add_to_import_path, resolve, resolve_call
 
 
 def test_a_reference_names_an_object_by_module_and_dotted_name():
@@ -53,6 +53,43 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_place(tmp_path, monke
 
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "reference, arguments",
+    [
+        ("decimal:Decimal", ((), {})),
+        ("decimal:Decimal()", ((), {})),
+        ('decimal:Decimal("a(b", -1, debug=False)', (("a(b", -1), {"debug": False})),
+        ('decimal:Decimal.from_float(1.5, name=")")', ((1.5,), {"name": ")"})),
+    ],
+)
+def test_a_reference_may_give_arguments(reference, arguments):
+    found, *given = resolve_call(reference, "the app")
+
+    assert found in (Decimal, Decimal.from_float)
+    assert tuple(given) == arguments
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'Decimal(**{"testing": True})',
+        'Decimal(testing=True, **{"debug": False})',
+        'Decimal(*["testing"])',
+        "Decimal(name)",
+        "Decimal(make())",
+        'Decimal("a")("b")',
+        'Decimal("a").scaled("b")',
+        'Decimal("a").scaled',
+        'Decimal("a") or Decimal("b")',
+        'Decimal("a"',
+        "Decimal(1); Decimal(2)",
+    ],
+)
+def test_arguments_that_are_no_plain_values_of_one_call_are_refused_and_never_dropped(call):
+    with pytest.raises(ConfigurationError, match=r"The app is given as .*; write it as .* plain values as arguments"):
+        resolve_call(f"decimal:{call}", "the app")
 
 
 def test_a_folder_joins_the_import_path_once_and_last(tmp_path, monkeypatch):
