@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from restock.ahead import in_order
 from sinks.driver_calls import execute_by, plain_name
-from sinks.values import Values, as_list
+from sinks.values import Values, are_stored_as_sent, as_list
 
 # Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
 STATEMENT_BYTES = 1_000_000
@@ -32,7 +32,8 @@ def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mappi
     Returns:
         Whether it was done; if not, nothing was sent.
     """
-    if connection.dialect.driver != "pymysql" or any(table.c[name].type._has_bind_expression for name in columns):
+    types = (table.c[name].type for name in columns)
+    if connection.dialect.driver != "pymysql" or not are_stored_as_sent(types, connection.dialect):
         return False
     driver: Any = connection.connection.dbapi_connection
     given = [taken if (taken := _as_arrow(values)) is not None else as_list(values) for values in columns.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sinks.driver_calls import execute_by, plain_name
 from sinks.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there
 from sinks.rows import Rows
-from sinks.values import Values
+from sinks.values import Values, are_stored_as_sent
 
 _seen: WeakKeyDictionary[sa.Engine, dict[str, dict[str, str]]] = WeakKeyDictionary()
 
@@ -25,7 +25,8 @@ def copy_in(connection: sa.Connection, table: sa.TableClause, columns: Mapping[s
     Returns:
         Whether it was done; if not, nothing was sent.
     """
-    if not can_copy(connection) or _has_expressions(table.c[name].type for name in columns):
+    types = (table.c[name].type for name in columns)
+    if not can_copy(connection) or not are_stored_as_sent(types, connection.dialect):
         return False
     encoded = encode(columns, types_of(connection, table), _texts(connection))
     if encoded is None:
@@ -62,10 +63,11 @@ def copy_rows(
 
 def encoded_for(connection: sa.Connection, table: sa.TableClause, rows: Rows) -> EncodedRows | None:
     """The keyed rows of a chunk, encoded for a table; None where COPY is barred or cannot take them."""
-    if not can_copy(connection) or _has_expressions(rows.target.columns[name].type for name in rows.attributes):
+    types = (rows.target.columns[name].type for name in rows.attributes)
+    if not can_copy(connection) or not are_stored_as_sent(types, connection.dialect):
         return None
-    types = types_of(connection, table)
-    return rows.encoded({name: types.get(name, "") for name in rows.keyed.columns}, _texts(connection))
+    known = types_of(connection, table)
+    return rows.encoded({name: known.get(name, "") for name in rows.keyed.columns}, _texts(connection))
 
 
 def copy_out(connection: sa.Connection, query: str) -> pa.LargeBinaryArray:
@@ -84,11 +86,6 @@ def can_copy(connection: sa.Connection) -> bool:
     """Whether there is COPY here, and what it needs."""
     is_known = connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg"
     return is_known and is_encoder_there()
-
-
-def _has_expressions(types: Iterable[sa.types.TypeEngine[Any]]) -> bool:
-    """Whether SQL of a column's type makes of a value what is stored: COPY takes values only."""
-    return any(type_._has_bind_expression for type_ in types)
 
 
 def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> int:

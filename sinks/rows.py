@@ -18,7 +18,7 @@ from restock.records import Record, plain_values, to_records
 from sinks.encoding import AsText, EncodedRows, encode, is_encoder_there
 from sinks.packing import affinity, pack
 from sinks.target import Target
-from sinks.values import Values, take
+from sinks.values import Values, are_stored_as_sent, take
 
 POSITION = "restock_row"  # of a row in its source; no column of an app is called so
 
@@ -101,8 +101,8 @@ class Rows:
         if self.dialect.driver != "pysqlite" or not len(self.keyed):
             return None
         types = [self.target.columns[name].type for name in self.attributes]
-        if any(type_.dialect_impl(self.dialect).bind_expression(sa.bindparam("value")) is not None for type_ in types):
-            return None  # only SQL of the type makes of the values what is stored
+        if not are_stored_as_sent(types, self.dialect):
+            return None
         declared = ["INTEGER", *(type_.compile(self.dialect) for type_ in types)]
         columns = {POSITION: self.keyed.positions, **self.keyed.columns}
         return pack(columns, [affinity(each) for each in declared])

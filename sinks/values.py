@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from restock.records import plain_values
 
 # A column as the frame holds it, where the driver takes its values as they are; else what the driver takes.
 Values = pd.Series | np.ndarray | list[Any]
+
+
+def are_stored_as_sent(types: Iterable[sa.types.TypeEngine[Any]], dialect: sa.Dialect) -> bool:
+    """Whether the database stores the bound values of such columns; else SQL of a type makes of them what is stored."""
+    sent: sa.BindParameter[Any] = sa.bindparam("value")
+    return all(type_.dialect_impl(dialect).bind_expression(sent) is None for type_ in types)
 
 
 def as_list(values: Values) -> list[Any]:

@@ -193,10 +193,12 @@ def test_keys_of_several_columns_span_rows_as_the_database_orders_them(
     assert is_looked_for(statements)
 
 
+@pytest.mark.parametrize("type_", ["Shouted", 'sa.Text().with_variant(Shouted(), "postgresql")'])
 def test_values_that_sql_of_their_type_changes_are_neither_copied_nor_looked_for(
-    make_shop: MakeShop, postgresql_url: str
+    make_shop: MakeShop, postgresql_url: str, type_: str
 ) -> None:
-    items = open_table(make_shop(postgresql_url, SHOUTED), "Item", match_on=[], writer="copy")
+    models = SHOUTED.replace("mapped_column(Shouted)", f"mapped_column({type_})")
+    items = open_table(make_shop(postgresql_url, models), "Item", match_on=[], writer="copy")
 
     [first], _ = load(items, [{"sku": "S1", "name": "loud"}, {"sku": "S2", "name": "LOUD"}])
     [second], [statements] = load(items, [{"sku": "S1", "name": "loud"}, {"sku": "S2", "name": "LOUD"}])

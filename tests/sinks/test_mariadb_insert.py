@@ -6,6 +6,7 @@ import pytest
 from contracts.loads import open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
+from shops import SHOUTED
 
 from restock.chunks import WriteCounts
 from sinks import mariadb_insert
@@ -34,3 +35,16 @@ def test_rows_arrive_whole_however_few_are_written_at_a_time(
     assert parts.load(records) == WriteCounts(inserted=rows)
     assert parts.shop.rows("part") == records
     assert parts.load(records) == WriteCounts(unchanged=rows)
+
+
+@pytest.mark.parametrize("type_", ["Shouted", 'sa.Text().with_variant(Shouted(), "mysql", "mariadb")'])
+def test_values_that_sql_of_their_type_changes_are_not_written_as_they_are(
+    make_shop: MakeShop, make_database: MakeDatabase, type_: str
+) -> None:
+    models = SHOUTED.replace("mapped_column(Shouted)", f"mapped_column({type_})")
+    items = open_table(make_shop(make_database("mariadb"), models), "Item", match_on=[], writer="copy")
+    records = [{"sku": "S1", "name": "loud"}, {"sku": "S2", "name": "LOUD"}]
+
+    assert items.load(records) == WriteCounts(inserted=2)
+    assert [row["name"] for row in items.rows()] == ["LOUD", "LOUD"]
+    assert items.load(records) == WriteCounts(unchanged=2)
