@@ -38,15 +38,15 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
     values, faults = _judged(frame, ref, feed, contract)
     rejects = [*(_unread(rows[faulty]) if faulty.any() else ()), *_rejects(good, _set_aside(set_aside) | faults)]
     loadable = fitting(values, faults)
-    skipped = good.index.difference(loadable.index).difference([reject.row for reject in rejects])
+    skipped = int(len(rows) - superseded.sum() - len(loadable) - len(rejects))
     return Chunk(
         ref=ref,
         frame=loadable,
         raw=rows,
         rejects=sorted(rejects, key=lambda reject: reject.row),
-        skipped=len(skipped),
+        skipped=skipped,
         superseded=int(superseded.sum()),
-        left_out=_keyless(good.loc[skipped], feed, contract),
+        left_out=_left_out(good, loadable, rejects, feed, contract) if skipped else [],
     )
 
 
@@ -109,12 +109,15 @@ def _cast_alone(frame: pd.DataFrame, contract: Contract, names: tuple[str, ...],
     return fitting(*_cast(frame, feed, contract.only(names)))[list(names)].dropna().reindex(frame.index)
 
 
-def _keyless(raw: pd.DataFrame, feed: Feed, contract: Contract) -> list[int]:
-    """The rows without a key, by their position, where the database makes one for them."""
-    if raw.empty or not all(contract.fields[name].nullable for name in contract.key if name in contract.fields):
+def _left_out(
+    good: pd.DataFrame, loadable: pd.DataFrame, rejects: list[Reject], feed: Feed, contract: Contract
+) -> list[int]:
+    """The skipped rows without a key, by their position, where the database makes one for them."""
+    if not all(contract.fields[name].nullable for name in contract.key if name in contract.fields):
         return []
-    keys = canonical_keys(raw, feed, contract)[list(contract.key)]
-    return [int(row) for row in raw.index[keys.isna().any(axis="columns")]]
+    skipped = good.loc[good.index.difference(loadable.index).difference([reject.row for reject in rejects])]
+    keys = canonical_keys(skipped, feed, contract)[list(contract.key)]
+    return [int(row) for row in skipped.index[keys.isna().any(axis="columns")]]
 
 
 def _set_aside(rejected: Iterable[RejectedRows]) -> Faults:
