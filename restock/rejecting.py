@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class WrongMask(ValueError):
+    """A mask whose labels do not say which rows it means."""
+
+
 @dataclass(frozen=True)
 class RejectedRows:
     """Rows that a transform set aside: their positions, the reason, and the values that were at fault."""
@@ -30,12 +34,16 @@ def reject(frame: pd.DataFrame, mask: Any, code: str, column: str | None = None)
 
     Args:
         frame: the frame the transform was given, or what it made of it; the index is the rows' position.
-        mask: true for each row to reject; as long as the frame, missing counts as false.
+        mask: true for each row to reject, missing counts as false: as long as the frame, or a Series, which is matched
+            by its labels.
         code: a short stable reason, such as `price_too_low`.
         column: the attribute at fault, if it is one.
 
     Returns:
         The rows that stay. Outside a run (in a test of the transform) the others are only left out.
+
+    Raises:
+        WrongMask: a Series has labels that the frame does not have, and lacks some that it has.
     """
     at_fault = _as_booleans(frame, mask)
     gone = frame[at_fault]
@@ -60,5 +68,12 @@ def collecting_rejects() -> Iterator[list[RejectedRows]]:
 def _as_booleans(frame: pd.DataFrame, mask: Any) -> Any:
     import pandas as pd
 
-    series = mask if isinstance(mask, pd.Series) else pd.Series(mask, index=frame.index)
-    return series.reindex(frame.index).astype("boolean").fillna(False).astype(bool)
+    if not isinstance(mask, pd.Series):
+        mask = pd.Series(mask, index=frame.index)
+    elif not (mask.index.isin(frame.index).all() or frame.index.isin(mask.index).all()):
+        # Such as 0, 1, 2 …, where numpy has been at it: matched by them, it would mean other rows, or none.
+        raise WrongMask(
+            "The mask of restock.reject does not have the labels of the frame; give it as an array or a list, or make "
+            "the Series with index=frame.index."
+        )
+    return mask.reindex(frame.index).astype("boolean").fillna(False).astype(bool)

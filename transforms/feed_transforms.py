@@ -18,7 +18,7 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.records import to_records
 from restock.references import resolve
-from restock.rejecting import RejectedRows, collecting_rejects
+from restock.rejecting import RejectedRows, WrongMask, collecting_rejects
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -92,6 +92,10 @@ def run_transforms(
 def _call(transform: Transform, frame: pd.DataFrame, reference: str, place: str) -> Any:
     try:
         return transform(frame)
+    except WrongMask as error:
+        raise ChunkFailed(
+            f"The transform {reference} failed on {place}, in {_raised_at(error, transform)}: {error}"
+        ) from error
     except (Exception, SystemExit) as error:
         # Its message may hold row values, so only its type and its place are told.
         raise ChunkFailed(

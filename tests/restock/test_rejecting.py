@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pandas as pd
+import pytest
 
 from restock import reject
 from restock.rejecting import RejectedRows, collecting_rejects
@@ -32,6 +33,23 @@ def test_missing_in_a_mask_counts_as_false_and_a_series_is_matched_by_its_index(
 
     assert left.index.tolist() == [7, 8]
     assert collected == [RejectedRows([9], "odd", None, [None])]
+
+
+def test_a_mask_may_be_that_of_more_rows_or_of_fewer():
+    more = pd.Series([True, False, True, False], index=[6, 7, 8, 9])
+
+    assert reject(FRAME, more, "odd").index.tolist() == [7, 9]
+    assert reject(FRAME, pd.Series([True], index=[8]), "odd").index.tolist() == [7, 9]
+    assert reject(FRAME.iloc[:0], more, "odd").index.tolist() == []
+
+
+@pytest.mark.parametrize("first", [0, 1, 8])
+def test_a_mask_with_labels_of_its_own_is_refused(first):
+    """What numpy made of a frame begins at 0: by its labels it would set other rows aside, or none."""
+    mask = pd.Series([False, False, True], index=range(first, first + 3))
+
+    with pytest.raises(ValueError, match=r"the labels of the frame.*index=frame\.index"):
+        reject(FRAME, mask, "odd")
 
 
 def test_nothing_at_fault_is_nothing_collected():

@@ -76,6 +76,10 @@ def complaint(refer):
             lambda frame: restock.reject(frame.reset_index(drop=True), [True] * 3, "no"),
             "rejected rows under new index labels",
         ),
+        (
+            lambda frame: restock.reject(frame, pd.Series([True, False, False]), "no"),
+            "does not have the labels of the frame; give it as an array or a list",
+        ),
     ],
 )
 def test_a_transform_that_breaks_a_rule_fails_the_chunk_with_a_sentence(complaint, function, sentence):
