@@ -100,7 +100,7 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
     _check_rows(rows, known, path)
     still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
-    changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original)]
+    changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original, sink.feed)]
     mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
     counts = WriteCounts()
     for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
@@ -120,10 +120,10 @@ def _address(mended: _Mended) -> tuple[int, int]:
 
 def _mended(row: RejectedRow, reject: RejectEntry, feed: Feed, path: Path) -> _Mended:
     """A changed row with its cells: those that were filled in, or those of its text if that was corrected."""
+    if not row.is_text_changed(reject.original):
+        return _Mended(reject, row.mended_cells(reject.original, feed))
     columns = [name for name in reject.original if name != RAW]
-    return _Mended(
-        reject, row.cells_of_text(columns, feed, path) if row.is_text_changed(reject.original) else row.cells
-    )
+    return _Mended(reject, row.cells_of_text(columns, feed, path))
 
 
 def _read(place: Workplace, path: Path) -> list[RejectedRow]:

@@ -39,10 +39,20 @@ class RejectedRow:
     cells: dict[str, str | None]
     text: str | None = None
 
-    def is_changed(self, original: dict[str, str | None]) -> bool:
+    def is_changed(self, original: dict[str, str | None], feed: Feed) -> bool:
         """Whether a person has changed the row since it was written."""
-        cells = {name: value for name, value in original.items() if name != RAW}
-        return self.cells != cells or self.is_text_changed(original)
+        mended = self.mended_cells(original, feed)
+        return any(cell != original.get(name) for name, cell in mended.items()) or self.is_text_changed(original)
+
+    def mended_cells(self, original: dict[str, str | None], feed: Feed) -> dict[str, str | None]:
+        """The cells as they are now; those that nobody has touched as the source sent them.
+
+        A file cannot hold each of them: none and the empty text may be written alike.
+        """
+        return {
+            name: original.get(name) if cell == _as_read(_as_written(original.get(name), feed), feed) else cell
+            for name, cell in self.cells.items()
+        }
 
     def is_text_changed(self, original: dict[str, str | None]) -> bool:
         """Whether a person has corrected the text of a row that could not be split."""
@@ -64,8 +74,7 @@ class RejectedRow:
                 f"{shown(path)}: the text of row {self.row} under {RAW} still does not make {len(columns)} fields; "
                 "correct it, or fill in the columns, nothing was loaded."
             )
-        nulls = set(feed.csv.null_values)
-        return {name: None if cell in nulls else cell for name, cell in zip(columns, found[0].cells, strict=True)}
+        return {name: _as_read(cell, feed) for name, cell in zip(columns, found[0].cells, strict=True)}
 
 
 def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
@@ -79,16 +88,14 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
     columns = columns or list(feed.taken_columns or ())
     raw = [RAW] if any(RAW in row.cells for row in rows) else []
-    null = feed.csv.null_values[0] if feed.csv.null_values else ""
     try:
         with path.open("w", encoding=feed.csv.encoding, newline="") as file:
             writer = csv.writer(file, **_dialect(feed))
             writer.writerow([*columns, *ADDRESS, *raw])
             for row in rows:
-                cells = [row.cells.get(name) for name in [*columns, *raw]]
-                texts = [null if cell is None else cell for cell in cells]
+                texts = [_as_written(row.cells.get(name), feed) for name in columns]
                 address = [row.run_id, row.chunk, row.row, row.reason]
-                writer.writerow([*texts[: len(columns)], *address, *texts[len(columns) :]])
+                writer.writerow([*texts, *address, *(row.cells.get(name) or "" for name in raw)])
     except (OSError, UnicodeEncodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"a text does not fit into {feed.csv.encoding}"
         raise SourceError(f"{shown(path)} cannot be written: {reason}.") from error
@@ -154,9 +161,17 @@ def _as_row(cells: dict[str, str], feed: Feed, path: Path, line: int) -> Rejecte
         raise SourceError(
             f"{shown(path)}, line {line}: {CHUNK} and {ROW} must stay as they were written; correct that line."
         ) from error
-    nulls = set(feed.csv.null_values)
-    kept = {n: None if v in nulls else v for n, v in cells.items() if n not in (*ADDRESS, RAW)}
+    kept = {name: _as_read(text, feed) for name, text in cells.items() if name not in (*ADDRESS, RAW)}
     return RejectedRow(cells[RUN], chunk, row, cells.get(REASON, ""), kept, cells.get(RAW))
+
+
+def _as_written(cell: str | None, feed: Feed) -> str:
+    """A cell as the feed writes it, empty where it has no word for no value."""
+    return next(iter(feed.csv.null_values), "") if cell is None else cell
+
+
+def _as_read(text: str, feed: Feed) -> str | None:
+    return None if text in feed.csv.null_values else text
 
 
 def _decoded(path: Path, feed: Feed) -> str:

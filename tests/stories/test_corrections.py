@@ -300,6 +300,46 @@ def test_a_row_that_could_not_be_split_stays_open_until_somebody_mends_it(sqlite
     assert {(row["sku"], row["name"], row["stock"]) for row in rows} == {("S-1", "Lamp", 7), ("S-2", "Rake", 2)}
 
 
+@pytest.mark.parametrize("null_values", [[], ["NA"], ["NA", ""]])
+def test_what_nobody_touched_stays_open_whatever_words_stand_for_nothing(
+    sqlite_shop: Shop, null_values: list[str]
+) -> None:
+    """No text may say that a cell has no value, and then none is read back from the file as it was written."""
+    sqlite_shop.feed(csv={"null_values": null_values})
+    (sqlite_shop.folder / "products.csv").write_text("sku,name,price\nS-1,Lamp\nS-2,Rake,cheap\n", encoding="utf-8")
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+
+    untouched = correct(sqlite_shop, path)
+    mend(path, {"S-2": {"price": "2.00"}})
+    mended = correct(sqlite_shop, path)
+
+    assert (untouched.taken, untouched.rejected_again, untouched.unmended) == (0, 0, 2)
+    assert (mended.taken, mended.rejected_again, mended.unmended) == (1, 0, 1)
+    assert [row["sku"] for row in sqlite_shop.rows("product")] == ["S-2"]
+
+
+def test_cells_that_nobody_touched_are_what_the_source_sent_empty_text_too(shop: Shop) -> None:
+    shop.feed(source="products.parquet")
+    shop.insert("category", {"id": 1, "name": "Tools"})
+    rows = [
+        {"sku": "S-1", "name": "", "price": "cheap", "category_id": None},
+        {"sku": "S-2", "name": "", "price": "cheap", "category_id": 1},
+        {"sku": "S-3", "name": "Hose", "price": "cheap", "category_id": 1},
+    ]
+    shop.write_parquet("products.parquet", rows)
+    path = export(shop, sync(shop).run.run_id)
+    mend(
+        path, {"S-1": {"price": "1.00"}, "S-2": {"price": "2.00", "category_id": ""}, "S-3": {"price": "", "name": ""}}
+    )
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 2, "rejected": 1}
+    assert done.reports[0].reasons == [("null", "name", 1)]  # blanked by a person: no value, as in any file of the feed
+    found = [(row["sku"], row["name"], row["category_id"]) for row in shop.rows("product")]
+    assert found == [("S-1", "", None), ("S-2", "", None)]
+
+
 def test_a_file_that_lost_a_column_is_refused(sqlite_shop: Shop) -> None:
     path = export(sqlite_shop, night_with_rejects(sqlite_shop))
     mend(path, MENDED)
