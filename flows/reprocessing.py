@@ -1,4 +1,4 @@
-"""Loads outstanding chunks again, gives chunks up, and loads corrections."""
+"""Loads outstanding chunks again, and gives chunks up."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Ledger:
         return with_retries(enter, f"admitting run {run.run_id}", settled=entered)
 
     def resume(self, lease: Lease, run_id: str) -> None:
-        """Say that a run goes on, in this execution."""
+        """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
 
         def write() -> None:
             with self.database.transaction() as session:
@@ -98,7 +98,7 @@ class Ledger:
                 going_on = {"status": "running", "finished_at": None, "reason": None}
                 connection.execute(
                     sa.update(runs)
-                    .where(runs.c.run_id == run_id)
+                    .where(runs.c.run_id == run_id, runs.c.status != "superseded")
                     .values(**going_on, rejected_rows=rejected.scalar_subquery())
                 )
 

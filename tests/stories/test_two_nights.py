@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from shops import Shop
 from stories.telling import (
@@ -19,6 +21,14 @@ from stories.telling import (
     sync,
     table,
 )
+
+from flows import reprocessing
+from flows.loading import load_here
+from flows.progress import Progress
+from flows.workplace import open_workplace
+from restock.errors import TargetBusy
+from sinks.flask_sink import open_sink
+from sinks.lease import keeping, take_lease
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4), *products([5, 6])]
 TUESDAY = [*products([1, 2], "!"), product(3, "!", name="POISON"), product(4, "!"), *products([5, 7], "!")]
@@ -67,6 +77,34 @@ def test_a_superseded_run_says_by_which_and_keeps_nothing_in_the_spool(sqlite_sh
 
     assert run == {"status": "superseded", "reason": f"overtaken by run {tuesday}"}
     assert [path.name for path in (sqlite_shop.folder / "spool").iterdir()] == [tuesday]
+
+
+class Overtaken(Progress):
+    """Lets a night come in while somebody waits for the table that an open lease keeps."""
+
+    def __init__(self, shop: Shop, held: ExitStack) -> None:
+        self.shop, self.held = shop, held
+        self.newer = ""
+
+    def waiting(self, busy: TargetBusy) -> None:
+        self.held.close()
+        self.newer = night(self.shop, TUESDAY)
+
+
+def test_a_run_that_is_overtaken_while_a_reprocess_waits_stays_superseded(shop: Shop) -> None:
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+    monday = night(shop, MONDAY)
+    place = open_workplace()
+    sink = open_sink(place.feed(shop.feed_name))
+
+    with ExitStack() as held:
+        held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name)))
+        progress = Overtaken(shop, held)
+        [report] = reprocessing.reprocess(place, load_here, progress, monday, wait=30)
+
+    [run] = shop.execute("SELECT status, reason FROM restock_run WHERE run_id = :run", run=monday)
+    assert run == {"status": "superseded", "reason": f"overtaken by run {progress.newer}"}
+    assert (report.summary.status, counts(report)) == ("superseded", {"inserted": 4, "superseded": 2})
 
 
 def test_content_seen_before_is_a_generation_of_its_own_and_brings_its_values_back(shop: Shop) -> None:
