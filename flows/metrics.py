@@ -32,9 +32,12 @@ class Ledgers(Collector):
         up = GaugeMetricFamily("restock_up", "Whether the feed's database answers.", labels=["feed"])
         found: list[FeedMeasures] = []
         for visit in visits:
-            measures = read_measures(visit.history)
+            try:
+                measures, answers = read_measures(visit.history), 1
+            except RestockError:  # the metric itself says so; the other ledgers are still told of
+                measures, answers = {}, 0
             for feed in visit.sinks:
-                up.add_metric([feed], 1)
+                up.add_metric([feed], answers)
                 found += [measures[feed]] if feed in measures else []
         for missed in unreached:
             up.add_metric([missed.feed], 0)

@@ -45,7 +45,6 @@ def read_measures(history: History) -> dict[str, FeedMeasures]:
     """The measures of every feed that the ledger knows, by name."""
     if not history.exists():
         return {}
-    newest = {run.feed: run for run in reversed(history.runs())}
 
     def read() -> dict[str, FeedMeasures]:
         with history.database.engine.connect() as connection:
@@ -55,14 +54,17 @@ def read_measures(history: History) -> dict[str, FeedMeasures]:
                 for entry in connection.execute(_statement())
             }
             good = sa.select(runs.c.feed, sa.func.max(runs.c.finished_at)).where(runs.c.status.in_(GOOD))
-            for feed, finished_at in connection.execute(good.group_by(runs.c.feed)):
-                found[feed].last_good = finished_at
+            ended = {feed: at for feed, at in connection.execute(good.group_by(runs.c.feed))}
+        for feed, measures in found.items():
+            measures.last_good = ended.get(feed)
         return found
 
     found = with_retries(read, "measuring the ledger")
     for feed, measures in found.items():
-        measures.last_status = newest[feed].status
-        measures.last_started = newest[feed].started_at.timestamp()
+        # Asked for last: a feed that has been measured has a run, and its newest is never forgotten.
+        newest = history.newest(feed)
+        assert newest is not None
+        measures.last_status, measures.last_started = newest.status, newest.started_at.timestamp()
     return found
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
+from fix_shop import MakeShop
 from prometheus_client.parser import text_string_to_metric_families
 from shops import Shop, run_restock
 from stories.telling import sync
 from takers import open_taker
 
+from flows.doors import create_ledgers
 from flows.metrics import metrics_text, push_metrics
 from flows.workplace import open_workplace
 from restock.errors import RestockError
+from sinks.flask_sink import open_sink
+from sinks.history import History
+from sinks.measures import read_measures
 
 
 def samples() -> dict[tuple[str, str], float]:
@@ -53,6 +59,42 @@ def test_a_feed_without_a_run_and_one_without_a_database_are_told_apart(sqlite_s
     assert 'restock_up{feed="products"} 1.0' in text
     assert 'restock_up{feed="lost"} 0.0' in text
     assert "restock_lag_seconds{" not in text
+
+
+def test_a_ledger_that_cannot_be_read_hides_no_other_one(
+    make_shop: MakeShop, postgresql_url: str, sqlite_url: str
+) -> None:
+    lost = make_shop(postgresql_url)
+    create_ledgers()
+    lost.execute("ALTER TABLE restock_chunk ALTER COLUMN inserted TYPE text")
+    shop = make_shop(sqlite_url)
+    shop.feeds({"lost": {"match_on": ["sku"], "app": lost.app, "model": lost.model()}, "products": {}})
+    shop.write_csv("products.csv", [{"sku": "S-1", "name": "Rake"}])
+    sync(shop)
+
+    text = metrics_text(open_workplace())
+
+    assert 'restock_up{feed="lost"} 0.0' in text
+    assert 'restock_up{feed="products"} 1.0' in text
+    assert 'restock_rows_total{feed="products",outcome="inserted"} 1.0' in text
+
+
+def test_a_first_run_that_is_admitted_while_the_ledger_is_measured_is_no_error(shop: Shop) -> None:
+    shop.write_csv("products.csv", [{"sku": "S-1", "name": "Rake"}])
+    first = sync(shop).run.run_id
+    sync(shop)
+    shop.execute("UPDATE restock_run SET feed = 'another'")
+    database = open_sink(open_workplace().feed("products")).database
+
+    def admit(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "sum(" in statement:
+            shop.execute("UPDATE restock_run SET feed = 'products' WHERE run_id = :run", run=first)
+
+    sa.event.listen(database.engine, "before_cursor_execute", admit)
+    try:
+        assert read_measures(History(database))["another"].last_status == "completed"
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", admit)
 
 
 def test_failed_chunks_wait_for_a_person(sqlite_shop: Shop) -> None:
