@@ -52,12 +52,16 @@ def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -
     finished = known - owing
     orphans = []
     for run_id in place.spool.runs():
-        is_old = place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS
-        if run_id in finished or (is_all_known and run_id not in owing and is_old):
+        # The files of a run that is being loaded go away one by one, and are not looked at.
+        if run_id in finished or (is_all_known and run_id not in owing and _is_old(place, run_id)):
             place.spool.remove_run(run_id)
             orphans.append(run_id)
     for run_id in place.spool.runs_with_lists() if is_all_known else ():
-        if run_id not in known and place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS:
+        if run_id not in known and _is_old(place, run_id):
             place.spool.forget(run_id)
             orphans.append(run_id)
     return orphans
+
+
+def _is_old(place: Workplace, run_id: str) -> bool:
+    return place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS

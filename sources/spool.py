@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -100,10 +101,17 @@ class Spool:
         self.superseded_file(run_id).unlink(missing_ok=True)
 
     def last_written(self, run_id: str) -> float:
-        """When something was last written for a run, in seconds since 1970 by this host's clock."""
+        """When something was last written for a run, in seconds since 1970 by this host's clock.
+
+        Now, if something of it goes away at this moment or nothing is left: then somebody is at work on it.
+        """
         folder, superseded = self._path(run_id), self.superseded_file(run_id)
-        chunks = [folder, *folder.iterdir()] if folder.is_dir() else []
-        return max(path.stat().st_mtime for path in [*chunks, *([superseded] if superseded.exists() else [])])
+        try:
+            chunks = [folder, *folder.iterdir()] if folder.is_dir() else []
+            paths = [*chunks, *([superseded] if superseded.exists() else [])]
+            return max((path.stat().st_mtime for path in paths), default=time.time())
+        except FileNotFoundError:
+            return time.time()
 
     def runs(self) -> list[str]:
         """The runs that have chunks here, sorted."""

@@ -2,6 +2,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
 from decimal import Decimal
 
 import pyarrow as pa
@@ -121,6 +122,19 @@ def test_removing_a_run_leaves_the_others(spool):
     spool.remove_run("run-1")
 
     assert spool.runs() == ["run-2"]
+
+
+def test_what_goes_away_while_it_is_looked_at_counts_as_just_written(spool):
+    before = time.time()
+    spool.write("run-1", 1, table_of(["x"]))
+    os.utime(spool.folder / "run-1", (0, 0))
+    os.utime(spool.folder / "run-1" / "00001.parquet", (0, 0))
+
+    assert spool.last_written("run-1") == 0
+    assert spool.last_written("run-2") >= before
+
+    (spool.folder / "run-1" / "loaded").symlink_to("nowhere")  # listed, but not there any more
+    assert spool.last_written("run-1") >= before
 
 
 def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
