@@ -10,7 +10,7 @@ from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.doorway import run_here
-from stories.telling import BROKEN, MENDED, add_transform, everything, export, mend, product, products, sync
+from stories.telling import BROKEN, add_transform, everything, export, mend, mend_transform, product, products, sync
 
 SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
 SUMMARY += [
@@ -42,10 +42,6 @@ def failed_night(shop: Shop) -> str:
     shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
     shop.write_csv("products.csv", [product(1), product(2, price="cheap"), product(3, name="POISON")])
     return sync(shop).run.run_id
-
-
-def mend_transform(shop: Shop) -> None:
-    shop.feed(chunk_rows=2, transform=add_transform(shop, "mended", MENDED))
 
 
 def test_a_sync_ends_with_0_and_its_summary_has_the_promised_keys_in_order(home: Shop, capfd: Capture) -> None:

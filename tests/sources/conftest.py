@@ -14,7 +14,7 @@ from restock.feeds import Feed
 from restock.settings import Settings, read_settings
 from sources.extract import open_source
 from sources.framing import as_frame, chunked
-from sources.locations import SourceFile, find_source
+from sources.locations import SourceFile, find_source, open_pinned
 
 MakeFeed = Callable[..., Feed]
 
@@ -55,6 +55,17 @@ def found(make_feed: MakeFeed, settings_in: Callable[..., Settings]) -> Callable
         return find_source(feed, settings_in(path.parent))[0], feed
 
     return find
+
+
+@pytest.fixture(scope="session")
+def content_of() -> Callable[[SourceFile], bytes]:
+    """The bytes of a file, as they are read once it is pinned."""
+
+    def read_bytes(file: SourceFile) -> bytes:
+        with open_pinned(file) as handle:
+            return handle.read()
+
+    return read_bytes
 
 
 @pytest.fixture(scope="session")

@@ -30,12 +30,7 @@ def find(cloud, make_feed, tmp_path):
     return find_in
 
 
-def content_of(file):
-    with open_pinned(file) as handle:
-        return handle.read()
-
-
-def test_a_file_is_known_by_its_version_and_brought_when_it_is_opened(cloud, find, make_feed):
+def test_a_file_is_known_by_its_version_and_brought_when_it_is_opened(cloud, find, make_feed, content_of):
     cloud.put("feeds/a.csv", TEXT)
 
     [file], again = find("a.csv"), find("a.csv")
@@ -67,7 +62,7 @@ def test_parquet_is_read(cloud, find, make_feed, tmp_path):
     assert table["sku"].to_pylist() == [f"{n:05}" for n in range(1_000)]
 
 
-def test_a_file_of_many_parts_arrives_whole(cloud, find, monkeypatch):
+def test_a_file_of_many_parts_arrives_whole(cloud, find, monkeypatch, content_of):
     monkeypatch.setattr(stores, "PART_BYTES", 1_000)
     cloud.put("feeds/a.csv", TEXT)
 
@@ -121,7 +116,7 @@ def test_a_file_that_is_not_there_gets_a_sentence(cloud, find, source, sentence)
         find(source)
 
 
-def test_a_file_that_would_be_unpacked_on_the_way_is_refused(cloud, find):
+def test_a_file_that_would_be_unpacked_on_the_way_is_refused(cloud, find, content_of):
     cloud.put("feeds/a.csv.gz", gzip.compress(TEXT), encoding="gzip")
     if cloud.scheme == "s3":  # its library gives what is stored
         assert gzip.decompress(content_of(*find("a.csv.gz"))) == TEXT

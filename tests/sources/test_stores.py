@@ -12,14 +12,9 @@ from fsspec.registry import _registry
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 from restock.settings import read_settings
 from sources import stores
-from sources.locations import find_source, fingerprint, open_pinned
+from sources.locations import find_source, fingerprint
 
 TEXT = b"sku,name\n" + b"".join(b"%d,product\n" % n for n in range(5_000))
-
-
-def content_of(file):
-    with open_pinned(file) as handle:
-        return handle.read()
 
 
 @pytest.fixture
@@ -151,7 +146,7 @@ def sftp(tmp_path, monkeypatch):
     thread.join()
 
 
-def test_a_file_of_an_sftp_server_is_known_by_its_content(sftp, find, make_feed):
+def test_a_file_of_an_sftp_server_is_known_by_its_content(sftp, find, make_feed, content_of):
     root, folder = sftp
     for name in ("b.csv", "a.csv"):
         (folder / name).write_bytes(TEXT)

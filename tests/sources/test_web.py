@@ -78,12 +78,7 @@ def find(site, make_feed, tmp_path):
     return find_at
 
 
-def content_of(file):
-    with open_pinned(file) as handle:
-        return handle.read()
-
-
-def test_a_file_with_a_tag_is_brought_once_and_only_when_it_is_opened(site, find):
+def test_a_file_with_a_tag_is_brought_once_and_only_when_it_is_opened(site, find, content_of):
     site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT, ETag='"1"')
 
     [file] = find("/feeds/a.csv")
@@ -95,7 +90,7 @@ def test_a_file_with_a_tag_is_brought_once_and_only_when_it_is_opened(site, find
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"1"'}, {"Last_Modified": "Mon, 02 Mar 2026 10:00:00 GMT"}])
-def test_a_file_without_a_tag_is_known_by_its_content(site, find, make_feed, headers):
+def test_a_file_without_a_tag_is_known_by_its_content(site, find, make_feed, headers, content_of):
     site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT, **headers)
     site.answers["/feeds/b.csv"] = lambda handler: handler.give(TEXT)
     site.answers["/feeds/c.csv"] = lambda handler: handler.give(TEXT + b"1,x\n")
@@ -126,7 +121,7 @@ def in_pieces(handler, **headers):
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": '"1"'}])
-def test_a_file_sent_in_pieces_is_read_whole(site, find, headers):
+def test_a_file_sent_in_pieces_is_read_whole(site, find, headers, content_of):
     site.answers["/feeds/a.csv"] = lambda handler: in_pieces(handler, **headers)
 
     [file] = find("/feeds/a.csv")
@@ -198,7 +193,7 @@ def test_a_redirect_is_never_followed(site, find, status, to):
     assert site.asked == ["/feeds/a.csv"]
 
 
-def test_the_query_of_a_signed_address_is_sent_and_never_shown(site, find):
+def test_the_query_of_a_signed_address_is_sent_and_never_shown(site, find, content_of):
     site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT, ETag='"1"')
     site.answers["/feeds/b.csv"] = lambda handler: handler.give(b"", 403)
     query = "?X-Amz-Signature=4711&X-Amz-Expires=60"
@@ -214,7 +209,7 @@ def test_the_query_of_a_signed_address_is_sent_and_never_shown(site, find):
     assert content_of(file) == TEXT
 
 
-def test_a_name_and_password_come_from_netrc(site, find, tmp_path, monkeypatch):
+def test_a_name_and_password_come_from_netrc(site, find, tmp_path, monkeypatch, content_of):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password 4711\n")
     (tmp_path / ".netrc").chmod(0o600)
@@ -223,13 +218,13 @@ def test_a_name_and_password_come_from_netrc(site, find, tmp_path, monkeypatch):
     assert content_of(*find("/feeds/a.csv")) == b"Basic YWRhOjQ3MTE="
 
 
-def test_a_parameter_may_be_an_address(site, find):
+def test_a_parameter_may_be_an_address(site, find, content_of):
     site.answers["/feeds/b.csv"] = lambda handler: handler.give(TEXT)
 
     assert content_of(*find("/feeds/a.csv", file=f"{site.address}/feeds/b.csv")) == TEXT
 
 
-def test_nothing_is_left_behind(site, find, tmp_path):
+def test_nothing_is_left_behind(site, find, tmp_path, content_of):
     (tmp_path / ".restock" / "spool").mkdir(parents=True)
     site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT)
     [file] = find("/feeds/a.csv")

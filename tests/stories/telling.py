@@ -60,6 +60,11 @@ def add_transform(shop: Shop, name: str, code: str) -> str:
     return f"{shop.package}.{name}:clean"
 
 
+def mend_transform(shop: Shop, **keys: Any) -> None:
+    """Name a transform in feeds.yaml that copes with the product at which `BROKEN` fails."""
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "mended", MENDED), **keys)
+
+
 def sync(shop: Shop, file: str | None = None, force: bool = False, progress: Progress | None = None) -> RunReport:
     """`restock sync` in this process, checked for conservation."""
     place = open_workplace()

@@ -8,7 +8,6 @@ import pytest
 from shops import Shop
 from stories.telling import (
     BROKEN,
-    MENDED,
     Text,
     abandon,
     add_transform,
@@ -16,6 +15,7 @@ from stories.telling import (
     counts,
     everything,
     expected,
+    mend_transform,
     product,
     products,
     reprocess,
@@ -50,10 +50,6 @@ def failed_monday(shop: Shop, **keys: object) -> str:
     return sync(shop).run.run_id
 
 
-def mend_transform(shop: Shop, **keys: object) -> None:
-    shop.feed(kind="delta", chunk_rows=2, transform=add_transform(shop, "mended", MENDED), **keys)
-
-
 def test_while_an_older_chunk_fails_nothing_new_is_read(shop: Shop) -> None:
     monday = failed_monday(shop)
     shop.write_csv("products.csv", TUESDAY)
@@ -73,7 +69,7 @@ def test_while_an_older_chunk_fails_nothing_new_is_read(shop: Shop) -> None:
 def test_once_mended_both_nights_are_applied_in_order(shop: Shop) -> None:
     monday = failed_monday(shop)
     shop.write_csv("products.csv", TUESDAY)
-    mend_transform(shop)
+    mend_transform(shop, kind="delta")
 
     report = sync(shop)
 
@@ -178,7 +174,7 @@ def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(sho
     assert counts(stopped) == {"inserted": 2, "outstanding": 2}
     assert len(shop.rows("restock_run")) == 1
 
-    mend_transform(shop, source="*.csv")
+    mend_transform(shop, kind="delta", source="*.csv")
     sync(shop)
 
     assert table(shop) == expected(MONDAY_CURED, TUESDAY)
@@ -199,7 +195,7 @@ def test_with_a_version_column_an_older_chunk_may_come_late_and_its_stale_rows_a
     monday = sync(shop).run.run_id
     shop.write_csv("products.csv", dated(TUESDAY, 3))
     sync(shop)
-    mend_transform(shop, version_column="updated_at")
+    mend_transform(shop, kind="delta", version_column="updated_at")
 
     [late] = reprocess(shop, monday)
 
@@ -248,7 +244,7 @@ def test_with_versions_a_file_that_still_fails_is_named_and_lets_the_next_in(sql
 
 def test_with_versions_an_unfinished_file_is_tried_again_with_the_next(sqlite_shop: Shop) -> None:
     monday = two_dated_files(sqlite_shop)
-    mend_transform(sqlite_shop, source="*.csv", version_column="updated_at")
+    mend_transform(sqlite_shop, kind="delta", source="*.csv", version_column="updated_at")
 
     sync(sqlite_shop)
 

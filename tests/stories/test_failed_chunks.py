@@ -11,6 +11,7 @@ from stories.telling import (
     counts,
     everything,
     expected,
+    mend_transform,
     product,
     products,
     reprocess,
@@ -31,10 +32,6 @@ def poisoned_night(shop: Shop) -> RunReport:
     shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
     shop.write_csv("products.csv", [*GOOD[:3], product(4, name="POISON"), *GOOD[3:]])
     return sync(shop)
-
-
-def mend_transform(shop: Shop) -> None:
-    shop.feed(chunk_rows=2, transform=add_transform(shop, "mended", MENDED))
 
 
 def test_the_neighbours_of_a_failed_chunk_are_loaded_and_the_run_names_it(shop: Shop) -> None:

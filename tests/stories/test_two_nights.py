@@ -8,12 +8,12 @@ import pytest
 from shops import Shop
 from stories.telling import (
     BROKEN,
-    MENDED,
     Text,
     add_transform,
     counts,
     everything,
     expected,
+    mend_transform,
     product,
     products,
     reprocess,
@@ -47,7 +47,7 @@ def night(shop: Shop, content: list[Text]) -> str:
 def test_after_two_failed_nights_only_the_newest_content_is_written(shop: Shop, order: str) -> None:
     shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
     monday, tuesday = night(shop, MONDAY), night(shop, TUESDAY)
-    shop.feed(chunk_rows=2, transform=add_transform(shop, "mended", MENDED))
+    mend_transform(shop)
 
     for run_id in (monday, tuesday) if order == "older first" else (tuesday, monday):
         reprocess(shop, run_id)
