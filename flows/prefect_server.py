@@ -123,7 +123,7 @@ def quiet_server(home: Path) -> Iterator[str]:
 def _start(home: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
     until = time.monotonic() + START_SECONDS
     for _ in range(PORTS_TRIED):
-        port = _free_port()
+        port = free_port()
         url = f"http://127.0.0.1:{port}/api"
         server = subprocess.Popen(
             [sys.executable, "-m", "flows.prefect_server", str(port)],
@@ -135,7 +135,7 @@ def _start(home: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
             start_new_session=True,  # Ctrl-C in the terminal is ours to handle
         )
         try:
-            if _wait_until_itanswers(server, url, until):
+            if _wait_until_it_answers(server, url, until):
                 return server, url
         except BaseException:
             _stop(server)
@@ -148,7 +148,7 @@ def _start(home: Path, log: Any) -> tuple[subprocess.Popen[bytes], str]:
     )
 
 
-def _wait_until_itanswers(server: subprocess.Popen[bytes], url: str, until: float) -> bool:
+def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, until: float) -> bool:
     while time.monotonic() < until and server.poll() is None:
         if answers(url):
             return True
@@ -167,7 +167,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine at which nobody listens yet."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

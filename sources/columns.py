@@ -80,7 +80,7 @@ def _hint(name: str, known: list[str]) -> str:
     if len(known) == 1 and any(sign in known[0] for sign in ",;\t|"):
         return f"it has one column, {known[0]!r}, so `csv: delimiter` may be wrong"
     near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?"[:-1] if near else f"there are: {', '.join(known[:20])}"
+    return f"did you mean {near[0]!r}" if near else f"there are: {', '.join(known[:20])}"
 
 
 def _listed(names: list[str]) -> str:

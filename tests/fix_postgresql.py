@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.prefect_server import _free_port
+from flows.prefect_server import free_port
 
 _NEEDS_NO_DISK = ("fsync", "full_page_writes")
 
@@ -62,7 +62,7 @@ def _user() -> str | None:
 
 @contextmanager
 def _of_the_machine(folder: Path) -> Iterator[sa.URL]:
-    user, files, port = _user(), folder / "files", _free_port()
+    user, files, port = _user(), folder / "files", free_port()
     if user is not None:
         shutil.chown(folder, user)
 

@@ -96,14 +96,14 @@ def _guess_null_words(
 
 
 def _guess_number_signs(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules) -> None:
+    if not columns:
+        return
     currencies = _currencies([cells for _, cells in columns])
     readings = []
     for decimal, thousands in _SIGNS:
         rules = CsvRules.model_validate({"decimal": decimal, "thousands": thousands, "currency": currencies})
         values, faults = _read(columns, rules)
         readings.append((faults, rules, values))
-    if not readings or not columns:
-        return
     fewest = min(faults for faults, _, _ in readings)
     _, best, values = next(reading for reading in readings if reading[0] == fewest)
     if currencies:

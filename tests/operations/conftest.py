@@ -10,7 +10,7 @@ from fix_databases import MakeDatabase
 from operations.houses import House, build_house
 from takers import Taken, open_taker
 
-from flows.prefect_server import _free_port
+from flows.prefect_server import free_port
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def standing_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The house, its station up."""
     folder = tmp_path_factory.mktemp("house")
     house = build_house(folder, f"sqlite:///{folder / 'shop.sqlite'}")
-    house.environment["PORT"] = str(_free_port())
+    house.environment["PORT"] = str(free_port())
     try:
         house.succeed("-m", "flows.station", "up")
         yield house

@@ -20,7 +20,7 @@ from fix_databases import MakeDatabase
 from looking import look_until
 from operations.houses import AT_NIGHT, House, build_house, started
 
-from flows.prefect_server import _free_port
+from flows.prefect_server import free_port
 
 pytestmark = AT_NIGHT
 COMPOSE = Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml"
@@ -64,7 +64,7 @@ def composed(tmp_path: Path, make_database: MakeDatabase, prefects: sa.URL) -> I
     secrets = {"PREFECT_AUTH_STRING": "somebody:something", "SHOP_DATABASE_URI": shop_url}
     secrets |= {"PREFECT_DATABASE_PASSWORD": "unused"}
     text = re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda found: secrets.get(found[1], found[2]), COMPOSE.read_text())
-    port, metrics = str(_free_port()), str(_free_port())
+    port, metrics = str(free_port()), str(free_port())
     places = {
         "postgresql+asyncpg://prefect:unused@database/prefect": prefects.set(
             drivername="postgresql+asyncpg"

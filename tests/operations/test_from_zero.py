@@ -15,7 +15,7 @@ from operations.houses import AT_NIGHT, House
 from shops import Shop
 from test_docs import ROOT, blocks
 
-from flows.prefect_server import _free_port
+from flows.prefect_server import free_port
 
 pytestmark = AT_NIGHT
 
@@ -36,7 +36,7 @@ def clone(tmp_path: Path) -> Iterator[House]:
     (folder / ".venv").symlink_to(python.parents[1])
     foreign = ("RESTOCK_", "PREFECT_", "PYTHONPATH", "SQLALCHEMY_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    environment |= {"PATH": f"{python.parent}{os.pathsep}{environment['PATH']}", "PORT": str(_free_port())}
+    environment |= {"PATH": f"{python.parent}{os.pathsep}{environment['PATH']}", "PORT": str(free_port())}
     environment |= {"PYTHONPATH": str(folder), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     shop = Shop(folder, "example_app", sa.create_engine(f"sqlite:///{folder / 'instance' / 'shop.sqlite'}"))
     yield House(folder, shop, environment)

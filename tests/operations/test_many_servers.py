@@ -16,7 +16,7 @@ from fix_databases import MakeDatabase
 from looking import look_until
 from operations.houses import AT_NIGHT, House, build_house, started
 
-from flows.prefect_server import _free_port, answers, is_free
+from flows.prefect_server import answers, free_port, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -38,7 +38,7 @@ def house(tmp_path: Path, make_database: MakeDatabase) -> Iterator[House]:
 @pytest.fixture
 def settings(house: House, prefects: sa.URL) -> Iterator[dict[str, str]]:
     """The variables that docs/scaling.md names, with the places of this test. Redis is one of its own."""
-    port = _free_port()
+    port = free_port()
     places = {
         "postgresql+asyncpg://…": prefects.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False),
         "redis://HOST:6379/1": f"redis://127.0.0.1:{port}/1",
@@ -62,7 +62,7 @@ def servers(house: House, settings: dict[str, str]) -> Iterator[list[str]]:
     with ExitStack() as processes:
         urls = []
         for name in ("first", "second"):  # one after the other, as the page asks for
-            port = _free_port()
+            port = free_port()
             words = [*PREFECT, "server", "start", "--no-services", "--port", str(port)]
             processes.enter_context(started(words, house, f"{name}.log", **settings))
             urls.append(f"http://127.0.0.1:{port}/api")

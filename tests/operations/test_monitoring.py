@@ -19,7 +19,7 @@ from looking import look_until
 from shops import Shop, run_restock
 
 from flows.metrics import Ledgers
-from flows.prefect_server import _free_port
+from flows.prefect_server import free_port
 from flows.workplace import open_workplace
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -53,7 +53,7 @@ def answer_of(url: str) -> str | None:
 @contextmanager
 def answering() -> Iterator[str]:
     """`restock metrics --port`, as a process; the address it answers at."""
-    port = _free_port()
+    port = free_port()
     with running(sys.executable, "-m", "flows.cli", "metrics", "--port", str(port)):
         url = f"127.0.0.1:{port}"
         look_until(lambda: answer_of(f"http://{url}/metrics"))
@@ -105,7 +105,7 @@ def test_the_command_answers_each_scrape_anew(loaded_shop: Shop) -> None:
 
 @tool("prometheus")
 def test_a_prometheus_has_what_the_ledger_has(loaded_shop: Shop, tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     with answering() as address:
         scrape = {"job_name": "restock", "scrape_interval": "1s", "static_configs": [{"targets": [address]}]}
         file = tmp_path / "prometheus.yaml"
@@ -123,7 +123,7 @@ def test_a_prometheus_has_what_the_ledger_has(loaded_shop: Shop, tmp_path: Path)
 
 @tool("prometheus-pushgateway")
 def test_a_pushgateway_takes_and_shows_them(loaded_shop: Shop) -> None:
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     with running("prometheus-pushgateway", f"--web.listen-address={address}"):
         look_until(lambda: answer_of(f"http://{address}/-/ready"))
         done = run_restock(["metrics", "--push", f"http://{address}"], loaded_shop)

@@ -6,9 +6,9 @@ import threading
 
 import paramiko
 import pytest
-from fix_clouds import free_port
 from fsspec.registry import _registry
 
+from flows.prefect_server import free_port
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 from restock.settings import read_settings
 from sources import stores

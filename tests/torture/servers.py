@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +14,8 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 from looking import wait_until
+
+from flows.prefect_server import free_port
 
 # Where Debian keeps servers; not every user's PATH leads there.
 PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -95,9 +96,7 @@ def own_mariadb(folder: Path) -> Iterator[tuple[MariadbServer, sa.URL] | None]:
         return
     made = [installer, "--no-defaults", "--user=root", "--auth-root-authentication-method=normal"]
     subprocess.run([*made, f"--datadir={folder / 'mariadb'}"], check=True, capture_output=True)
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    server = MariadbServer(program, folder, port)
+    server = MariadbServer(program, folder, free_port())
     server.start()
     try:
         yield server, server.url
