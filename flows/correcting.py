@@ -140,7 +140,8 @@ def _read(place: Workplace, path: Path) -> list[RejectedRow]:
 def _sink_for(found: FoundRun) -> FlaskSink:
     """The sink for a correction of this run; one that changes no row if a newer delta may have done so."""
     feed, run = found.sink.feed, found.run
-    newest = found.history.runs_of(feed.name).all[0]
+    newest = found.history.newest(feed.name)
+    assert newest is not None, "the run itself is one"
     if newest.run_id == run.run_id or feed.version_column is not None:
         return found.sink
     if feed.kind == "full" or feed.mode == "update_only":

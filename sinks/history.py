@@ -72,6 +72,10 @@ class History:
 
         return with_retries(read, "reading the ledger") if self.exists() else FeedRuns([], frozenset())
 
+    def newest(self, feed: str) -> RunEntry | None:
+        """The newest run of a feed, if it has one."""
+        return next(iter(self._read_runs(_newest_first().where(runs.c.feed == feed).limit(1))), None)
+
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""
         return next(iter(self._read_runs(sa.select(runs).where(runs.c.run_id == run_id))), None)
