@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from restock.contract import FieldSpec, Kind
 
@@ -23,7 +24,7 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (sa.DateTime, Kind.DATETIME),
     (sa.Date, Kind.DATE),
     (sa.Time, Kind.TIME),
-    (sa.Interval, Kind.INTERVAL),
+    (postgresql.INTERVAL, Kind.INTERVAL),
     (sa.Uuid, Kind.UUID),
     (sa.JSON, Kind.JSON),
     (sa.LargeBinary, Kind.BINARY),
@@ -73,6 +74,8 @@ def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.typ
 
 
 def _kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
+    if isinstance(type_, sa.Interval):
+        return Kind.INTERVAL  # SQLAlchemy's is a decorator, around the moments that some databases keep in its place
     if isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
     if isinstance(type_, sa.Numeric) and not type_.asdecimal:

@@ -9,7 +9,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
@@ -125,6 +125,7 @@ class Thing(db.Model):
     half = mapped_column(sa.Float)
     seen = mapped_column(sa.DateTime(timezone=True))
     opens = mapped_column(sa.Time)
+    delivery = mapped_column(sa.Interval)
     note = mapped_column(sa.String(50))
     tags = mapped_column(sa.JSON)
     number = mapped_column(sa.Uuid)
@@ -147,6 +148,7 @@ def test_every_type_of_parquet_arrives_exactly_and_a_second_night_changes_nothin
             "half": pa.array([1.5, None], pa.float16()),
             "seen": pa.array([253_370_764_800_000, None], pa.timestamp("ms", "Europe/Berlin")),
             "opens": pa.array([7 * 3_600 * 10**9 + 1_000, None], pa.time64("ns")),
+            "delivery": pa.array([93_784, None], pa.duration("s")),
             "note": pa.array(["größe", None]).dictionary_encode(),
             "tags": pa.array([[{"lang": "de", "text": "Schuh"}], None]),
             "number": pa.array([b"a" * 16, None], pa.uuid()),
@@ -169,6 +171,7 @@ def test_every_type_of_parquet_arrives_exactly_and_a_second_night_changes_nothin
         "half": 1.5,
         "seen": None,
         "opens": time(7, 0, 0, 1 if shop.engine.dialect.name != "mysql" else 0),
+        "delivery": timedelta(days=1, hours=2, minutes=3, seconds=4),
         "note": "größe",
         "tags": [{"lang": "de", "text": "Schuh"}],
         "number": uuid.UUID(bytes=b"a" * 16),
