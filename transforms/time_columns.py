@@ -41,7 +41,7 @@ def read_date(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     faults: dict[int, str] = {}
     if is_text(type_):
         pattern = rules.date_format
-        texts = _matching(cells, None if pattern else rf"^{_DAY}$", "not_a_date", faults)
+        texts = _matching(cells, None if pattern else rf"^{_DAY}(?:[T ]{_CLOCK})?$", "not_a_date", faults)
         moments = _parsed(texts, pattern, "not_a_date", faults)
     elif pa.types.is_date(type_):
         moments = cells.cast(pa.date32()).cast(pa.timestamp("s"))

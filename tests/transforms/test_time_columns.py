@@ -165,12 +165,14 @@ def test_a_number_is_no_moment(read, kind):
     assert read(kind, arrow([1772359200, None], pa.int64()), dtype=None) == ([None], {0: "wrong_type"})
 
 
-def test_dates_are_read_from_iso_text(read):
-    cells = ["2024-02-29", "2025-02-29", "0000-01-01", "2026-03-01T00:00:00", "1.3.2026", None]
+def test_dates_and_midnights_are_read_from_iso_text(read):
+    sound = ["2024-02-29", "2026-03-01T00:00:00", "2026-03-01 00:00", None]
+    wrong = ["2025-02-29", "0000-01-01", "2026-03-01T00:00:01", "2026-03-01T00:00:00Z", "1.3.2026"]
 
-    values, codes = read(Kind.DATE, cells)
+    values, codes = read(Kind.DATE, sound + wrong)
 
-    assert (values, codes) == ([date(2024, 2, 29), None], dict.fromkeys([1, 2, 3, 4], "not_a_date"))
+    assert values == [date(2024, 2, 29), date(2026, 3, 1), date(2026, 3, 1), None]
+    assert codes == dict.fromkeys(range(4, 9), "not_a_date")
 
 
 def test_dates_are_read_in_the_declared_format_and_hold_no_time(read):
