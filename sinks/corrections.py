@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import sqlalchemy as sa
 
 from restock.chunks import ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed
+from sinks.found_by_key import having
 from sinks.lease import fence
 from sinks.ledger import Ledger
 from sinks.ledger_entries import counts_of, fault_values, is_chunk
@@ -33,9 +35,8 @@ class CorrectionBook:
             ChunkFailed: a row was resolved meanwhile.
         """
         fence(connection, self._ledger.lease_of(ref))
-        still_open = connection.execute(
-            sa.select(sa.func.count()).select_from(rejects).where(self._mine(ref), rejects.c.resolved_at.is_(None))
-        ).scalar_one()
+        counted = sa.select(sa.func.count()).select_from(rejects).where(rejects.c.resolved_at.is_(None))
+        still_open = sum(connection.execute(counted.where(mine)).scalar_one() for mine in _entries(ref, self._rows))
         if still_open != len(self._rows):
             raise ChunkFailed(f"Some rejects of {ref} were resolved meanwhile; nothing was loaded, start again.")
 
@@ -46,16 +47,13 @@ class CorrectionBook:
         if counts.total != len(self._rows) or moved.total != entry.row_count:
             raise ChunkFailed(f"The counts of the correction of {ref} do not add up; nothing of it was kept.")
         connection.execute(sa.update(chunks).where(is_chunk(ref)).values(asdict(moved)))
-        for reject in rejected:
-            connection.execute(
-                sa.update(rejects)
-                .where(self._mine(ref), rejects.c.position == reject.row)
-                # The original stays what the source sent, whatever a person made of it.
-                .values(fault_values(reject))
-            )
-        again = [reject.row for reject in rejected]
-        taken = sa.and_(self._mine(ref), rejects.c.position.not_in(again))
-        connection.execute(sa.update(rejects).where(taken).values(resolved_at=database_time()))
+        again = {reject.row: reject for reject in rejected}
+        for row, reject in again.items():
+            [mine] = _entries(ref, [row])
+            # The original stays what the source sent, whatever a person made of it.
+            connection.execute(sa.update(rejects).where(mine).values(fault_values(reject)))
+        for mine in _entries(ref, [row for row in self._rows if row not in again]):
+            connection.execute(sa.update(rejects).where(mine).values(resolved_at=database_time()))
         self._counts = counts
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
@@ -64,12 +62,13 @@ class CorrectionBook:
         If all were rejected again there is no telling, and doing it again changes nothing.
         """
         with self._ledger.database.engine.connect() as connection:
-            resolved = connection.execute(
-                sa.select(rejects.c.position).where(self._mine(ref), rejects.c.resolved_at.is_not(None))
-            ).first()
-        return None if resolved is None else self._counts
+            resolved = sa.select(rejects.c.position).where(rejects.c.resolved_at.is_not(None)).limit(1)
+            is_done = any(connection.execute(resolved.where(mine)).first() for mine in _entries(ref, self._rows))
+        return self._counts if is_done else None
 
-    def _mine(self, ref: ChunkRef) -> sa.ColumnElement[bool]:
-        return sa.and_(
-            rejects.c.run_id == ref.run_id, rejects.c.chunk == ref.number, rejects.c.position.in_(self._rows)
-        )
+
+def _entries(ref: ChunkRef, rows: list[int]) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that hold together for the rejects of these rows, each for as many as a statement may ask for."""
+    of_chunk = sa.and_(rejects.c.run_id == ref.run_id, rejects.c.chunk == ref.number)
+    for condition in having([rejects.c.position], [(row,) for row in rows]):
+        yield sa.and_(of_chunk, condition)

@@ -12,6 +12,9 @@ from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.measures import keep_sums
 from sinks.retries import with_retries
 
+# So many runs one statement names: databases limit the parameters of one.
+RUNS_AT_A_TIME = 5_000
+
 
 def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
@@ -28,10 +31,10 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
             old = _forgettable(connection, sink, older_than_seconds)
             # Another prune may be at it: only what is forgotten here is added to what is kept of it.
             names = [name for name in old if _is_locked(connection, name)]
-            if names:
-                keep_sums(connection, sink.feed.name, names)
-            for table in (rejects, chunks, runs):
-                connection.execute(sa.delete(table).where(table.c.run_id.in_(names)))
+            for some in (names[start : start + RUNS_AT_A_TIME] for start in range(0, len(names), RUNS_AT_A_TIME)):
+                keep_sums(connection, sink.feed.name, some)
+                for table in (rejects, chunks, runs):
+                    connection.execute(sa.delete(table).where(table.c.run_id.in_(some)))
         return names
 
     return with_retries(forget, f"forgetting old runs of feed {sink.feed.name}")

@@ -118,7 +118,11 @@ def test_runs_of_other_feeds_are_left_alone(products: Table) -> None:
     assert forget_old_runs(products.sink, DAY) == []
 
 
-def test_what_was_measured_of_forgotten_runs_stays_however_often_runs_are_forgotten(products: Table) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 5_000])
+def test_what_was_measured_of_forgotten_runs_stays_however_often_runs_are_forgotten(
+    products: Table, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr("sinks.pruning.RUNS_AT_A_TIME", at_a_time)
     history = History(products.sink.database)
 
     def sums() -> tuple[object, ...]:

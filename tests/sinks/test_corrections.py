@@ -1,0 +1,40 @@
+"""What a correction writes into the ledger beside its rows, whatever number of rows it mends."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.loads import open_table
+from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
+from restock.errors import ChunkFailed
+from sinks.corrections import CorrectionBook
+
+MORE_THAN_A_STATEMENT_TAKES = 70_000  # PostgreSQL ends at 65,535 parameters
+
+
+def test_a_correction_may_mend_more_rows_than_a_statement_has_parameters(
+    make_shop: MakeShop, postgresql_url: str
+) -> None:
+    products = open_table(make_shop(postgresql_url))
+    rows = list(range(1, MORE_THAN_A_STATEMENT_TAKES + 1))
+    with products.admitted([len(rows)]) as [ref], products.sink.database.engine.connect() as connection:
+        products.shop.execute("UPDATE restock_chunk SET status = 'loaded', rejected = row_count")
+        products.shop.execute(
+            "INSERT INTO restock_reject (run_id, chunk, position, code, original) "
+            "SELECT :run, 1, n, 'null', '{}' FROM generate_series(1, :count) AS n",
+            run=ref.run_id,
+            count=len(rows),
+        )
+        book = CorrectionBook(products.sink.ledger, rows)
+
+        book.fence(connection, ref)
+        assert book.counts_if_loaded(ref) is None
+        book.loaded(connection, ref, WriteCounts(inserted=len(rows)), [])
+        connection.commit()
+
+        assert products.entry(ref).counts == WriteCounts(inserted=len(rows))
+        assert book.counts_if_loaded(ref) == WriteCounts(inserted=len(rows))
+        assert products.shop.execute("SELECT 1 FROM restock_reject WHERE resolved_at IS NULL") == []
+        with pytest.raises(ChunkFailed, match="were resolved meanwhile"):
+            book.fence(connection, ref)
