@@ -7,9 +7,8 @@ from typing import Any
 from prefect.events import emit_event
 
 from flows.reports import RunReport
-from flows.summary_page import COUNTS
 from prefect import runtime
-from restock.chunks import ChunkRef
+from restock.chunks import OUTCOMES, ChunkRef
 from restock.errors import ChunkFailed
 
 # A run whose every chunk fails is one trouble: its summary lists more of them.
@@ -40,7 +39,7 @@ def run_stopped(feed: str, reason: str) -> None:
 
 def _counts(report: RunReport) -> dict[str, Any]:
     counts = report.summary.as_dict()
-    return {name: counts[name] for name in ("read", *COUNTS)}
+    return {name: counts[name] for name in ("read", *OUTCOMES)}
 
 
 def _announce(name: str, feed: str, payload: dict[str, Any]) -> None:

@@ -257,7 +257,9 @@ def _counts(report: RunReport) -> dict[str, Any]:
 
 
 def _of_runs(reports: list[RunReport], told: str) -> Answer:
-    left = sum(chunk.status in ("planned", "loading", "failed") for each in reports for chunk in each.chunks)
+    from sinks.ledger_entries import OUTSTANDING
+
+    left = sum(chunk.status in OUTSTANDING for each in reports for chunk in each.chunks)
     plain = {"runs": [each.summary.as_dict() for each in reports], "outstanding": left}
 
     def show() -> None:

@@ -25,7 +25,7 @@ from flows.reports import RunReport
 from flows.shown_progress import ShownProgress
 from flows.stopping import check_stop, heeding_signals
 from flows.summary_page import show_summary
-from flows.task_windows import explained
+from flows.task_windows import explained, told
 from prefect import Flow, State, get_run_logger, runtime
 from restock.errors import (
     AlreadyServed,
@@ -129,10 +129,8 @@ def _ending(report: RunReport) -> tuple[str, str]:
     except RestockError as incomplete:
         return "Incomplete", str(incomplete)
     summary = report.summary
-    names = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned")
-    counts = summary.as_dict()
-    parts = ", ".join(f"{counts[name]:,} {name}" for name in names if counts[name]) or "none"
-    sentence = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}; of {summary.read:,} rows: {parts}."
+    begin = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}"
+    sentence = f"{begin}; of {summary.read:,} rows: {told(summary)}."
     return "Completed with rejects" if summary.rejected else "Completed", sentence
 
 

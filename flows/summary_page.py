@@ -7,11 +7,11 @@ from typing import Any
 
 from flows.artifacts import Showcase, key_of
 from flows.reports import RunReport
+from restock.chunks import OUTCOMES
 from restock.reasons import sentence
 
 REASONS_SHOWN = 10
 FAILED_SHOWN = 50
-COUNTS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned", "outstanding")
 
 Row = dict[str, str | int]
 
@@ -34,7 +34,8 @@ def show_summary(report: RunReport, showcase: Showcase) -> None:
 def counts_table(report: RunReport) -> list[Row]:
     """What became of the rows; the last line is their sum."""
     counts = report.summary.as_dict()
-    return [*({"outcome": name, "rows": counts[name]} for name in COUNTS), {"outcome": "read", "rows": report.run.read}]
+    named: list[Row] = [{"outcome": name, "rows": counts[name]} for name in OUTCOMES]
+    return [*named, {"outcome": "read", "rows": report.run.read}]
 
 
 def failed_table(report: RunReport) -> list[Row]:

@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 
 from flows.loading import Outcome, load_here
 from prefect import State, task
-from restock.chunks import ChunkRef, WriteCounts
+from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, RestockError, RunInterrupted
 from restock.feeds import Feed
 from restock.references import place_of
@@ -107,14 +107,13 @@ def _ended(done: WindowOutcome) -> State[WindowOutcome]:
         others = f" ({len(failed)} chunks of this window failed.)" if len(failed) > 1 else ""
         return Failed(message=failed[0] + others, data=done)
     counts = sum((outcome for _, outcome in done.outcomes if isinstance(outcome, WriteCounts)), WriteCounts())
-    return Completed(message=told(counts), data=done)
+    return Completed(message=f"{counts.total:,} rows: {told(counts)}.", data=done)
 
 
-def told(counts: WriteCounts) -> str:
-    """What became of some rows, as a sentence."""
-    names = ("inserted", "updated", "unchanged", "superseded", "stale", "skipped", "rejected")
-    parts = [f"{getattr(counts, name):,} {name}" for name in names if getattr(counts, name)]
-    return f"{counts.total:,} rows: {', '.join(parts) or 'none'}."
+def told(counts: WriteCounts | RunSummary) -> str:
+    """What became of some rows, in words."""
+    named = ((name, getattr(counts, name, 0)) for name in OUTCOMES)
+    return ", ".join(f"{rows:,} {name}" for name, rows in named if rows) or "none"
 
 
 def explained(error: Exception) -> str:

@@ -19,14 +19,13 @@ from rich.table import Table
 
 from flows.progress import Progress
 from flows.reports import RunReport
-from restock.chunks import ChunkRef, WriteCounts
+from restock.chunks import OUTCOMES, ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 from restock.reasons import sentence
 from sinks.ledger_entries import RejectEntry, RunEntry
 
 # Always shown, also when zero: what a person looks for first.
 USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
-OTHER_COUNTS = ("superseded", "stale", "skipped", "abandoned", "outstanding")
 REASONS_SHOWN = 8
 COLUMNS_SHOWN = 6
 ROWS_SHOWN = 20
@@ -125,7 +124,8 @@ def print_report(report: RunReport) -> None:
     table.add_column("run " + summary.run_id)
     table.add_column("rows", justify="right")
     table.add_row("read", f"{summary.read:,}", end_section=True)
-    for name in (*USUAL_COUNTS, *(each for each in OTHER_COUNTS if counts[each])):
+    others = (name for name in OUTCOMES if name not in USUAL_COUNTS and counts[name])
+    for name in (*USUAL_COUNTS, *others):
         table.add_row(name, f"{counts[name]:,}")
     table.add_section()
     chunks = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"

@@ -113,13 +113,18 @@ class WriteCounts:
 
     @property
     def total(self) -> int:
-        return sum(getattr(self, each.name) for each in fields(self))
+        return sum(getattr(self, name) for name in COUNTERS)
 
     def __add__(self, other: WriteCounts) -> WriteCounts:
-        return WriteCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return WriteCounts(*(getattr(self, name) + getattr(other, name) for name in COUNTERS))
 
     def __sub__(self, other: WriteCounts) -> WriteCounts:
-        return WriteCounts(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+        return WriteCounts(*(getattr(self, name) - getattr(other, name) for name in COUNTERS))
+
+
+# What may become of a row, in the order in which people are told: once its chunk is loaded, and of any row of a run.
+COUNTERS = tuple(each.name for each in fields(WriteCounts))
+OUTCOMES = (*COUNTERS, "abandoned", "outstanding")
 
 
 @dataclass(frozen=True)
@@ -153,17 +158,7 @@ class RunSummary:
     @property
     def adds_up(self) -> bool:
         """Whether every row that was read is accounted for exactly once."""
-        return self.read == (
-            self.inserted
-            + self.updated
-            + self.unchanged
-            + self.superseded
-            + self.stale
-            + self.rejected
-            + self.skipped
-            + self.abandoned
-            + self.outstanding
-        )
+        return self.read == sum(getattr(self, name) for name in OUTCOMES)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary under the keys that `--json` promises, in their order."""

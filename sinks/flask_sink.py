@@ -165,8 +165,7 @@ class FlaskSink:
         Raises:
             ConfigurationError: it is not.
         """
-        table = self.target.mapper.local_table
-        assert isinstance(table, sa.Table)
+        table = self.target.table
 
         def is_there() -> bool:
             with self.database.engine.connect() as connection:

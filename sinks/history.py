@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkEntry, ChunkRef, RunSummary
+from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, RunSummary
 from restock.errors import ConfigurationError
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease
 from sinks.ledger_creation import is_there
 from sinks.ledger_entries import OUTSTANDING, RejectEntry, RunEntry, as_chunk, as_ref, as_reject, as_run
-from sinks.ledger_tables import COUNTERS, chunks, database_time, leases, rejects, runs
+from sinks.ledger_tables import chunks, database_time, leases, rejects, runs
 from sinks.owners import Owner
 from sinks.retries import with_retries
 

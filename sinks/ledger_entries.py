@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkEntry, ChunkRef, Fault, PlannedChunk, Reject, WriteCounts
+from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, Fault, PlannedChunk, Reject, WriteCounts
 from sinks.lease import Lease
-from sinks.ledger_tables import COUNTERS, chunks
+from sinks.ledger_tables import chunks
 
 OUTSTANDING = ("planned", "loading", "failed")
 

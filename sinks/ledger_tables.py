@@ -13,10 +13,11 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from restock.chunks import COUNTERS
+
 metadata = sa.MetaData()
 
 _LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-COUNTERS = ("inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped")
 
 # One row per run: bringing one source version into one target.
 runs = sa.Table(

@@ -10,9 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from restock.chunks import COUNTERS
 from sinks.history import History
 from sinks.ledger_entries import OUTSTANDING
-from sinks.ledger_tables import COUNTERS, chunks, database_time, runs
+from sinks.ledger_tables import chunks, database_time, runs
 from sinks.retries import with_retries
 
 CHUNK_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)

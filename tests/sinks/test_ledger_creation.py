@@ -12,8 +12,9 @@ from contracts.loads import MakeTable, Table, make_items
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 
+from restock.chunks import COUNTERS
 from sinks.history import History
-from sinks.ledger_tables import COUNTERS, metadata
+from sinks.ledger_tables import metadata
 
 # The ledger as the first restock made it. It stays as it is, whatever the ledger becomes.
 FIRST = {

@@ -7,9 +7,8 @@ from decimal import Decimal
 import pytest
 from contracts.loads import MakeTable, Record, Table, make_items
 
-from restock.chunks import WriteCounts
+from restock.chunks import COUNTERS, WriteCounts
 from sinks.history import History
-from sinks.ledger_tables import COUNTERS
 from sinks.measures import read_measures
 from sinks.pruning import forget_old_runs
 
