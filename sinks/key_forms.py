@@ -16,13 +16,13 @@ from restock.key_form import KeyForm
 from sinks.app_database import AppDatabase
 from sinks.changes import Key, RowFault
 from sinks.db_errors import DataFault
+from sinks.found_by_key import having
 from sinks.rows import Rows
 from sinks.target import Target
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 # Regular expressions that are blind to case would take every key for one that may be written otherwise.
 _SEES_CASE = {"mysql": "(?-i)", "mariadb": "(?-i)"}
-KEYS_PER_STATEMENT = 1_000
 KEYS_PER_READ = 10_000
 
 
@@ -140,12 +140,8 @@ class OtherForms:
 
 def _exactly_there(connection: sa.Connection, target: Target, keys: list[Key]) -> set[Key]:
     columns = [target.columns[name] for name in target.key]
-    there: set[Key] = set()
-    for start in range(0, len(keys), KEYS_PER_STATEMENT):
-        some = keys[start : start + KEYS_PER_STATEMENT]
-        wanted = columns[0].in_([key[0] for key in some]) if len(columns) == 1 else sa.tuple_(*columns).in_(some)
-        there |= {tuple(row) for row in connection.execute(sa.select(*columns).where(wanted))}
-    return there
+    asked = sa.select(*columns)
+    return {tuple(row) for condition in having(columns, keys) for row in connection.execute(asked.where(condition))}
 
 
 def _keys_of(rows: Rows) -> dict[int, tuple[Any, ...]]:
