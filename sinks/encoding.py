@@ -14,11 +14,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.values import Values, as_list
+from sinks.values import Values, as_arrow, as_list
 
 log = logging.getLogger("restock")
 
@@ -121,7 +120,7 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
     import pgpq  # comes with an extra, which users of other databases do without
 
     try:
-        arrays = {name: _as_arrow(values, types[name], as_text) for name, values in columns.items()}
+        arrays = {name: _of_type(values, types[name], as_text) for name, values in columns.items()}
         batch = pa.record_batch(list(arrays.values()), names=[f"c{place}" for place in range(len(arrays))])
         encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
         # Of a few rows it gives nothing before the end.
@@ -135,7 +134,7 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
     )
 
 
-def _as_arrow(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
+def _of_type(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
     if type_ in _WRITTEN_BY_DRIVER:
         if as_text is None:
             raise LookupError(type_)
@@ -144,13 +143,7 @@ def _as_arrow(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
     pack = {"uuid": _uuid, "interval": _interval}.get(type_)
     if pack is not None:
         return pa.array([None if value is None else pack(value) for value in as_list(values)], pa.binary())
-    if isinstance(values, pd.Series) and values.dtype == object:
-        values = as_list(values)
-    array = pa.array(values, from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
+    array = as_arrow(values)
     if pa.types.is_null(array.type):
         return array.cast(pa.string())  # NULL looks the same in every type
     if type_ in _TEXTS:

@@ -9,14 +9,13 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from restock.ahead import in_order
 from sinks.driver_calls import execute_by, plain_name
-from sinks.values import Values, are_stored_as_sent, as_list
+from sinks.values import Values, are_stored_as_sent, as_arrow, as_list
 
 # Bytes of one statement, as PyMySQL has it: well below the smallest limit of a server.
 STATEMENT_BYTES = 1_000_000
@@ -36,7 +35,7 @@ def insert_rows(connection: sa.Connection, table: sa.TableClause, columns: Mappi
     if connection.dialect.driver != "pymysql" or not are_stored_as_sent(types, connection.dialect):
         return False
     driver: Any = connection.connection.dbapi_connection
-    given = [taken if (taken := _as_arrow(values)) is not None else as_list(values) for values in columns.values()]
+    given = [taken if (taken := _readable(values)) is not None else as_list(values) for values in columns.values()]
     listed = ", ".join(plain_name(connection, name) for name in columns)
     into = f"INSERT INTO {plain_name(connection, table)} ({listed}) VALUES "
 
@@ -73,18 +72,12 @@ def _joined(separator: str, *parts: Any) -> pa.Array:
     return pc.binary_join_element_wise(*parts, _TEXT(separator))
 
 
-def _as_arrow(values: Values) -> pa.Array | None:
+def _readable(values: Values) -> pa.Array | None:
     """The values, if the server reads each of them out of its text."""
-    if isinstance(values, pd.Series) and values.dtype == object:
-        values = as_list(values)
     try:
-        array = pa.array(values, from_pandas=True)
+        array = as_arrow(values)
     except (pa.ArrowException, TypeError, ValueError):
         return None
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if pa.types.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
     kind = array.type
     is_read = (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)

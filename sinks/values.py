@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from restock.records import plain_values
@@ -26,6 +28,22 @@ def as_list(values: Values) -> list[Any]:
     if isinstance(values, np.ndarray):
         return values.tolist()
     return plain_values(values) if isinstance(values, pd.Series) else values
+
+
+def as_arrow(values: Values) -> pa.Array:
+    """The values of a column as Arrow has them, what is missing in pandas as a null.
+
+    Raises:
+        TypeError, ValueError, ArrowException: Arrow has no type for them all.
+    """
+    if isinstance(values, pd.Series) and values.dtype == object:
+        values = as_list(values)
+    array = pa.array(values, from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)  # a float that is missing, in pandas
+    return array
 
 
 def take(values: Values, places: np.ndarray) -> Values:
