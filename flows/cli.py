@@ -15,6 +15,7 @@ from flows.operations_commands import automations, deployments, metrics
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
+    from restock.chunks import RunSummary
 
 WAIT_SECONDS = 90.0
 
@@ -114,14 +115,14 @@ def runs(as_json: bool) -> None:
         from flows.doors import list_runs
         from flows.terminal import print_runs
 
-        reports, unreached = list_runs()
+        found, unreached = list_runs()
         plain = {
-            "runs": [{**_counts(each), "started_at": each.run.started_at} for each in reports],
+            "runs": [{**_counts(summary), "started_at": run.started_at} for run, summary in found],
             "unreached": [asdict(each) for each in unreached],
         }
 
         def show() -> None:
-            print_runs(reports) if reports else click.echo("There are no runs yet.")
+            print_runs(found) if found else click.echo("There are no runs yet.")
             for each in unreached:
                 click.echo(f"Feed {each.feed} could not be asked: {each.reason}", err=True)
 
@@ -145,7 +146,7 @@ def show(run_id: str, as_json: bool) -> None:
 
         report = report_of(run_id)
         plain = {
-            **_counts(report),
+            **_counts(report.summary),
             "reason": report.run.reason,
             "ignored_columns": report.run.ignored_columns,
             "chunks": [asdict(chunk) for chunk in report.chunks],
@@ -250,9 +251,9 @@ main.add_command(deployments)
 main.add_command(metrics)
 
 
-def _counts(report: RunReport) -> dict[str, Any]:
+def _counts(summary: RunSummary) -> dict[str, Any]:
     """A run's summary without the time of an execution, which only the execution itself knows."""
-    counts = report.summary.as_dict()
+    counts = summary.as_dict()
     return {name: counts[name] for name in counts if name not in ("seconds", "rows_per_second")}
 
 

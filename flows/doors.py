@@ -18,8 +18,9 @@ from flows.reports import RunReport, read_report
 from flows.stopping import heeding_signals
 from flows.terminal import TerminalProgress
 from flows.workplace import Workplace, open_workplace
+from restock.chunks import RunSummary
 from sinks.flask_sink import open_sink
-from sinks.ledger_entries import RejectEntry
+from sinks.ledger_entries import RejectEntry, RunEntry
 from sources.superseded import export_superseded, superseded_rows
 
 
@@ -95,11 +96,11 @@ def prune_all(older_than_days: float) -> Pruned:
         return prune(open_workplace(), older_than_days, progress)
 
 
-def list_runs() -> tuple[list[RunReport], list[Unreached]]:
-    """The runs of every database that answers, newest first, and the feeds whose database does not."""
+def list_runs() -> tuple[list[tuple[RunEntry, RunSummary]], list[Unreached]]:
+    """The runs of every database that answers with their totals, newest first; the feeds whose database does not."""
     visits, unreached = visit_databases(open_workplace())
-    reports = [read_report(visit.history, run) for visit in visits for run in visit.history.runs()]
-    return sorted(reports, key=lambda report: report.run.started_at, reverse=True), unreached
+    found = [(run, visit.history.summary(run)) for visit in visits for run in visit.history.runs()]
+    return sorted(found, key=lambda each: each[0].started_at, reverse=True), unreached
 
 
 def report_of(run_id: str) -> RunReport:

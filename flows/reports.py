@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from restock.chunks import ChunkEntry, RunSummary
 from restock.errors import RunHeld, RunIncomplete
-from sinks.history import History
+from sinks.history import History, summary_of
 from sinks.ledger_entries import RunEntry
 
 CHUNKS_NAMED = 12
@@ -79,7 +79,8 @@ def read_report(history: History, run: RunEntry) -> RunReport:
             if found[reason] <= PLACES_NAMED:
                 places.setdefault(reason, []).append(place)
     reasons = [(code, column, rows) for (code, column), rows in found.most_common()]
-    return RunReport(run, history.summary(run), history.chunks(run.run_id), reasons, places)
+    chunks = history.chunks(run.run_id)
+    return RunReport(run, summary_of(run, chunks), chunks, reasons, places)
 
 
 def _numbers(chunks: list[ChunkEntry]) -> str:

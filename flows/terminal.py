@@ -19,7 +19,7 @@ from rich.table import Table
 
 from flows.progress import Progress
 from flows.reports import RunReport
-from restock.chunks import OUTCOMES, ChunkRef, WriteCounts
+from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 from restock.reasons import sentence
 from sinks.ledger_entries import RejectEntry, RunEntry
@@ -145,7 +145,7 @@ def print_report(report: RunReport) -> None:
         console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", markup=False)
 
 
-def print_runs(reports: Iterable[RunReport]) -> None:
+def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
     """Print one line for each run, newest first."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("run", no_wrap=True)
@@ -153,10 +153,9 @@ def print_runs(reports: Iterable[RunReport]) -> None:
     table.add_column("status", min_width=len("completed"))
     for name in ("read", "written", "rejected", "left"):
         table.add_column(name, justify="right", no_wrap=True)
-    for report in reports:
-        summary = report.summary
+    for run, summary in found:
         numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
-        status = f"{summary.status} ({report.run.reason})" if report.run.reason == "interrupted" else summary.status
+        status = f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
         table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
     # A number cut short reads as another number: lines longer than the terminal wrap there.
     console = Console(highlight=False)

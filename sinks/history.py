@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from sinks.owners import Owner
 from sinks.retries import with_retries
 
 _IS_OWED = chunks.c.status.in_(OUTSTANDING)
+_NEWEST_FIRST = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class History:
 
     def runs(self) -> list[RunEntry]:
         """The runs of all feeds, newest first."""
-        return self._read_runs(_newest_first())
+        return self._read_runs(_NEWEST_FIRST)
 
     def runs_of(self, feed: str) -> FeedRuns:
         """The runs of a feed."""
@@ -68,13 +70,13 @@ class History:
         def read() -> FeedRuns:
             with self.database.engine.connect() as connection:
                 owing = connection.execute(sa.select(chunks.c.run_id.distinct()).where(_IS_OWED)).scalars()
-                return FeedRuns(_runs(connection, _newest_first().where(runs.c.feed == feed)), frozenset(owing))
+                return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), frozenset(owing))
 
         return with_retries(read, "reading the ledger") if self.exists() else FeedRuns([], frozenset())
 
     def newest(self, feed: str) -> RunEntry | None:
         """The newest run of a feed, if it has one."""
-        return next(iter(self._read_runs(_newest_first().where(runs.c.feed == feed).limit(1))), None)
+        return next(iter(self._read_runs(_NEWEST_FIRST.where(runs.c.feed == feed).limit(1))), None)
 
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""
@@ -140,36 +142,36 @@ class History:
 
     def summary(self, run: RunEntry) -> RunSummary:
         """The totals of a run, over all its executions."""
-        totals = {name: 0 for name in COUNTERS}
-        rows = {"superseded": 0, "abandoned": 0, "outstanding": 0}
-        loaded = failed = 0
-        entries = self.chunks(run.run_id)
-        for entry in entries:
-            if entry.status == "loaded":
-                loaded += 1
-                for name in COUNTERS:
-                    totals[name] += getattr(entry.counts, name)
-            else:
-                failed += entry.status == "failed"
-                rows["outstanding" if entry.status in OUTSTANDING else entry.status] += entry.rows
-        return RunSummary(
-            run_id=run.run_id,
-            feed=run.feed,
-            source=run.source,
-            generation=run.generation,
-            status=run.status,
-            read=run.read,
-            **{**totals, "superseded": totals["superseded"] + rows["superseded"]},
-            abandoned=rows["abandoned"],
-            outstanding=rows["outstanding"],
-            chunks_planned=len(entries),
-            chunks_loaded=loaded,
-            chunks_failed=failed,
-        )
+        return summary_of(run, self.chunks(run.run_id))
 
 
-def _newest_first() -> sa.Select[Any]:
-    return sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+def summary_of(run: RunEntry, entries: Sequence[ChunkEntry]) -> RunSummary:
+    """The totals of a run whose chunks are known."""
+    totals = {name: 0 for name in COUNTERS}
+    rows = {"superseded": 0, "abandoned": 0, "outstanding": 0}
+    loaded = failed = 0
+    for entry in entries:
+        if entry.status == "loaded":
+            loaded += 1
+            for name in COUNTERS:
+                totals[name] += getattr(entry.counts, name)
+        else:
+            failed += entry.status == "failed"
+            rows["outstanding" if entry.status in OUTSTANDING else entry.status] += entry.rows
+    return RunSummary(
+        run_id=run.run_id,
+        feed=run.feed,
+        source=run.source,
+        generation=run.generation,
+        status=run.status,
+        read=run.read,
+        **{**totals, "superseded": totals["superseded"] + rows["superseded"]},
+        abandoned=rows["abandoned"],
+        outstanding=rows["outstanding"],
+        chunks_planned=len(entries),
+        chunks_loaded=loaded,
+        chunks_failed=failed,
+    )
 
 
 def _runs(connection: sa.Connection, statement: sa.Select[Any]) -> list[RunEntry]:

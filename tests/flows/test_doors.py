@@ -6,11 +6,16 @@ import json
 import re
 
 import pytest
+from contracts.loads import recorded_statements
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.doorway import run_here
 from stories.telling import BROKEN, add_transform, everything, export, mend, mend_transform, product, products, sync
+
+from flows.doors import list_runs, report_of
+from flows.workplace import open_workplace
+from sinks.flask_sink import open_sink
 
 SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
 SUMMARY += [
@@ -338,3 +343,26 @@ def test_an_error_nobody_foresaw_is_one_sentence_without_values(sqlite_shop: Sho
     assert list(json.loads(said.stdout)["error"]) == ["kind", "message"]
     assert "Traceback" not in said.stderr
     assert str(sqlite_shop.folder.parent) not in said.stdout + said.stderr
+
+
+def test_the_list_of_runs_reads_the_chunks_of_each_once_and_no_reject(home: Shop) -> None:
+    run_id = failed_night(home)
+    engine = open_sink(open_workplace().feed("products")).database.engine
+
+    with recorded_statements(engine) as statements:
+        [(run, summary)], _ = list_runs()
+
+    assert (run.run_id, summary.rejected, summary.outstanding) == (run_id, 1, 1)
+    assert not [each for each in statements if "FROM restock_reject" in each]
+    assert len([each for each in statements if "FROM restock_chunk" in each]) == 1
+
+
+def test_a_report_reads_the_chunks_of_its_run_once(home: Shop) -> None:
+    run_id = failed_night(home)
+    engine = open_sink(open_workplace().feed("products")).database.engine
+
+    with recorded_statements(engine) as statements:
+        report = report_of(run_id)
+
+    assert (report.summary.rejected, len(report.chunks)) == (1, 2)
+    assert len([each for each in statements if "FROM restock_chunk" in each]) == 1

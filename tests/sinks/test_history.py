@@ -1,0 +1,22 @@
+"""What is asked of the ledger does not grow with its history."""
+
+from __future__ import annotations
+
+from contracts.loads import MakeTable, make_items, recorded_statements
+
+from sinks.history import History
+
+
+def test_the_newest_run_is_asked_for_alone(make_table: MakeTable) -> None:
+    products = make_table()
+    for count in (1, 2, 3):
+        products.load(make_items(count))
+    history = History(products.sink.database)
+    newest, *_ = history.runs()
+
+    with recorded_statements(history.database.engine) as statements:
+        assert history.newest("products") == newest
+        assert history.newest("another") is None
+
+    asked = [statement for statement in statements if "FROM restock_run" in statement]
+    assert ["LIMIT" in statement for statement in asked] == [True, True]
