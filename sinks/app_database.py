@@ -168,6 +168,11 @@ def _open_app(reference: str, _process: int) -> Flask:
                 f"The app {reference} failed while it was made ({named(error)} in {place_of(error)}); "
                 "make it start on its own first."
             ) from error
+    elif arguments or named_arguments:
+        raise ConfigurationError(
+            f"The app {reference} is made already and takes no arguments; leave them out, or name the function that "
+            "makes it."
+        )
     if not isinstance(app, Flask):
         raise ConfigurationError(
             f"The app {reference} gave a {type(app).__name__} in place of a Flask app; correct it."

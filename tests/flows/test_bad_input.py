@@ -84,6 +84,10 @@ CONFIGURATION: dict[str, tuple[Break, str]] = {
     "app that needs more": (module("import nowhere", app="rules:app"), "it needs the module 'nowhere', which is not"),
     "factory that raises": (module(FACTORY, app="rules:create_app"), "RuntimeError in .*rules.py, line 2"),
     "app without SQLAlchemy": (module(APP, app="rules:create_app"), "does not use Flask-SQLAlchemy; call db.init_app"),
+    "an app with arguments": (
+        module("from flask import Flask\n\nready = Flask(__name__)", app="rules:ready(debug=True)"),
+        "is made already and takes no arguments",
+    ),
     "no app but a number": (module(APP, app="rules:number"), "neither a Flask app nor a function that makes one"),
     "factory of a number": (module(APP, app="rules:give"), "gave a int in place of a Flask app"),
     "no model": (module(APP, model="models:Produkt"), "The model of feed products .* has no 'Produkt'"),
