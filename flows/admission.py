@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -32,15 +33,15 @@ AS_USUAL = Choices()
 
 def sync(
     place: Workplace, feed: Feed, loader: Loader, progress: Progress, choices: Choices = AS_USUAL, wait: float = 0.0
-) -> RunReport:
-    """Bring a feed in and load it: a full feed as one run, each file of a delta feed as a run of its own, in order.
+) -> list[RunReport]:
+    """Bring a feed in and load it: a full feed as one run, each new file of a delta feed as a run of its own, in order.
 
     Args:
         choices: what was decided for this run.
         wait: seconds to wait for a target that another run owns.
 
     Returns:
-        The report of the run; of several, that of the last one, or of the first that needs a person.
+        The reports of the runs, in their order; the last one may need a person. None where no file of a delta is new.
 
     Raises:
         ConfigurationError, SourceError: before anything was written.
@@ -57,26 +58,116 @@ def sync(
     sink.check_table()
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
-        history = History(sink.database)
-        past = _past(place, sink, history)
-        goes_on = None if choices.fresh else _resumable(feed, files, past)
-        older = [run for run in past.unfinished if run.run_id != goes_on]
-        if older and feed.kind == "delta":
-            _load_older_first(sink, lease, older, loader, progress)
-            past = history.runs_of(feed.name)
-        steps = _generations(feed, files, past, progress)
-        refuse_late(feed, past, steps, choices.due)
-        for some in steps:
-            if some is not steps[0]:
-                past = history.runs_of(feed.name)
-            resumed = None if choices.fresh else _resumable(feed, some, past)
-            run_id = resumed or _admit(place, sink, lease, some, past, progress)
-            report = load_run(sink, lease, run_id, loader, progress)
-            if not report.summary.outstanding:
-                place.spool.remove_run(run_id)
-            elif feed.kind == "delta":
+        entrance = _Entrance(place, sink, lease, History(sink.database), loader, progress)
+        return entrance.full(files, choices) if feed.kind == "full" else entrance.delta(files, choices)
+
+
+@dataclass(frozen=True)
+class _Entrance:
+    """Where sources come in while the lease of their target is held."""
+
+    place: Workplace
+    sink: FlaskSink
+    lease: Lease
+    history: History
+    loader: Loader
+    progress: Progress
+
+    def full(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
+        """Load all files as one run, or go on with the one that was interrupted."""
+        past = self._past()
+        refuse_late(self.sink.feed, past, files, choices.due)
+        resumed = None if choices.fresh else _resumable(self.sink.feed, files, past)
+        return [self._load(resumed or self._admit(files, past))]
+
+    def delta(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
+        """Load what older runs still owe, then each new file. One that the run's choices name is loaded in any case."""
+        past = self._past()
+        new = _new_files(self.sink.feed, files, past, choices.file is not None, self.progress)
+        reports = self._load_older(past.unfinished, new)
+        for file in new:
+            reports.append(self._load(self._admit([file], self._runs())))
+            if reports[-1].summary.outstanding:
                 break
-    return report
+        return reports
+
+    def _past(self) -> FeedRuns:
+        """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""
+        past = self._runs()
+        finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
+        for run_id in finished.keys() & self.place.spool.runs():
+            self.place.spool.remove_run(run_id)
+        cut_short = [run_id for run_id, run in finished.items() if run.status == "incomplete"]
+        for run_id in cut_short:
+            self.sink.ledger.settle(run_id)
+        return self._runs() if cut_short else past
+
+    def _runs(self) -> FeedRuns:
+        return self.history.runs_of(self.sink.feed.name)
+
+    def _load(self, run_id: str) -> RunReport:
+        report = load_run(self.sink, self.lease, run_id, self.loader, self.progress)
+        if not report.summary.outstanding:
+            self.place.spool.remove_run(run_id)
+        return report
+
+    def _load_older(self, older: list[RunEntry], new: list[SourceFile]) -> list[RunReport]:
+        """What older runs of a delta still owe comes before anything new; without versions nothing may overtake it."""
+        feed, reports = self.sink.feed, []
+        for run in older:
+            reports.append(report := self._load(run.run_id))
+            if not report.summary.outstanding:
+                continue
+            if feed.version_column is not None:
+                self.progress.note(
+                    f"Run {run.run_id} is still {report.summary.status}; `restock show {run.run_id}` says why."
+                )
+                continue
+            if not new:
+                break
+            if report.summary.status == "held":
+                report.verdict()
+            numbers = ", ".join(str(chunk.number) for chunk in report.failed)
+            raise RunIncomplete(
+                f"Nothing new was read: feed {feed.name} is applied in order, and chunks of run {run.run_id} still "
+                f"fail ({numbers}); mend their cause, or give them up with `restock abandon {run.run_id}`."
+            )
+        return reports
+
+    def _admit(self, files: list[SourceFile], past: FeedRuns) -> str:
+        """Spool a source whole, then enter it in the ledger with all its chunks."""
+        feed, run_id = self.sink.feed, new_run_id()
+        extraction = spool_source(self.sink, files, self.place.spool, run_id, self.progress)
+        try:
+            refuse_small(feed, past, extraction.rows)
+        except RunHeld:
+            self.place.spool.forget(run_id)
+            raise
+        newest, content = past.newest, fingerprint(files, feed)
+        is_same = newest is not None and newest.fingerprint == content
+        admission = Admission(
+            run_id=run_id,
+            feed=feed.name,
+            kind=feed.kind,
+            generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
+            fingerprint=content,
+            code_digest=code_digest(feed),
+            source=_named(files),
+            ignored_columns=extraction.ignored_columns,
+        )
+        # Older content may no longer be written over newer, unless a version column guards each row.
+        supersedes = feed.kind == "full" and feed.version_column is None
+        try:
+            overtaken = self.sink.ledger.admit(self.lease, admission, extraction.chunks, supersedes)
+        except (ConfigurationError, LeaseLost):
+            # Surely not admitted. After other trouble it may be, and then it needs its spool.
+            self.place.spool.forget(run_id)
+            raise
+        if self.place.spool.superseded_file(run_id).exists():
+            self.progress.note(f"`restock superseded {run_id}` lists them all.")
+        for older in overtaken:
+            self.place.spool.remove_run(older)
+        return run_id
 
 
 @contextmanager
@@ -100,49 +191,28 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
         yield lease
 
 
-def _past(place: Workplace, sink: FlaskSink, history: History) -> FeedRuns:
-    """The runs of the feed. What processes did not come to after the last chunk of one is done: its end, its spool."""
-    past = history.runs_of(sink.feed.name)
-    finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
-    for run_id in finished.keys() & place.spool.runs():
-        place.spool.remove_run(run_id)
-    cut_short = [run_id for run_id, run in finished.items() if run.status == "incomplete"]
-    for run_id in cut_short:
-        sink.ledger.settle(run_id)
-    return history.runs_of(sink.feed.name) if cut_short else past
+def _new_files(
+    feed: Feed, files: list[SourceFile], past: FeedRuns, are_asked_for: bool, progress: Progress
+) -> list[SourceFile]:
+    """The files of a delta feed that are to be loaded: not those that were, unless somebody asks for them.
 
-
-def _load_older_first(sink: FlaskSink, lease: Lease, older: list[RunEntry], loader: Loader, progress: Progress) -> None:
-    """What older runs of a delta feed still owe comes before anything new; without versions nothing may overtake it."""
-    feed = sink.feed
-    for run in older:
-        report = load_run(sink, lease, run.run_id, loader, progress)
-        if not report.summary.outstanding:
-            continue
-        if feed.version_column is not None:
-            progress.note(f"Run {run.run_id} is still {report.summary.status}; `restock show {run.run_id}` says why.")
-            continue
-        if report.summary.status == "held":
-            report.verdict()
-        numbers = ", ".join(str(chunk.number) for chunk in report.failed)
-        raise RunIncomplete(
-            f"Nothing new was read: feed {feed.name} is applied in order, and chunks of run {run.run_id} still "
-            f"fail ({numbers}); mend their cause, or give them up with `restock abandon {run.run_id}`."
-        )
-
-
-def _generations(feed: Feed, files: list[SourceFile], past: FeedRuns, progress: Progress) -> list[list[SourceFile]]:
-    """The files in the steps in which they are applied. Of several files of a delta feed only new ones are."""
-    if feed.kind == "full" or len(files) == 1:
-        return [files]
-    known = {run.fingerprint for run in past.all}
-    unfinished = {run.fingerprint for run in past.unfinished}
-    prints = {file: fingerprint([file], feed) for file in files}
-    chosen = [file for file in files if prints[file] not in known] or files[-1:]
+    A file is known by its name and its content: the same changes may come again under another name, or after others.
+    """
+    newest_of = {run.source: run for run in reversed(past.all)}
+    new = []
     for file in files:
-        if file not in chosen and prints[file] not in unfinished:
-            progress.note(f"{file.name} was loaded before and is skipped.")
-    return [[file] for file in chosen]
+        run = newest_of.get(_named([file]))
+        if run is None or run.fingerprint != fingerprint([file], feed):
+            new.append(file)
+        elif run.run_id not in past.owing:
+            new += [file] if are_asked_for else []
+            progress.note(f"{file.name} was loaded before and is {'loaded again' if are_asked_for else 'skipped'}.")
+    return new
+
+
+def _named(files: list[SourceFile]) -> str:
+    """What the ledger calls a source."""
+    return ", ".join(file.name for file in files)[:500]
 
 
 def _resumable(feed: Feed, files: list[SourceFile], past: FeedRuns) -> str | None:
@@ -152,44 +222,6 @@ def _resumable(feed: Feed, files: list[SourceFile], past: FeedRuns) -> str | Non
         return None
     same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
     return newest.run_id if same else None
-
-
-def _admit(
-    place: Workplace, sink: FlaskSink, lease: Lease, files: list[SourceFile], past: FeedRuns, progress: Progress
-) -> str:
-    """Spool a source whole, then enter it in the ledger with all its chunks."""
-    feed, run_id = sink.feed, new_run_id()
-    extraction = spool_source(sink, files, place.spool, run_id, progress)
-    try:
-        refuse_small(feed, past, extraction.rows)
-    except RunHeld:
-        place.spool.forget(run_id)
-        raise
-    newest, content = past.newest, fingerprint(files, feed)
-    is_same = newest is not None and newest.fingerprint == content
-    admission = Admission(
-        run_id=run_id,
-        feed=feed.name,
-        kind=feed.kind,
-        generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
-        fingerprint=content,
-        code_digest=code_digest(feed),
-        source=", ".join(file.name for file in files)[:500],
-        ignored_columns=extraction.ignored_columns,
-    )
-    # Older content may no longer be written over newer, unless a version column guards each row.
-    supersedes = feed.kind == "full" and feed.version_column is None
-    try:
-        overtaken = sink.ledger.admit(lease, admission, extraction.chunks, supersedes)
-    except (ConfigurationError, LeaseLost):
-        # Surely not admitted. After other trouble it may be, and then it needs its spool.
-        place.spool.forget(run_id)
-        raise
-    if place.spool.superseded_file(run_id).exists():
-        progress.note(f"`restock superseded {run_id}` lists them all.")
-    for older in overtaken:
-        place.spool.remove_run(older)
-    return run_id
 
 
 def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:

@@ -10,16 +10,16 @@ from sinks.history import FeedRuns
 from sources.locations import SourceFile, fingerprint
 
 
-def refuse_late(feed: Feed, past: FeedRuns, steps: list[list[SourceFile]], due: datetime | None) -> None:
+def refuse_late(feed: Feed, past: FeedRuns, files: list[SourceFile], due: datetime | None) -> None:
     """After an outage every missed night of a schedule is due at once; the first that comes serves them all.
 
     Raises:
         AlreadyServed: the run comes late, and its content has been loaded since it was due.
     """
     newest = past.newest
-    if due is None or newest is None or len(steps) > 1 or not newest.status.startswith("completed"):
+    if due is None or newest is None or not newest.status.startswith("completed"):
         return
-    if newest.started_at >= due and newest.fingerprint == fingerprint(steps[0], feed):
+    if newest.started_at >= due and newest.fingerprint == fingerprint(files, feed):
         raise AlreadyServed(
             f"This run of feed {feed.name} was due at {due:%Y-%m-%d %H:%M} UTC, and run {newest.run_id} has "
             "loaded the same content since then; nothing is left to do."

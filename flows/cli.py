@@ -54,8 +54,10 @@ def sync(feed: str, prefect: bool, wait: float, as_json: bool, **decided: Any) -
         from flows.choices import read_choices
         from flows.doors import sync_feed
 
-        report = sync_feed(feed, read_choices(**decided), wait, prefect)
-        return Answer(report.summary.as_dict(), lambda: _print_report(report), [report])
+        reports = sync_feed(feed, read_choices(**decided), wait, prefect)
+        if [report.run.kind for report in reports] == ["full"]:
+            return Answer(reports[0].summary.as_dict(), lambda: _print_report(reports[0]), reports)
+        return _of_runs(reports, "" if reports else f"Nothing is new: feed {feed} has no file that was not loaded.")
 
     run(work, as_json, f"Opening feed {feed} …")
 

@@ -24,7 +24,7 @@ from sinks.ledger_entries import RejectEntry, RunEntry
 from sources.superseded import export_superseded, superseded_rows
 
 
-def sync_feed(name: str, choices: Choices, wait: float, prefect: bool) -> RunReport:
+def sync_feed(name: str, choices: Choices, wait: float, prefect: bool) -> list[RunReport]:
     """Bring a feed in, through Prefect if a server is configured or it is asked for."""
     place = open_workplace()
     feed = place.feed(name)

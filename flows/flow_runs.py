@@ -37,7 +37,7 @@ from restock.errors import (
     TargetBusy,
 )
 
-NOTHING_TO_DO = "There is nothing to load again: no chunk is outstanding."
+NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk is outstanding."
 DRAIN_SECONDS = 5.0
 # Of each call to Prefect's server: a person waits at the terminal.
 RETRIES = 1

@@ -42,7 +42,7 @@ def _bring_in(feed: str, file: object, fresh: object, max_rejects: object, force
         if not isinstance(feed, str):
             raise ConfigurationError(f"feed is {feed!r}; give the name of a feed.")
         choices = read_choices(file, fresh, max_rejects, force, slot_of_schedule())
-        return [sync(place, place.feed(feed), load_in_task_windows, progress, choices, wait)]
+        return sync(place, place.feed(feed), load_in_task_windows, progress, choices, wait)
 
     return carry_out(work, feed)
 
@@ -51,7 +51,7 @@ def _run_name(feed: object) -> str:
     return f"{feed} {run_date()}"
 
 
-def run_sync_flow(feed: str, choices: Choices, progress: Progress, wait: float = 0.0) -> RunReport:
+def run_sync_flow(feed: str, choices: Choices, progress: Progress, wait: float = 0.0) -> list[RunReport]:
     """Run sync-products in this process, on the Prefect server that is configured.
 
     Raises:
@@ -64,4 +64,4 @@ def run_sync_flow(feed: str, choices: Choices, progress: Progress, wait: float =
         "max_rejects": str(choices.max_rejects or ""),
         "force": choices.force,
     }
-    return run_in_this_process(sync_products, parameters, progress, wait)[0]
+    return run_in_this_process(sync_products, parameters, progress, wait)

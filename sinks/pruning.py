@@ -20,9 +20,9 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
     Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
-    mended. What was measured of the others is added up and stays. The first run of each content of a delta feed stays,
-    or its files would be new again. Where rows without a key are inserted, it stays as well, and so does every run that
-    inserted rows, or these would be inserted again.
+    mended. What was measured of the others is added up and stays. The newest run of each file of a delta feed stays, or
+    the file would be new again. Where rows without a key are inserted, the first run of each content stays, and every
+    run that inserted rows, or these would be inserted again.
     """
 
     def forget() -> list[str]:
@@ -51,18 +51,19 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     inserting = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.inserted > 0))
     inserts_keyless = sink.target.generates_key and sink.feed.missing_key == "insert"
     first_of = {run.fingerprint: run.run_id for run in known}
+    newest_of = {run.source: run.run_id for run in reversed(known)}
     names = []
     for run in known:
         # A feed that is full today may be a delta again tomorrow.
-        is_known_by_content = inserts_keyless or "delta" in (run.kind, sink.feed.kind)
+        is_delta = "delta" in (run.kind, sink.feed.kind)
         is_overtaken = run.kind == "full" and run.generation < known[0].generation
         if (
             run.run_id == known[0].run_id
             or run.age < older_than_seconds
             or run.run_id in owing
             or (run.run_id in rejecting and not is_overtaken)
-            or (is_known_by_content and run.run_id == first_of[run.fingerprint])
-            or (inserts_keyless and run.run_id in inserting)
+            or (is_delta and run.run_id == newest_of[run.source])
+            or (inserts_keyless and (run.run_id == first_of[run.fingerprint] or run.run_id in inserting))
         ):
             continue
         names.append(run.run_id)

@@ -43,7 +43,7 @@ def load_until_done(load: Load) -> None:
     place = open_workplace()
     for _ in range(EXECUTIONS):
         load.shop.execute("UPDATE restock_lease SET expires_at = 0")  # the time passes in which this process is dead
-        report = admission.sync(place, place.feed("products"), load_here, Progress())
+        [report] = admission.sync(place, place.feed("products"), load_here, Progress())
         if not report.summary.outstanding:
             return
         reprocessing.reprocess(place, load_here, Progress())

@@ -20,9 +20,10 @@ def test_a_late_night_has_nothing_to_do_where_its_content_was_loaded_since_it_wa
     feed = place.feed("products")
     sqlite_shop.write_csv("products.csv", [{"sku": "S-1", "name": "Rake"}])
 
-    first = sync(place, feed, load_here, Progress(), Choices(due=due))
+    [first] = sync(place, feed, load_here, Progress(), Choices(due=due))
     with pytest.raises(AlreadyServed, match=f"and run {first.run.run_id} has loaded the same content since then"):
         sync(place, feed, load_here, Progress(), Choices(due=due))
 
     sqlite_shop.write_csv("products.csv", [{"sku": "S-2", "name": "Hoe"}])
-    assert sync(place, feed, load_here, Progress(), Choices(due=due)).summary.inserted == 1
+    [other] = sync(place, feed, load_here, Progress(), Choices(due=due))
+    assert other.summary.inserted == 1

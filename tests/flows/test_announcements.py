@@ -39,7 +39,7 @@ def announced(server: Any) -> Callable[[str, str, int], list[dict[str, Any]]]:
 def sync(shop: Shop, feed: str, **keys: Any) -> Any:
     """Bring the shop's products in as a feed of its own name: the events of a name stay apart from other tests'."""
     shop.feeds({feed: {"source": "products.csv", "match_on": ["sku"], "chunk_rows": 2, **keys}})
-    return run_sync_flow(feed, Choices(), Progress())
+    return run_sync_flow(feed, Choices(), Progress())[0]
 
 
 def small(event: dict[str, Any]) -> dict[str, Any]:

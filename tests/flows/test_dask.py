@@ -102,7 +102,7 @@ def test_a_worker_killed_in_the_middle_leaves_the_same_table_and_no_chunk_twice(
     victim = far_shop.folder / far_shop.package / "victim"
     with ThreadPoolExecutor(1) as executor:
         killing = executor.submit(_kill, victim)
-        report = run_sync_flow("products", Choices(), Progress())
+        [report] = run_sync_flow("products", Choices(), Progress())
         killing.result()
 
     assert (report.summary.inserted, report.summary.chunks_loaded, report.summary.outstanding) == (ROWS, CHUNKS, 0)
@@ -126,7 +126,7 @@ def test_a_chunk_that_ends_its_workers_stops_the_run_and_can_be_loaded_later(
         run_sync_flow("products", Choices(), Progress())
 
     far_shop.feed(chunk_rows=2)
-    report = run_sync_flow("products", Choices(), Progress())
+    [report] = run_sync_flow("products", Choices(), Progress())
     assert report.summary.outstanding == 0
     assert len(far_shop.rows("product")) == ROWS
 

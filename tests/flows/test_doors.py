@@ -71,6 +71,25 @@ def test_a_sync_ends_with_0_and_its_summary_has_the_promised_keys_in_order(home:
     assert said.answer["rows_per_second"] > 0
 
 
+def test_a_sync_tells_of_every_file_of_a_delta_and_then_that_none_is_new(home: Shop, capfd: Capture) -> None:
+    home.feed(kind="delta", source="0*.csv")
+    home.write_csv("01.csv", [product(1), product(2, price="cheap")])
+    home.write_csv("02.csv", products([3]))
+
+    said = run_here(capfd, "sync", "products", "--json")
+    home.write_csv("03.csv", products([4]))
+    home.write_csv("04.csv", [product(5, price="cheap")])
+    shown = run_here(capfd, "sync", "products")
+    nothing = run_here(capfd, "sync", "products")
+
+    assert list(said.answer) == ["runs", "outstanding"]
+    told = [[run[name] for name in ("source", "inserted", "rejected")] for run in said.answer["runs"]]
+    assert told == [["01.csv", 1, 1], ["02.csv", 1, 0]]
+    assert shown.out.count("chunks loaded") == 2
+    assert "price is not a number" in shown.out
+    assert (nothing.status, nothing.out) == (0, "Nothing is new: feed products has no file that was not loaded.\n")
+
+
 def test_rejects_do_not_make_a_sync_fail(home: Shop, capfd: Capture) -> None:
     home.write_csv("products.csv", [product(1), product(2, price="cheap")])
 

@@ -310,7 +310,7 @@ def test_who_has_been_told_of_all_chunks_puts_none_back(shop: Shop, monkeypatch:
         monkeypatch.setattr("flows.loading._open_sink", lambda feed: opened.append(feed.name))
         del coming
 
-    report = admission.sync(place, place.feed(shop.feed_name), load, Progress())
+    [report] = admission.sync(place, place.feed(shop.feed_name), load, Progress())
 
     assert counts(report) == {"inserted": len(NIGHT)}
     assert not opened

@@ -36,7 +36,7 @@ class Notes(Progress):
 
 def run_sync(**keys: Any) -> Any:
     progress = keys.pop("progress", Progress())
-    return run_sync_flow("products", Choices(**keys), progress)
+    return run_sync_flow("products", Choices(**keys), progress)[0]
 
 
 def test_a_sync_shows_its_chunks_its_progress_and_its_summary(server: Any, chunked_shop: Shop) -> None:
@@ -116,7 +116,7 @@ def test_with_nothing_outstanding_a_reprocess_completes_and_says_so(server: Any,
     state = server.flow_run().state
     assert (state.name, state.message) == (
         "Completed",
-        "There is nothing to load again: no chunk is outstanding.",
+        "There is nothing to load: nothing is new, and no chunk is outstanding.",
     )
 
 
@@ -303,6 +303,6 @@ with prefect_server.quiet_server(home) as url:
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
     from flows.choices import Choices
     from flows.sync_products import run_sync_flow
-    summary = run_sync_flow("products", Choices(), Killing()).summary
+    summary = run_sync_flow("products", Choices(), Killing())[0].summary
     print(summary.status, summary.inserted)
 """

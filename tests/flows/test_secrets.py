@@ -56,7 +56,7 @@ def everything(server: Any) -> str:
 
 
 def test_a_load_shows_nothing_of_it(server: Any, secretive: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    report = run_sync_flow("products", Choices(), Progress())
+    [report] = run_sync_flow("products", Choices(), Progress())
 
     assert (report.summary.inserted, report.summary.rejected) == (4, 1)
     shown = everything(server)

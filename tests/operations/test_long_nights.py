@@ -123,7 +123,7 @@ class Watching(Progress):
             self.early = memory()
 
 watching = Watching()
-report = run_sync_flow("products", Choices(), watching)
+[report] = run_sync_flow("products", Choices(), watching)
 print(report.summary.status, report.summary.chunks_loaded, (memory() - watching.early) / 2**20)
 """
 

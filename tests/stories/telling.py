@@ -66,13 +66,21 @@ def mend_transform(shop: Shop, **keys: Any) -> None:
 
 
 def sync(shop: Shop, file: str | None = None, force: bool = False, progress: Progress | None = None) -> RunReport:
+    """`restock sync` of what comes to one run, in this process, checked for conservation."""
+    [report] = sync_all(shop, file, force, progress)
+    return report
+
+
+def sync_all(
+    shop: Shop, file: str | None = None, force: bool = False, progress: Progress | None = None
+) -> list[RunReport]:
     """`restock sync` in this process, checked for conservation."""
     place = open_workplace()
     feed = place.feed(shop.feed_name)
     choices = Choices(file=file, force=force)
-    report = admission.sync(place, feed, load_here, progress or Progress(), choices)
+    reports = admission.sync(place, feed, load_here, progress or Progress(), choices)
     check_conservation(shop)
-    return report
+    return reports
 
 
 def reprocess(shop: Shop, run_id: str | None = None, numbers: set[int] | None = None) -> list[RunReport]:
