@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import chardet
 import clevercsv
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from clevercsv.detect import Detector
 from restock.errors import SourceError
 from sources.csv_text import byte_blocks
 from sources.framing import plain_type
+from sources.guessed_encoding import guess_encoding
 from sources.locations import open_pinned
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 # The start of a file that is looked at: enough for any dialect to show, and CleverCSV takes 0.1 s for it.
 SAMPLE_BYTES = 64 * 1024
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 _DELIMITERS = (",", ";", "\t", "|")
 # Of several signs; each holds one that may be taken for the whole.
 _LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ")
@@ -83,28 +76,14 @@ def _start(file: SourceFile) -> bytes:
 
 
 def _guess_encoding(start: bytes, guessed: Dialect) -> str:
-    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
-    if encoding is None and _decodes(start, "utf-8"):
-        encoding = "utf-8"
-    if encoding is None:
-        likely = list(
-            dict.fromkeys(codecs.lookup(each["encoding"] or "cp1252").name for each in chardet.detect_all(start))
-        )
-        encoding = likely[0]
-        others = f", or else {', '.join(likely[1:4])}" if likely[1:] else ""
+    encoding, others = guess_encoding(start)
+    if others:
         guessed.doubts["encoding"] = (
-            f"no UTF-8; its letters look like {encoding}{others}: look for wrong ones in the samples"
+            f"no UTF-8; its letters look like {encoding}, or else {', '.join(others[:3])}: look for wrong ones in the "
+            "samples"
         )
     guessed.rules["encoding"] = encoding
     return codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
-
-
-def _decodes(start: bytes, encoding: str) -> bool:
-    try:
-        codecs.getincrementaldecoder(encoding)().decode(start)  # the last character may be cut in two
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in start
 
 
 def _guess_signs(text: str, guessed: Dialect) -> None:
