@@ -64,6 +64,7 @@ def _print_checks(checks: list[Check], with_values: bool) -> None:
 
 
 def _print_findings(console: Console, found: Check, with_values: bool) -> None:
+    from flows.checking import DOUBTS
     from restock.reasons import sentence
 
     def say(text: str) -> None:
@@ -76,7 +77,7 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         say(f"and {len(found.reasons) - REASONS_SHOWN} more reasons")
     for reason in found.doubtful:
         places = _places(reason.samples, with_values, reason.rows)
-        say(f"{reason.rows:,} × {reason.column} looks encoded twice, as CafÃ© for Café; it would be loaded {places}")
+        say(f"{reason.rows:,} × {reason.column} {DOUBTS[reason.code]}; it would be loaded {places}")
     if found.superseded:
         places = _places(found.superseded_samples, with_values, found.superseded)
         say(f"{found.superseded:,} × Another row of the source has the same key and counts {places}")

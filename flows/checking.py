@@ -27,8 +27,16 @@ from sources.spool import Spool
 from transforms.apply import check_rules, transform_chunk
 
 SAMPLES = 5
+# What text is doubtful for, by code.
+DOUBTS = {
+    "encoded_twice": "looks encoded twice, as CafÃ© for Café",
+    "control_characters": (
+        "holds control characters (U+0080 to U+009F), as text of cp1252 does that is read as ISO 8859"
+    ),
+}
 # Letters that would be UTF-8 if they were bytes stand side by side, as in `CafÃ©`.
 _NO_ASCII = re.compile("[^\\x00-\\x7f]{2,}")
+_CONTROL = re.compile("[\\x80-\\x9f]")
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,8 @@ class Check:
     `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
     would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
     would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
-    for their limit. `doubtful` are accepted rows whose text looks as if it had been encoded twice.
+    for their limit. `doubtful` are accepted rows whose text looks as if it had been read in a wrong encoding, by the
+    codes of `DOUBTS`.
     """
 
     feed: str
@@ -173,13 +182,18 @@ def _note_doubtful(found: Check, chunk: Chunk) -> None:
     for name in chunk.frame.columns:
         if isinstance(chunk.frame[name].dtype, pd.StringDtype):
             cells = chunk.frame[name].dropna()
-            cells = cells[cells.str.contains(_NO_ASCII.pattern)]
-            cells = cells[[_is_encoded_twice(text) for text in cells]]
+            cells = cells[cells.str.contains(f"{_NO_ASCII.pattern}|{_CONTROL.pattern}")]
             lines = chunk.raw[LINE].loc[cells.index].astype(object)
             for row, line, text in zip(cells.index, lines, cells, strict=True):
-                _note(
-                    found.doubtful, Fault("encoded_twice", name, text), int(row), None if pd.isna(line) else int(line)
-                )
+                code = _doubt_about(text)
+                if code is not None:
+                    _note(found.doubtful, Fault(code, name, text), int(row), None if pd.isna(line) else int(line))
+
+
+def _doubt_about(text: str) -> str | None:
+    if _is_encoded_twice(text):
+        return "encoded_twice"
+    return "control_characters" if _CONTROL.search(text) else None
 
 
 def _is_encoded_twice(text: str) -> bool:

@@ -117,6 +117,29 @@ def test_situation_11_text_that_was_encoded_twice_is_told_by_a_check(
     assert check["accepted"] == 6
 
 
+def test_situation_11_control_characters_of_a_wrong_encoding_are_told_by_a_check(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sqlite_shop.folder)
+    sqlite_shop.feed(csv={"encoding": "iso8859-1"})
+    names = ["Jacke „XL“", "Säge", "Säge – groß", "5 €", "CafÃ©"]
+    path = sqlite_shop.write_csv("products.csv", [product(n, name=name) for n, name in enumerate(names)])
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+
+    told = run_here(capfd, "check", "products").out
+    [check] = run_here(capfd, "check", "products", "--json").answer["checks"]
+
+    assert (
+        "3 × name holds control characters (U+0080 to U+009F), as text of cp1252 does that is read as ISO 8859; "
+        "it would be loaded [line 2, 4, 5]"
+    ) in told
+    assert {doubt["code"]: doubt["rows"] for doubt in check["doubtful"]} == {
+        "control_characters": 3,
+        "encoded_twice": 1,
+    }
+    assert check["accepted"] == 5
+
+
 @pytest.mark.parametrize("chunk_rows", [1, 2, 1000])
 def test_situation_12_the_row_that_counts_does_not_depend_on_where_a_chunk_or_a_file_ends(
     sqlite_shop: Shop, chunk_rows: int
