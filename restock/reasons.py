@@ -43,7 +43,10 @@ REASONS: dict[str, str] = {
     "not_an_interval": "{column} is not a span of time such as P1DT2H.",
     "too_long": "{column} is longer than its column.",
     "nul": "{column} holds the character U+0000, which the database cannot store.",
-    "not_in_enum": "{column} is none of the values its column allows.",
+    "not_in_enum": (
+        "{column} is none of the words that the model's Enum stores: the names of its members unless values_callable "
+        "says otherwise."
+    ),
     "not_a_uuid": "{column} is not a UUID.",
     "json": "{column} is not valid JSON.",
     # Found by the feed's own schema; the name of the check follows, as in `schema:str_matches`.

@@ -17,12 +17,14 @@ from factories import make_feed
 from flows.cli import main
 from restock.chunks import RunSummary
 from restock.column_rules import ColumnRule
+from restock.contract import FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
 from restock.key_form import KeyForm
 from sinks.db_errors import Trouble
 from sinks.retries import ATTEMPTS
+from transforms.contract_check import cast_column
 from transforms.schema_check import schema_faults
 
 ROOT = Path(__file__).parent.parent
@@ -118,6 +120,21 @@ def test_the_transform_in_the_documents_runs() -> None:
     kept = namespace["only_priced"](frame)  # type: ignore[operator]
 
     assert kept.index.tolist() == [0]
+
+
+def test_the_transform_of_words_in_the_documents_runs() -> None:
+    import pandas as pd
+
+    namespace: dict[str, object] = {}
+    [code] = [block for block in blocks(ROOT / "docs" / "feeds.md", "python") if "def named_status" in block]
+    exec(code, namespace)
+    status = pd.Series(["aktiv", None, "ausgelaufen", "neu"], dtype="str")
+
+    named = namespace["named_status"](pd.DataFrame({"status": status}))["status"]  # type: ignore[operator]
+    cast = cast_column(named, FieldSpec("status", Kind.ENUM, choices=("ACTIVE", "GONE")), CsvRules())
+
+    assert named.fillna("").tolist() == ["ACTIVE", "", "GONE", "neu"]
+    assert cast.faults == {3: "not_in_enum"}
 
 
 def test_the_schema_in_the_documents_finds_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ _WORDS_FOR_FLAGS = (
 _DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d.%m.%y", "%d %b %Y")
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "T%H:%M:%S")
 _NOT_OF_A_NUMBER = re.compile(r"[\d.,'’+\-\s]+")
+_WORDS_SHOWN = 20
 _LONG_NUMBER = 6  # digits of a code; shorter ones may simply be counted
 _CURRENCIES = ("$", "€", "£", "¥", "₹", "₽", "kr", "zł", "USD", "EUR", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK")
 
@@ -175,7 +176,11 @@ def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedR
     for spec, cells in columns:
         codes = Counter(cast_column(cells, spec, rules).faults.values())
         for code, rows in codes.most_common(3):
-            guessed.doubt(f"columns.{spec.name}", f"{rows:,} of the {len(cells):,} cells do not fit ({code})")
+            told = f"{rows:,} of the {len(cells):,} cells do not fit ({code})"
+            if code == "not_in_enum":
+                words = ", ".join(spec.choices[:_WORDS_SHOWN]) + (" …" if len(spec.choices) > _WORDS_SHOWN else "")
+                told += f"; the model's Enum stores {words}; a transform can make these words of others"
+            guessed.doubt(f"columns.{spec.name}", told)
 
 
 def _doubt_empty(sample: pd.DataFrame, contract: Contract, guessed: GuessedRules) -> None:

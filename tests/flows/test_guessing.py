@@ -228,6 +228,25 @@ def test_what_does_not_fit_is_counted_beside_its_column(sqlite_shop: Shop, capfd
     assert "doubt: 1 of the 4 cells do not fit (scale)" in text
 
 
+def test_words_that_an_enumeration_does_not_store_are_a_doubt_that_lists_those_it_does(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(
+        sqlite_url,
+        'class Status(enum.Enum):\n    ACTIVE = "aktiv"\n    GONE = "ausgelaufen"\n\n\n'
+        + GERMAN
+        + "    status: Mapped[Status | None]\n",
+    )
+    (shop.folder / "f.csv").write_text("sku,name,status\n1,Hose,aktiv\n2,Rake,GONE\n", encoding="utf-8")
+
+    text, _ = guess(shop, capfd, "f.csv")
+
+    assert (
+        "doubt: 1 of the 2 cells do not fit (not_in_enum); the model's Enum stores ACTIVE, GONE; "
+        "a transform can make these words of others" in text
+    )
+
+
 def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:

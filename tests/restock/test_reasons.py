@@ -23,6 +23,7 @@ def test_every_reason_is_one_sentence_with_and_without_a_column(code):
 
 def test_a_sentence_names_the_column_and_the_constraint():
     assert sentence("null", "price") == "price must have a value and has none."
+    assert "names of its members unless" in sentence("not_in_enum", "status")
     assert sentence("unique:uq_sku", None) == "Another row already has the same values (uq_sku)."
     assert sentence("too_dear", "price") == "A transform set the row aside as too_dear because of price."
     assert sentence("hidden", None) == "A transform set the row aside as hidden."
