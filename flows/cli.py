@@ -124,11 +124,12 @@ def runs(as_json: bool) -> None:
         }
 
         def show() -> None:
-            print_runs(found) if found else click.echo("There are no runs yet.")
-            for each in unreached:
-                click.echo(f"Feed {each.feed} could not be asked: {each.reason}", err=True)
+            if found:
+                print_runs(found)
+            elif not unreached:
+                click.echo("There are no runs yet.")
 
-        return Answer(plain, show)
+        return Answer(plain, show, unreached)
 
     run(work, as_json)
 
@@ -240,8 +241,9 @@ def prune(older_than: float) -> None:
         from flows.doors import prune_all
 
         done = prune_all(older_than)
-        told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool."
-        return Answer(None, lambda: click.echo(told))
+        told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool"
+        kept = "; unknown files stay there" if done.unreached else ""
+        return Answer(None, lambda: click.echo(f"{told}{kept}."), done.unreached)
 
     run(work, False)
 

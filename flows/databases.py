@@ -27,6 +27,14 @@ class Unreached:
     feed: str
     reason: str
 
+    def verdict(self) -> None:
+        """Say that an answer lacks what its database knows.
+
+        Raises:
+            SinkUnavailable: always.
+        """
+        raise SinkUnavailable(f"Feed {self.feed} could not be asked: {self.reason}")
+
 
 @dataclass(frozen=True)
 class FoundRun:

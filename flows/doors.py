@@ -92,8 +92,7 @@ def create_ledgers() -> list[str]:
 
 def prune_all(older_than_days: float) -> Pruned:
     """Forget old runs and remove what the spool holds in vain."""
-    with TerminalProgress() as progress:
-        return prune(open_workplace(), older_than_days, progress)
+    return prune(open_workplace(), older_than_days)
 
 
 def list_runs() -> tuple[list[tuple[RunEntry, RunSummary]], list[Unreached]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from flows.databases import Visit, visit_databases
-from flows.progress import Progress
+from flows.databases import Unreached, Visit, visit_databases
 from flows.workplace import Workplace
 from sinks.pruning import forget_old_runs
 
@@ -17,21 +16,20 @@ ORPHAN_SECONDS = SECONDS_PER_DAY
 
 @dataclass(frozen=True)
 class Pruned:
-    """The runs that were forgotten, and the runs whose leavings were removed from the spool."""
+    """The runs that were forgotten, the runs whose leavings were removed from the spool, and who could not be asked."""
 
     forgotten: list[str]
     orphans: list[str]
+    unreached: list[Unreached]
 
 
-def prune(place: Workplace, older_than_days: float, progress: Progress) -> Pruned:
+def prune(place: Workplace, older_than_days: float) -> Pruned:
     """Forget finished runs older than so many days, and remove spool files that no outstanding chunk needs.
 
     Folders that no ledger knows are removed a day after they were last written, and only if every database of
     feeds.yaml answered: one that does not may know them.
     """
     visits, unreached = visit_databases(place)
-    for missed in unreached:
-        progress.note(f"Feed {missed.feed} is left out, and unknown spool files stay: {missed.reason}")
     orphans = _remove_orphans(place, visits, is_all_known=not unreached)
     forgotten = [
         run_id
@@ -42,7 +40,7 @@ def prune(place: Workplace, older_than_days: float, progress: Progress) -> Prune
     ]
     for run_id in forgotten:
         place.spool.forget(run_id)
-    return Pruned(forgotten, orphans)
+    return Pruned(forgotten, orphans, unreached)
 
 
 def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -> list[str]:

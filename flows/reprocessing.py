@@ -9,7 +9,7 @@ from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
 from restock.chunks import ChunkEntry
-from restock.errors import ConfigurationError, SinkUnavailable
+from restock.errors import ConfigurationError
 
 
 def reprocess(
@@ -41,7 +41,7 @@ def reprocess(
         visits, unreached = visit_databases(place)
         found = list(unfinished_runs(visits))
         if unreached and not found:
-            raise SinkUnavailable(f"The database of feed {unreached[0].feed} could not be asked: {unreached[0].reason}")
+            unreached[0].verdict()
         for missed in unreached:
             progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
     reports = []

@@ -253,6 +253,27 @@ def test_a_database_that_does_not_answer_is_named_and_the_others_are_listed(home
     assert [run["run_id"] for run in said.answer["runs"]] == [run_id]
     assert [each["feed"] for each in said.answer["unreached"]] == ["lost"]
     assert "Feed lost could not be asked: The app nowhere:app cannot be imported" in people.err
+    assert (said.status, people.status) == (1, 1)
+
+
+def test_a_database_that_does_not_answer_is_not_said_to_have_no_runs(home: Shop, capfd: Capture) -> None:
+    home.feed(app="nowhere:app")
+
+    said = run_here(capfd, "runs")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.sentence.startswith("Feed products could not be asked: The app nowhere:app cannot be imported")
+
+
+def test_prune_clears_away_what_it_can_and_says_what_it_could_not_ask(home: Shop, capfd: Capture) -> None:
+    feed = {"match_on": ["sku"]}
+    home.feeds({"lost": feed | {"app": "nowhere:app"}, "products": feed})
+
+    said = run_here(capfd, "prune")
+
+    assert said.status == 1
+    assert said.out == "0 runs are forgotten, and 0 leavings are gone from the spool; unknown files stay there.\n"
+    assert said.sentence.startswith("Feed lost could not be asked: The app nowhere:app cannot be imported")
 
 
 def test_show_gives_the_chunks_and_the_reasons_of_a_run(home: Shop, capfd: Capture) -> None:

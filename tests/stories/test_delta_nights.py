@@ -178,7 +178,7 @@ def test_a_file_that_stays_in_its_folder_is_not_new_again_when_old_runs_are_forg
     shop.write_csv("02.csv", tuesday)
     sync(shop)
 
-    pruned = prune(open_workplace(), 0, Progress())
+    pruned = prune(open_workplace(), 0)
 
     assert len(pruned.forgotten) == 1  # the content that 01.csv had at first
     assert sync_all(shop, progress=notes) == []
