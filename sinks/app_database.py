@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
-from sinks.db_errors import PASSING, describe, trouble_of
+from sinks.db_errors import PASSING, describe, trouble_of, when_over
 from sinks.time_limits import limit_transaction, usual_lease_seconds
 
 log = logging.getLogger("restock")
@@ -161,7 +161,7 @@ def _open_app(reference: str, _process: int) -> Flask:
             if isinstance(error, SQLAlchemyError) and trouble_of(error) in PASSING:
                 raise SinkUnavailable(
                     f"The app {reference} could not use its database while it was made ({describe(error)}); start "
-                    "again when the database is back."
+                    f"again {when_over(error)}."
                 ) from error
             # Whatever the user's factory raises, the reader needs its place, not our stack.
             raise ConfigurationError(

@@ -83,6 +83,16 @@ _SQLITE = {
     "MISMATCH": Trouble.DATA,
     "TOOBIG": Trouble.DATA,
 }
+# Trouble that somebody has to end before it makes sense to try again; any other is over when the database is back.
+_WHEN_OVER = {
+    Trouble.RESOURCE: "when there is room again",
+    Trouble.READ_ONLY: "when the database accepts writes",
+}
+_SQLITE_WHEN_OVER = {
+    "BUSY": "when no other program has the SQLite file locked",
+    "CANTOPEN": "when the folder of the SQLite file exists, and folder and file may be opened",
+    "READONLY": "when the SQLite file and its folder are there and may be written",
+}
 _VALUE_ERRORS = (OverflowError, UnicodeEncodeError, ValueError, TypeError, LookupError)
 
 
@@ -114,9 +124,9 @@ def _what_ended_savepoint(error: DBAPIError) -> DBAPIError:
 
 def _driver_trouble(error: DBAPIError) -> Trouble:
     cause = error.orig
-    name = getattr(cause, "sqlite_errorname", None)
-    if name is not None:
-        return _SQLITE.get(name.removeprefix("SQLITE_").partition("_")[0], Trouble.FATAL)
+    sqlite_code = _sqlite_code(cause)
+    if sqlite_code is not None:
+        return _SQLITE.get(sqlite_code, Trouble.FATAL)
     number = _mysql_number(cause)
     if number is not None:
         return _MYSQL.get(number, Trouble.CONNECTION if error.connection_invalidated else Trouble.FATAL)
@@ -129,10 +139,21 @@ def _driver_trouble(error: DBAPIError) -> Trouble:
     return Trouble.CONNECTION if type(cause).__name__ in ("OperationalError", "InterfaceError") else Trouble.FATAL
 
 
+def _sqlite_code(cause: BaseException | None) -> str | None:
+    name = getattr(cause, "sqlite_errorname", None)
+    return None if name is None else name.removeprefix("SQLITE_").partition("_")[0]
+
+
 def _mysql_number(cause: BaseException | None) -> int | None:
     arguments = getattr(cause, "args", ())
     is_mysql = cause is not None and "mysql" in type(cause).__module__.lower()
     return arguments[0] if is_mysql and arguments and isinstance(arguments[0], int) else None
+
+
+def when_over(error: BaseException) -> str:
+    """When it makes sense to try again after trouble that does not pass by itself, as the end of a sentence."""
+    of_file = _SQLITE_WHEN_OVER.get(_sqlite_code(getattr(error, "orig", None)) or "")
+    return of_file or _WHEN_OVER.get(trouble_of(error), "when the database is back")
 
 
 def is_denied(error: DBAPIError) -> bool:

@@ -69,7 +69,7 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
             owner = connection.execute(sa.select(leases.c.owner).where(mine)).scalar()
         return taken[-1] if owner == str(Owner.this_process()) else None
 
-    return with_retries(take, f"taking the lease of {target}", settled)
+    return with_retries(take, f"taking the lease of {target} in {database.address}", settled)
 
 
 def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:

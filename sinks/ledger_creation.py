@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from restock.errors import ConfigurationError
+from restock.errors import ConfigurationError, SinkUnavailable
 from sinks.app_database import AppDatabase
-from sinks.db_errors import describe
+from sinks.db_errors import PASSING, describe, trouble_of, when_over
 from sinks.ledger_tables import metadata
 from sinks.retries import with_retries
 
@@ -26,6 +26,7 @@ def create_tables(database: AppDatabase) -> None:
 
     Raises:
         ConfigurationError: the database user may not create them.
+        SinkUnavailable: the database is away, locked, or takes no writes.
     """
     lacking = _lacking(database)
     others_left = len(metadata.tables) + len(lacking)
@@ -39,10 +40,14 @@ def create_tables(database: AppDatabase) -> None:
             # Another first run may be creating them in this moment: one by one, on MariaDB, so one may meet each.
             others_left -= 1
             if _lacking(database) and not others_left:
-                raise ConfigurationError(
+                told = (
                     f"The ledger tables ({', '.join(metadata.tables)}) cannot be created or brought up to date in "
-                    f"{database.address} ({describe(error)}); let a database user who may create and alter tables run "
-                    "`restock init` once."
+                    f"{database.address} ({describe(error)})"
+                )
+                if trouble_of(error) in PASSING:
+                    raise SinkUnavailable(f"{told}; start the same command again {when_over(error)}.") from error
+                raise ConfigurationError(
+                    f"{told}; let a database user who may create and alter tables run `restock init` once."
                 ) from error
         lacking = _lacking(database)
 

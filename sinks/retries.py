@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of
+from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, when_over
 
 # How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
 # each time, which makes a minute altogether.
@@ -71,7 +71,7 @@ def with_retries(
         if attempt >= attempts.get(trouble, 1):
             raise SinkUnavailable(
                 f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
-                "is kept, so start the same command again when the database is back."
+                f"is kept, so start the same command again {when_over(cause)}."
             ) from cause
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("it is tried until it returns or raises")

@@ -89,7 +89,7 @@ def test_after_trouble_what_is_outstanding_is_loaded_once(house: House) -> None:
         for deployment in ("reprocess-failed-chunks/by-hand", "sync-products/products"):
             state = house.ended(house.start(deployment))
             assert state.type.value == "FAILED"
-            assert "when the database is back" in state.message
+            assert "start again when the SQLite file" in state.message
 
     look_until(lambda: by_itself() or None)
     look_until(lambda: True if len(house.shop.rows("product")) == 6 else None)

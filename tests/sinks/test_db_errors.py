@@ -13,7 +13,7 @@ from shops import Shop, refuse_by_trigger
 
 from restock.errors import ConfigurationError, SinkUnavailable
 from sinks.db_errors import DataFault, Trouble, data_fault, describe, trouble_of
-from sinks.retries import DataTrouble, with_retries
+from sinks.retries import ONCE, DataTrouble, with_retries
 
 PARTS = """\
 import sqlite3
@@ -333,6 +333,37 @@ def test_a_refused_row_is_for_the_caller_to_find(tried: list[str], parts: Shop) 
         with_retries(insert_null, "loading")
 
     assert tried == ["once"]
+
+
+SQLITE_TROUBLE = {
+    "locked": ("SQLITE_BUSY", "when no other program has the SQLite file locked."),
+    "read-only": ("SQLITE_READONLY", "when the SQLite file and its folder are there and may be written."),
+    "elsewhere": ("SQLITE_CANTOPEN", "when the folder of the SQLite file exists, and folder and file may be opened."),
+}
+
+
+@pytest.mark.parametrize("trouble", SQLITE_TROUBLE)
+def test_what_is_wrong_with_a_sqlite_file_is_said_and_not_that_it_is_away(
+    trouble: str, make_shop: MakeShop, sqlite_url: str
+) -> None:
+    shop = make_shop(f"{sqlite_url}?timeout=0.01", PARTS)
+    mine = sa.create_engine(f"{sqlite_url}/no-folder/shop.sqlite" if trouble == "elsewhere" else shop.engine.url)
+    code, advice = SQLITE_TROUBLE[trouble]
+
+    def work() -> None:
+        with mine.begin() as connection:
+            if trouble == "read-only":
+                connection.execute(sa.text("PRAGMA query_only = ON"))
+            connection.execute(sa.text(INSERT), GOOD)
+
+    with shop.engine.begin() as holder:
+        if trouble == "locked":
+            holder.execute(sa.text("UPDATE part SET small = 2"))
+        with pytest.raises(SinkUnavailable, match=code) as stopped:
+            with_retries(work, "loading", attempts=ONCE)
+
+    mine.dispose()
+    assert str(stopped.value).endswith(f"start the same command again {advice}")
 
 
 def test_a_sqlite_file_that_cannot_be_opened_may_be_there_again_later(tried: list[str], tmp_path: Path) -> None:

@@ -112,6 +112,24 @@ def test_a_database_that_is_only_read_gets_no_ledger(products: Table) -> None:
     assert set(products.shop.tables()).isdisjoint(metadata.tables)
 
 
+def test_a_ledger_for_a_file_that_may_not_be_written_waits_for_that_and_not_for_another_user(
+    make_shop: MakeShop, sqlite_url: str
+) -> None:
+    shop = make_shop(sqlite_url)
+    shop.feed()
+    app = shop.folder / shop.package / "__init__.py"
+    read_only = sqlite_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true"
+    app.write_text(app.read_text(encoding="utf-8").replace(sqlite_url, read_only), encoding="utf-8")
+
+    told = run_restock(["init"], shop)
+
+    assert told.returncode == 1
+    assert "SQLITE_READONLY" in told.stderr
+    assert told.stderr.endswith(
+        "start the same command again when the SQLite file and its folder are there and may be written.\n"
+    )
+
+
 @contextmanager
 def reader_of(shop: Shop, url: str) -> Iterator[None]:
     """Let the shop's app come as a user who may use the tables that are there, and alter none."""
