@@ -140,12 +140,12 @@ def runs(as_json: bool) -> None:
 def show(run_id: str, as_json: bool) -> None:
     """Show one run.
 
-    Its counts, its chunks that are not loaded, and its rejects by reason.
+    Its counts, why it is held, its rejects by reason, and its chunks that are not loaded.
     """
 
     def work() -> Answer:
         from flows.doors import report_of
-        from flows.terminal import print_chunks
+        from flows.terminal import print_whole_report
 
         report = report_of(run_id)
         plain = {
@@ -155,12 +155,7 @@ def show(run_id: str, as_json: bool) -> None:
             "chunks": [asdict(chunk) for chunk in report.chunks],
             "rejects": [{"code": code, "column": column, "rows": rows} for code, column, rows in report.reasons],
         }
-
-        def show() -> None:
-            _print_report(report)
-            print_chunks(report)
-
-        return Answer(plain, show)
+        return Answer(plain, lambda: print_whole_report(report))
 
     run(work, as_json)
 
@@ -180,7 +175,8 @@ def rejects(run_id: str, path: Path | None) -> None:
 
         if path is None:
             found = rejects_of(run_id)
-            return Answer(None, lambda: print_rejects(found) if found else click.echo("It has no open rejects."))
+            none = f"Run {run_id} has no open rejects."
+            return Answer(None, lambda: print_rejects(found) if found else click.echo(none))
         count = export(run_id, path)
         told = f"{count} rejects written to {path}; mend them there, then `restock reprocess --rejects {path}`."
         return Answer(None, lambda: click.echo(told))

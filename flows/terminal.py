@@ -116,9 +116,29 @@ class TerminalProgress(Progress):
 
 
 def print_report(report: RunReport) -> None:
-    """Print a run's summary as one table: the counts add up to the rows read."""
-    console, summary = Console(highlight=False), report.summary
-    counts = summary.as_dict()
+    """Print a run's summary as one table, in which the counts add up to the rows read, and its first reasons."""
+    console = Console(highlight=False)
+    _print_totals(console, report)
+    _print_reasons(console, report.reasons[:REASONS_SHOWN])
+    more = len(report.reasons) - REASONS_SHOWN
+    if more > 0:
+        console.print(f"  and {more} more reasons; `restock show {report.run.run_id}` lists them all", soft_wrap=True)
+    _print_hints(console, report)
+
+
+def print_whole_report(report: RunReport) -> None:
+    """Print all of a run: its summary, why it is held, all reasons, and the chunks that are not loaded."""
+    console = Console(highlight=False)
+    _print_totals(console, report)
+    if report.summary.status == "held" and report.run.reason:
+        console.print(f"  {report.run.reason}", markup=False, soft_wrap=True)
+    _print_reasons(console, report.reasons)
+    _print_hints(console, report)
+    _print_chunks(console, report)
+
+
+def _print_totals(console: Console, report: RunReport) -> None:
+    summary, counts = report.summary, report.summary.as_dict()
     title = f"{summary.feed}: {summary.source}"
     table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
     table.add_column("run " + summary.run_id)
@@ -131,14 +151,23 @@ def print_report(report: RunReport) -> None:
     chunks = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
     pace = f", {summary.rows_per_second:,.0f} rows/s" if summary.rows_per_second else ""
     table.caption = f"{chunks} in {summary.seconds:.1f} s{pace}" if summary.seconds else chunks
-    table.add_row("status", summary.status)
+    table.add_row("status", _status(report.run, summary))
     console.print(table)
-    for code, column, rows in report.reasons[:REASONS_SHOWN]:
+
+
+def _status(run: RunEntry, summary: RunSummary) -> str:
+    return f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
+
+
+def _print_reasons(console: Console, reasons: list[tuple[str, str | None, int]]) -> None:
+    for code, column, rows in reasons:
         console.print(f"  {rows:,} × {sentence(code, column)} ({code})", markup=False)
-    if len(report.reasons) > REASONS_SHOWN:
-        console.print(f"  and {len(report.reasons) - REASONS_SHOWN} more reasons")
+
+
+def _print_hints(console: Console, report: RunReport) -> None:
+    run_id = report.run.run_id
     if report.reasons:
-        console.print(f"  `restock rejects {summary.run_id} --csv FILE` writes these rows to be mended.", markup=False)
+        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.", markup=False)
     ignored = report.run.ignored_columns
     if ignored:
         more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
@@ -155,7 +184,7 @@ def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for run, summary in found:
         numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
-        status = f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
+        status = _status(run, summary)
         table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
     # A number cut short reads as another number: lines longer than the terminal wrap there.
     console = Console(highlight=False)
@@ -163,15 +192,14 @@ def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
     Console(highlight=False, width=width).print(table)
 
 
-def print_chunks(report: RunReport) -> None:
-    """Print the chunks of a run that are not loaded, with the reason of each that failed."""
+def _print_chunks(console: Console, report: RunReport) -> None:
     waiting = [chunk for chunk in report.chunks if chunk.status != "loaded"]
     if not waiting:
         return
     table = Table("chunk", "status", "rows", "attempts", "reason")
     for chunk in waiting:
         table.add_row(str(chunk.number), chunk.status, f"{chunk.rows:,}", str(chunk.attempts), chunk.error or "")
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def print_rejects(rejects: list[RejectEntry]) -> None:

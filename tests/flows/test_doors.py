@@ -276,6 +276,16 @@ def test_prune_clears_away_what_it_can_and_says_what_it_could_not_ask(home: Shop
     assert said.sentence.startswith("Feed lost could not be asked: The app nowhere:app cannot be imported")
 
 
+PICKY = """\
+from restock import reject
+
+def clean(frame):
+    for number, row in enumerate(frame.index):
+        frame = reject(frame, frame.index == row, f"picky:{number}", "name")
+    return frame
+"""
+
+
 def test_show_gives_the_chunks_and_the_reasons_of_a_run(home: Shop, capfd: Capture) -> None:
     run_id = failed_night(home)
 
@@ -300,6 +310,31 @@ def test_show_for_people_names_the_failed_chunk_and_why(
     assert "failed" in said.out
     assert "ValueError" in said.out
     assert "secret" not in said.out
+
+
+def test_show_says_why_a_run_is_held_and_rejects_which_run_has_none(home: Shop, capfd: Capture) -> None:
+    home.feed(max_rejects=0)
+    home.write_csv("products.csv", [product(1), product(2, price="cheap")])
+    run_id = sync(home).run.run_id
+
+    shown, listed = run_here(capfd, "show", run_id), run_here(capfd, "rejects", run_id)
+
+    assert f"Run {run_id} is held: 1 of its 2 rows are rejects with chunk 1, more than max_rejects 0" in shown.out
+    assert "`restock check products --samples` shows them" in shown.out
+    assert (listed.status, listed.out) == (0, f"Run {run_id} has no open rejects.\n")
+
+
+def test_show_lists_every_reason_that_a_sync_shortens(home: Shop, capfd: Capture) -> None:
+    home.feed(transform=add_transform(home, "picky", PICKY))
+    home.write_csv("products.csv", products(range(1, 13)))
+
+    synced = run_here(capfd, "sync", "products")
+    run_id = list_runs()[0][0][0].run_id
+    shown = run_here(capfd, "show", run_id)
+
+    assert f"and 4 more reasons; `restock show {run_id}` lists them all" in synced.out
+    assert "more reasons" not in shown.out
+    assert all(f"(picky:{number})" in shown.out for number in range(12))
 
 
 def test_rejects_are_shown_with_their_place_and_value(home: Shop, capfd: Capture) -> None:
