@@ -33,6 +33,7 @@ class Corrected:
     counts: WriteCounts = field(default_factory=WriteCounts)  # of the rows that a person has changed
     unmended: int = 0  # still as they were written
     resolved_before: int = 0
+    again: list[RejectEntry] = field(default_factory=list)  # those that are still wrong, with their new reasons
 
     @property
     def taken(self) -> int:
@@ -41,7 +42,7 @@ class Corrected:
 
     @property
     def rejected_again(self) -> int:
-        return self.counts.rejected
+        return len(self.again)
 
     def __add__(self, other: Corrected) -> Corrected:
         return Corrected(
@@ -49,6 +50,7 @@ class Corrected:
             self.counts + other.counts,
             self.unmended + other.unmended,
             self.resolved_before + other.resolved_before,
+            self.again + other.again,
         )
 
 
@@ -106,11 +108,13 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
         counts += _load_rows(sink, lease, list(of_chunk))
     sink.ledger.settle(run_id)
+    tried = {_address(each) for each in mended}
     return Corrected(
         reports=[read_report(found.history, found.history.run(run_id))],
         counts=counts,
         unmended=len(still_open) - len(changed),
         resolved_before=len(rows) - len(still_open),
+        again=[each for each in found.history.rejects(run_id) if (each.chunk, each.position) in tried],
     )
 
 

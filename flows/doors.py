@@ -16,9 +16,10 @@ from flows.prefect_server import check_server, configured_api_url, quiet_server
 from flows.pruning import Pruned, prune
 from flows.reports import RunReport, read_report
 from flows.stopping import heeding_signals
-from flows.terminal import TerminalProgress
+from flows.terminal import ROWS_SHOWN, TerminalProgress
 from flows.workplace import Workplace, open_workplace
 from restock.chunks import RunSummary
+from restock.reasons import sentences
 from sinks.flask_sink import open_sink
 from sinks.ledger_entries import RejectEntry, RunEntry
 from sources.superseded import export_superseded, superseded_rows
@@ -65,7 +66,7 @@ def _prefect(place: Workplace, asked_for: bool) -> Iterator[bool]:
 
 
 def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
-    """Load a correction; what it came to as a sentence."""
+    """Load a correction; what it came to as a sentence, and the first rows that are still wrong."""
     with heeding_signals(), TerminalProgress() as progress:
         done = correcting.load_correction(open_workplace(), path, progress, wait)
     parts = [f"mended {done.taken}"]
@@ -74,7 +75,15 @@ def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
     parts += [f"older than the table's {done.counts.stale}"] if done.counts.stale else []
     parts += [f"still as they were written {done.unmended}"] if done.unmended else []
     parts += [f"mended before {done.resolved_before}"] if done.resolved_before else []
-    return done.reports, f"Rows of the file: {', '.join(parts)}."
+    return done.reports, "\n".join([f"Rows of the file: {', '.join(parts)}.", *_still_wrong(done.again)])
+
+
+def _still_wrong(again: list[RejectEntry]) -> Iterator[str]:
+    for each in again[:ROWS_SHOWN]:
+        line = "" if each.line is None else f" (line {each.line})"
+        yield f"  row {each.position} of run {each.run_id}{line}: {sentences(each.faults)}"
+    if len(again) > ROWS_SHOWN:
+        yield f"  and {len(again) - ROWS_SHOWN} more; `restock rejects RUN` lists them"
 
 
 def create_ledgers() -> list[str]:

@@ -107,6 +107,22 @@ def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop
     assert table(shop) == expected(GOOD)
 
 
+def test_each_row_that_is_rejected_again_is_named_with_its_reason_and_no_value(sqlite_shop: Shop) -> None:
+    sqlite_shop.write_csv("products.csv", [product(number, price="cheap") for number in range(1, 24)])
+    run_id = sync(sqlite_shop).run.run_id
+    path = export(sqlite_shop, run_id)
+    mend(path, {f"S-{number:03}": {"price": "dear"} for number in range(1, 24)} | {"S-002": {"price": "1.00"}})
+
+    _, told = doors.correct(path, wait=0)
+
+    first, *rows, last = told.splitlines()
+    assert first == "Rows of the file: mended 1, rejected again 22."
+    assert len(rows) == 20
+    why = "price is not a number as the feed's rules write numbers."
+    assert rows[:2] == [f"  row 1 of run {run_id} (line 2): {why}", f"  row 3 of run {run_id} (line 4): {why}"]
+    assert last == "  and 2 more; `restock rejects RUN` lists them"
+
+
 def test_rows_deleted_from_the_file_stay_open(shop: Shop) -> None:
     run_id = night_with_rejects(shop)
     path = export(shop, run_id)
