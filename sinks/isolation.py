@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from sinks.changes import Changes, Key, RowFault
 from sinks.db_errors import DataFault, ModelRefused, Trouble, data_fault, trouble_of
-from sinks.rows import BoundRows
+from sinks.rows import BoundRows, Rows
 from sinks.stage import Stage
 from sinks.target import Target
 
@@ -60,7 +60,8 @@ def write_isolated(
         still = [each for position, _ in again for each in _halve(session, write, [position])]
         final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
         if len(still) == len(again) or not still:
-            return [_named(position, fault, target) for position, fault in final + still], keys
+            named = [(position, _with_foreign_keys(position, fault, changes.rows)) for position, fault in final + still]
+            return [_named(position, fault, target) for position, fault in named], keys
         refused = final + still
 
 
@@ -79,6 +80,21 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
     refused = _halve(session, fill, range(len(rows)))
     stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
+
+
+def _with_foreign_keys(position: int, fault: DataFault, rows: Rows) -> DataFault:
+    """A foreign key that the database does not name is one of those that the row fills: NULL refers to nothing."""
+    if fault.code != "foreign_key":
+        return fault
+    [record] = rows.records([position])
+    columns = [
+        column.name
+        for name, column in rows.target.columns.items()
+        if column.foreign_keys and record.get(name) is not None
+    ]
+    if not columns:
+        return fault
+    return DataFault(f"foreign_key:{','.join(columns)}", columns[0] if len(columns) == 1 else None)
 
 
 def _named(position: int, fault: DataFault, target: Target) -> RowFault:

@@ -70,6 +70,22 @@ NEGATIVE = """
             raise ValueError("stock")
         return stock
 """
+BRANDED = """
+    brand_id: Mapped[int | None] = mapped_column(sa.ForeignKey("brand.id"))
+"""
+BRANDS = """
+import sqlite3
+
+
+class Brand(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def check_foreign_keys(connection, _record):
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
+"""
 
 
 def block(language: str, holding: str) -> str:
@@ -188,6 +204,24 @@ def test_the_receiver_of_the_page_hears_of_new_and_changed_rows(
 
     assert said.status == 0, said.err
     assert "stock brought 1 new and 1 changed rows" in [record.getMessage() for record in caplog.records]
+
+
+def test_a_foreign_key_is_for_the_database_to_check_and_its_column_is_named(
+    make_place: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = make_place(model=BRANDED, module=BRANDS)
+    place.execute("CREATE TABLE brand (id INTEGER NOT NULL, PRIMARY KEY (id))")
+    place.execute("ALTER TABLE product ADD COLUMN brand_id INTEGER REFERENCES brand (id)")
+    place.feed(**{"stock: on hand": "stock: on hand, brand_id: colour"})
+    place.stock("a,7,12\nb,8,\n")
+
+    looked = run_here(capfd, "check", "stock", "--json")
+    said = run_here(capfd, "sync", "stock", "--json")
+    listed = run_here(capfd, "rejects", said.answer["run_id"])
+
+    assert (looked.answer["checks"][0]["accepted"], looked.answer["checks"][0]["rejected"]) == (2, 0)
+    assert (said.answer["updated"], said.answer["rejected"]) == (1, 1)
+    assert "foreign_key:brand_id" in listed.out
 
 
 def test_a_validator_is_noticed_and_makes_a_reject_of_the_row_it_refuses(

@@ -77,7 +77,7 @@ def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(nodes: Table, 
     rejects = nodes.rejects()
     assert [(reject.position, reject.line) for reject in rejects] == [(2, 3), (3, 4), (5, 6)]
     assert [reject.code for reject in rejects] == (
-        ["unique:label", "foreign_key", "check:weight_not_negative"]
+        ["unique:label", "foreign_key:parent", "check:weight_not_negative"]
         if nodes.sink.database.dialect == "sqlite"
         else ["unique:uq_label", "foreign_key:fk_parent", "check:weight_not_negative"]
     )

@@ -23,6 +23,32 @@ class Spool(db.Model):
     stock: Mapped[int | None]
 """
 
+# SQLite checks foreign keys only where the app asks it to, and does not say which of them a row breaks.
+PLACED = """\
+import sqlite3
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def check_foreign_keys(connection, _record):
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+class Brand(db.Model):
+    __tablename__ = "brand"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Placed(db.Model):
+    __tablename__ = "placed"
+
+    sku: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    brand: Mapped[int | None] = mapped_column("brand_id", sa.ForeignKey("brand.id"))
+    maker: Mapped[int | None] = mapped_column("maker_id", sa.ForeignKey("brand.id"))
+    owner: Mapped[int] = mapped_column("owner_id", sa.ForeignKey("brand.id"), default=99)
+"""
+
 
 def test_a_word_that_looks_like_a_missing_value_is_kept_as_text(sqlite_shop: Shop) -> None:
     sqlite_shop.feed()
@@ -65,3 +91,42 @@ def test_the_value_at_fault_is_no_longer_than_that_of_any_reject(make_shop: Make
 
     assert (reject.code.partition(":")[0], reject.original["name"]) == ("unique", name)
     assert reject.value in (None, name[:199] + "…")  # not every database names the column
+
+
+def test_where_the_database_does_not_say_it_the_foreign_keys_that_the_row_fills_are_named(
+    make_shop: MakeShop, sqlite_url: str
+) -> None:
+    shop = make_shop(sqlite_url, PLACED)
+    shop.insert("brand", {"id": 1})
+    names = {"sku": "Article", "brand": "Brand", "maker": "Maker", "owner": "Owner"}
+    shop.feed(model=shop.model("Placed"), columns=names)
+    rows = [("S-1", 7, "", 1), ("S-2", "", 1, 9), ("S-3", 1, 1, 1)]
+    shop.write_csv("products.csv", [dict(zip(names.values(), row, strict=True)) for row in rows])
+
+    rejects = rejects_of(sync(shop).run.run_id)
+
+    assert [(each.code, each.column, each.value) for each in rejects] == [
+        ("foreign_key:brand_id,owner_id", None, None),
+        ("foreign_key:maker_id,owner_id", None, None),
+    ]
+
+
+def test_the_one_foreign_key_that_the_row_fills_is_named_with_its_value(make_shop: MakeShop, sqlite_url: str) -> None:
+    shop = make_shop(sqlite_url, PLACED)
+    shop.insert("brand", {"id": 99})
+    shop.feed(model=shop.model("Placed"), columns={"sku": "Article", "brand": "Brand", "maker": "Maker"})
+    shop.write_csv("products.csv", [{"Article": "S-1", "Brand": "007", "Maker": ""}])
+
+    [reject] = rejects_of(sync(shop).run.run_id)
+
+    assert (reject.code, reject.column, reject.value) == ("foreign_key:brand_id", "brand", "007")
+
+
+def test_a_foreign_key_that_the_feed_does_not_fill_is_not_guessed(make_shop: MakeShop, sqlite_url: str) -> None:
+    shop = make_shop(sqlite_url, PLACED)
+    shop.feed(model=shop.model("Placed"), columns={"sku": "Article"})
+    shop.write_csv("products.csv", [{"Article": "S-1"}])
+
+    [reject] = rejects_of(sync(shop).run.run_id)
+
+    assert (reject.code, reject.column) == ("foreign_key", None)
