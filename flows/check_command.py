@@ -26,7 +26,11 @@ def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
     """Look at a feed without writing a thing.
 
     Its rows are read, transformed and cast as a sync would do, whether the table exists or not. Ends as the sync
-    would: 0 if it would complete, 1 if chunks would fail, 3 if a limit would hold it.
+    would, as far as that can be told without the rows in the database: 0 if it would complete, 1 if chunks would
+    fail, 3 if a limit would hold it.
+
+    Of the table it knows at most whether it is empty: then every row is new, and a reject if it lacks what the model
+    requires. Which rows are new to a table that has some, and which ones its constraints refuse, only a sync tells.
     """
 
     def work() -> Answer:
@@ -86,7 +90,9 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         shown = ", ".join(found.ignored_columns[:COLUMNS_SHOWN])
         say(f"Columns not used: {shown}{f' and {more} more' if more > 0 else ''}")
     if found.lacking:
-        say(f"Rows that are new to the table would be rejects: the model requires {', '.join(found.lacking)} as well.")
+        unknown = " Which rows are new is not looked up." if found.accepted else ""
+        lacking = ", ".join(found.lacking)
+        say(f"Rows that are new to the table would be rejects: the model requires {lacking} as well.{unknown}")
     for trouble in found.trouble[:REASONS_SHOWN]:
         say(trouble)
 

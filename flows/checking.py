@@ -21,6 +21,7 @@ from restock.errors import ChunkFailed, RunHeld, RunIncomplete
 from restock.feeds import Feed
 from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink, open_sink
+from sinks.newcomers import Newcomers
 from sources.extract import Extraction
 from sources.locations import SourceFile, find_source
 from sources.spool import Spool
@@ -60,7 +61,8 @@ class Reason:
 
 @dataclass
 class Check:
-    """What a sync of one source would meet. Nothing that only the database can know is in it.
+    """What a sync of one source would meet. Of what only the database can know, no more is in it than that all rows
+    are new to an empty table.
 
     `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
     would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
@@ -122,24 +124,29 @@ def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | Non
         One check; of a delta feed one for each file.
 
     Raises:
-        ConfigurationError, SourceError: as a sync would.
+        ConfigurationError, SourceError, SinkUnavailable: as a sync would. The database is asked only if rows lack what
+            new ones need.
     """
     sink = open_sink(feed, place.settings.lease_seconds)
     check_rules(feed, sink.target.contract)
     files = find_source(feed, place.settings, file)
-    sources = [files] if feed.kind == "full" else [[each] for each in files]
-    return [_check_source(sink, each, progress) for each in sources]
+    checks: list[Check] = []
+    for each in [files] if feed.kind == "full" else [[each] for each in files]:
+        new = Newcomers(sink.database, sink.target, feed, follow_others=any(check.accepted for check in checks))
+        checks.append(_check_source(sink, each, new, progress))
+    return checks
 
 
-def _check_source(sink: FlaskSink, files: list[SourceFile], progress: Progress) -> Check:
+def _check_source(sink: FlaskSink, files: list[SourceFile], new: Newcomers, progress: Progress) -> Check:
     found = Check(sink.feed.name, ", ".join(file.name for file in files))
     with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
         spool = Spool(Path(folder))
         extraction = spool_source(sink, files, spool, "check", progress)
         found.ignored_columns = extraction.ignored_columns
         _apply_least_rows(found, sink.feed, extraction.rows)
-        for ref, raw, chunk in _chunks(sink, spool, extraction, found):
+        for ref, raw, transformed in _chunks(sink, spool, extraction, found):
             check_stop()
+            chunk = new.judged(transformed)
             _note_rows(found, raw, chunk)
             if _fits_its_limit(found, sink.feed, ref, chunk):
                 _count(found, chunk)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,6 +84,14 @@ class AppDatabase:
                 if committing and isinstance(error, Exception):
                     raise CommitUnknown from error
                 raise
+
+    def has_table(self, table: sa.Table) -> bool:
+        """Whether a table is there. Nothing is made by asking: SQLite would make the file that is missing."""
+        file = Path(self.engine.url.database or "")
+        if self.dialect == "sqlite" and file.is_absolute() and file.parent.is_dir() and not file.exists():
+            return False
+        with self.engine.connect() as connection:
+            return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
     def new_session(self) -> Session:
         """A session of the app's own factory, with its listeners; to be used inside an app context, and closed."""

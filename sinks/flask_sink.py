@@ -165,13 +165,10 @@ class FlaskSink:
         Raises:
             ConfigurationError: it is not.
         """
-        table = self.target.table
-
-        def is_there() -> bool:
-            with self.database.engine.connect() as connection:
-                return sa.inspect(connection).has_table(table.name, schema=table.schema)
-
-        if not with_retries(is_there, f"looking for the table {self.target.name} in {self.database.address}"):
+        if not with_retries(
+            lambda: self.database.has_table(self.target.table),
+            f"looking for the table {self.target.name} in {self.database.address}",
+        ):
             raise ConfigurationError(
                 f"The table {self.target.name} of the model {self.feed.model} does not exist in "
                 f"{self.database.address}; create it first, as your app does (`flask db upgrade`, `db.create_all()`)."

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from restock.chunks import ChunkRef
 from sinks.ledger_tables import chunks
+from sinks.newcomers import has_rows
 from sinks.postgresql_copy import can_copy
 from sinks.presence import Mode
 from sinks.rows import Rows
@@ -72,7 +73,7 @@ def _expects_nothing(connection: sa.Connection, target: Target, mode: Mode, met:
         return False
     if met.inserted:
         return not met.updated + met.others
-    return connection.execute(sa.select(sa.literal(1)).select_from(target.table).limit(1)).first() is None
+    return not has_rows(connection, target)
 
 
 def _are_sound(rows: Rows) -> bool:

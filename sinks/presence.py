@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
+from sinks.newcomers import incomplete
 from sinks.rows import Rows
 from sinks.stage import Stage, open_stage
 from sinks.verdicts import Judged, Verdict, read_verdicts
@@ -184,17 +184,9 @@ def _reject_updates(changes: Changes) -> None:
 
 
 def _reject_incomplete(changes: Changes) -> None:
-    """A new row cannot do without what neither the model nor the database has a default for: no need to ask it."""
-    rows = changes.rows
-    if not changes.inserts:
-        return
-    places = rows.frame.index.get_indexer(pd.Index(changes.inserts))
-    target = rows.target
-    kept = [name for name in target.stays if name in rows.attributes and not target.columns[name].nullable]
-    for name in dict.fromkeys((*target.required, *kept)):
-        lacking = rows.lacks([name])[places]
-        if lacking.any():
-            gone = np.asarray(changes.inserts)[lacking].tolist()
-            changes.faults += [RowFault(position, DataFault("null", name)) for position in gone]
-            changes.inserts = np.asarray(changes.inserts)[~lacking].tolist()
-            places = places[~lacking]
+    """There is no need to ask the database whether it takes such a row."""
+    faults = incomplete(changes.rows, changes.inserts)
+    if faults:
+        gone = {fault.row for fault in faults}
+        changes.faults += faults
+        changes.inserts = [position for position in changes.inserts if position not in gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -127,6 +128,109 @@ def test_columns_that_are_not_used_and_those_that_are_lacking_are_named(
 
     assert "Columns not used: name, stock" in said.out
     assert "the model requires name as well" in said.out
+
+
+# The model demands a name, and this feed has none.
+KEPT = {"from": "name", "blank": "keep"}
+PRICES = {"columns": {"sku": "sku", "price": "price"}}
+
+
+def test_rows_that_an_empty_table_cannot_do_without_are_rejects_of_a_check_as_of_a_sync(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.feed(chunk_rows=3, **PRICES)
+    shop.write_csv("products.csv", ROWS)
+
+    [check] = run_here(capfd, "check", "products", "--json").answer["checks"]
+    report = sync(shop)
+
+    assert counts(report) == {"rejected": 7, "superseded": 1}
+    assert (check["accepted"], check["rejected"], check["superseded"]) == (0, 7, 1)
+    assert {(each["code"], each["column"], each["rows"]) for each in check["reasons"]} == {
+        ("null", "name", 5),
+        ("not_a_number", "price", 2),
+    }
+
+
+@pytest.mark.parametrize(
+    "keys, present, status",
+    [
+        ({}, [], 3),
+        ({"mode": "insert_only"}, [], 3),
+        ({"mode": "update_only"}, [], 0),
+        ({}, [1, 2, 3], 0),
+        ({"columns": {"name": KEPT, "sku": "sku", "price": "price"}}, [], 3),
+        ({"columns": {"name": KEPT, "sku": "sku", "price": "price"}}, [1, 2, 3], 0),
+    ],
+)
+def test_a_check_ends_as_the_sync_would_whatever_the_table_holds(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], keys: dict[str, object], present: list[int], status: int
+) -> None:
+    sqlite_shop.feed(max_rejects="20%", **PRICES | keys)
+    sqlite_shop.write_csv("products.csv", [product(number, name="") for number in (1, 2, 3)])
+    for number in present:
+        sqlite_shop.insert("product", {"sku": f"S-{number:03}", "name": "as it is"})
+
+    said = run_here(capfd, "check", "products")
+    synced = run_here(capfd, "sync", "products")
+
+    assert (said.status, synced.status) == (status, status)
+
+
+def test_rows_for_which_the_database_makes_the_key_are_new_whatever_the_table_holds(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.insert("product", {"id": 1, "sku": "S-001", "name": "as it is"})
+    sqlite_shop.feed(match_on=["id"], missing_key="insert", columns={"id": "id", "price": "price"})
+    sqlite_shop.write_csv("products.csv", [{"id": "1", "price": "2.00"}, {"id": "", "price": "3.00"}])
+
+    [check] = run_here(capfd, "check", "products", "--json").answer["checks"]
+
+    assert (check["accepted"], check["rejected"]) == (1, 1)
+    assert counts(sync(sqlite_shop)) == {"updated": 1, "rejected": 1}
+
+
+def test_what_an_earlier_file_of_a_delta_feed_brings_may_be_met_by_a_later_one(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.feed(kind="delta", source="night-*.csv", columns={"name": KEPT, "sku": "sku"})
+    sqlite_shop.write_csv("night-1.csv", [product(1, name=""), product(2)])
+    sqlite_shop.write_csv("night-2.csv", [product(2, name="")])
+
+    said = run_here(capfd, "check", "products", "--json")
+    sync(sqlite_shop)
+
+    assert [(each["accepted"], each["rejected"]) for each in said.answer["checks"]] == [(1, 1), (1, 0)]
+    rejected = sqlite_shop.execute("SELECT rejected FROM restock_chunk ORDER BY run_id")
+    assert [each["rejected"] for each in rejected] == [1, 0]
+
+
+def test_a_database_that_is_not_there_yet_is_not_made_by_a_check(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.feed(**PRICES)
+    sqlite_shop.write_csv("products.csv", products([1]))
+    sqlite_shop.engine.dispose()
+    file = Path(str(sqlite_shop.engine.url.database))
+    file.unlink()
+
+    [check] = run_here(capfd, "check", "products", "--json").answer["checks"]
+
+    assert (check["accepted"], check["rejected"]) == (0, 1)
+    assert not file.exists()
+
+
+def test_a_check_says_that_it_does_not_know_which_rows_are_new(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.feed(**PRICES)
+    sqlite_shop.insert("product", {"sku": "S-001", "name": "as it is"})
+    sqlite_shop.write_csv("products.csv", products([1, 2]))
+
+    said = run_here(capfd, "check", "products")
+
+    assert re.search(r"accepted\W+2\b", said.out)
+    assert "the model requires name as well. Which rows are new is not looked up." in said.out
 
 
 def test_each_file_of_a_delta_feed_is_checked_by_itself(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
