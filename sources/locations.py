@@ -10,7 +10,7 @@ from sources.addresses import Address, allowed_address, is_address, refuse_outsi
 from sources.formats import format_of, packing_of
 from sources.local_files import display_name, find_file, find_files, refuse_no_file
 from sources.pinning import LocalFile, Origin, SourceFile, open_pinned, open_start
-from sources.remote_files import RemoteFile, store_of
+from sources.remote_files import RemoteFile, file_system_of, store_of
 from sources.shelf import Shelf
 from sources.unpacking import most_unpacked
 
@@ -57,7 +57,7 @@ def _at(address: Address, settings: Settings) -> list[Address]:
     """The files that an address stands for; a store may not lead elsewhere."""
     if not (address.is_folder or address.is_pattern):
         return [address]
-    found = store_of(address).find(address)
+    found = file_system_of(address).find(address)
     refuse_outside(found, settings)
     return found
 

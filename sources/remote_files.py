@@ -21,8 +21,15 @@ def store_of(address: Address) -> Store:
     Raises:
         ConfigurationError: the extra that it needs is not installed.
     """
-    if address.is_web:
-        return Web()
+    return Web() if address.is_web else file_system_of(address)
+
+
+def file_system_of(address: Address) -> FileSystem:
+    """The same where addresses may name folders and patterns: anywhere but on the web.
+
+    Raises:
+        ConfigurationError: the extra that it needs is not installed.
+    """
     if address.scheme == "sftp":
         return FileSystem("sftp", lambda: login(address.host))
     return FileSystem(address.scheme)

@@ -40,13 +40,6 @@ class Reading:
 class Store(Protocol):
     """Where files with addresses are."""
 
-    def find(self, address: Address) -> list[Address]:
-        """The files that a folder or a pattern stands for.
-
-        Raises:
-            SourceError: the store cannot be reached, or has no such files.
-        """
-
     def reading(self, address: Address) -> Any:
         """A context in which a file can be read: it gives a `Reading`.
 
@@ -80,6 +73,11 @@ class FileSystem:
             ) from error
 
     def find(self, address: Address) -> list[Address]:
+        """The files that a folder or a pattern stands for.
+
+        Raises:
+            SourceError: the store cannot be reached, or has no such files.
+        """
         with _reaching(address):
             system = self._connected()
             if address.is_folder:

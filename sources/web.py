@@ -23,10 +23,6 @@ TIMEOUT_SECONDS = 60
 class Web:
     """A store of files that are fetched by GET. A name and password for a host may stand in the user's .netrc."""
 
-    def find(self, address: Address) -> list[Address]:
-        """The address itself: the web has no folders."""
-        return [address]
-
     @contextmanager
     def reading(self, address: Address) -> Iterator[Reading]:
         """A file, from one answer of its server.
