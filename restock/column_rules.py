@@ -26,9 +26,17 @@ class ColumnRule(Rules):
 
     source: str | None = Field(default=None, alias="from", min_length=1)
     constant: Scalar | None = None
-    default: Scalar | None = None
+    default: Scalar | None = Field(
+        default=None,
+        description="What a cell becomes that is blank in the source, before transforms. Blank has no value: a word of "
+        "csv.null_values (by default the empty field), or NULL in Parquet. Spaces are text.",
+    )
     optional: bool = False
-    blank: Blank = "null"
+    blank: Blank = Field(
+        default="null",
+        description="What becomes of a cell that has no value after transforms: null, keep what a present row has, or "
+        "reject the row.",
+    )
     write: Literal["always", "insert_only", "fill_empty", "never"] = "always"
 
     @model_validator(mode="after")

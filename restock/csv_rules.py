@@ -49,7 +49,11 @@ class CsvRules(Rules):
     skip_until: Signs | None = None
     header_rows: int = Field(default=1, ge=0, le=100)
     names: Names = ()
-    null_values: Names = ("",)
+    null_values: Names = Field(
+        default=("",),
+        description="Words that mean no value where they are the whole cell. Spaces are text; without the empty word, "
+        "the empty field is text too.",
+    )
     decimal: Literal[".", ","] = "."
     thousands: str | None = Field(default=None, min_length=1, max_length=1)
     currency: Names = ()

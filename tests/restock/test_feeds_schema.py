@@ -27,6 +27,15 @@ def test_the_schema_in_the_repository_is_the_one_that_the_command_prints() -> No
     assert (ROOT / "feeds.schema.json").read_text(encoding="utf-8") == printed, told
 
 
+def test_an_editor_tells_what_blank_means() -> None:
+    definitions = json_schema()["$defs"]
+    rule, csv = definitions["ColumnRule"]["properties"], definitions["CsvRules"]["properties"]
+
+    assert "before transforms" in rule["default"]["description"]
+    assert "after transforms" in rule["blank"]["description"]
+    assert "Spaces are text" in csv["null_values"]["description"]
+
+
 def test_the_feeds_of_the_repository_name_it_and_satisfy_it() -> None:
     text = (ROOT / "feeds.yaml").read_text(encoding="utf-8")
 

@@ -79,6 +79,26 @@ def test_a_blank_that_is_not_allowed_is_a_reject(shop: Shop) -> None:
     assert report.reasons == [("null", "price", 1)]
 
 
+def test_spaces_are_text_until_a_transform_empties_the_cell(shop: Shop) -> None:
+    columns = COLUMNS | {"name": {"from": "Title", "default": "?"}}
+    shop.feed(columns=columns)
+    write(shop, {"Item": "1", "Title": "  "}, {"Item": "2"}, {"Item": "3", "Price": "  "})
+
+    assert sync(shop).reasons == [("not_a_number", "price", 1)]
+    assert [row["name"] for row in shop.rows("product", "sku", "name")] == ["  ", "?"]
+
+    shop.feed(columns=columns, transform="transforms.products:clean")
+    assert sync(shop).reasons == [("null", "name", 1)]
+
+    keeping = {"name": {"from": "Title", "default": "?"}, "price": {"from": "Price", "blank": "keep"}}
+    shop.feed(columns=COLUMNS | keeping, transform="transforms.products:clean")
+    write(shop, {"Item": "2", "Price": "1.50"})
+    sync(shop)
+    write(shop, {"Item": "2", "Price": "  "})
+
+    assert counts(sync(shop)) == {"unchanged": 1}
+
+
 def test_a_column_that_may_be_missing_is_left_as_it_is(shop: Shop) -> None:
     shop.feed(columns=COLUMNS | {"stock": {"from": "Stock", "optional": True, "default": 5}})
     write(shop, {"Item": "1", "Title": "Hose", "Stock": ""})
