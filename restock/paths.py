@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def shown(path: Path | str) -> str:
-    """The path as seen from the current folder, or only its last two parts where it lies elsewhere."""
+    """The path as seen from the current folder, or `…/` and only its last two parts where it lies elsewhere."""
     absolute = Path(path).absolute()
     try:
         return str(absolute.relative_to(Path.cwd()))
     except ValueError:
-        return str(Path(*absolute.parts[-2:])) if len(absolute.parts) > 2 else absolute.name
+        return str(Path("…", *absolute.parts[1:][-2:]))
