@@ -67,7 +67,11 @@ def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
     moments = [each for each in columns if each[0].kind is Kind.DATETIME]
     _guess_dates(moments, "datetime_format", formats, guessed)
     if any(not cells.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$").all() for _, cells in moments):
-        guessed.doubt("timezone", "timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin")
+        guessed.doubt(
+            "timezone",
+            "timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin: a column without a "
+            "zone then gets UTC, so leave timezone out to store the clock time as it is written",
+        )
         guessed.rules["timezone"] = "UTC"
     _doubt_misfits(columns, guessed)
     _doubt_empty(sample, contract, guessed)

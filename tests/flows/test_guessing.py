@@ -138,7 +138,10 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
     assert rules["datetime_format"] == "%d.%m.%Y %H:%M"
     assert {"ja", "nein"} <= {*rules["true_values"], *rules["false_values"]}
     assert "doubt: NA stands in 1 rows and stays text unless null_values names it" in text
-    assert "doubt: timestamps that name no zone are taken for UTC" in text
+    assert (
+        "doubt: timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin: a column without a "
+        "zone then gets UTC, so leave timezone out to store the clock time as it is written"
+    ) in text
     assert "doubt: no UTF-8; its letters look like cp1252, or else" in text
     assert "# not used: Farbe # grün | blau" in text
     assert synced(capfd, "preise-2026")["inserted"] == 3
