@@ -141,6 +141,23 @@ def test_the_row_that_counts_is_not_replaced_by_its_loser_when_it_is_rejected(sq
     assert table(sqlite_shop) == {}
 
 
+def test_the_row_that_counts_is_not_replaced_by_its_loser_when_a_filter_leaves_it_out(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(where="price < 100")
+    sqlite_shop.write_csv("products.csv", [product(1), product(1, price="100.00")])
+
+    assert counts(sync(sqlite_shop)) == {"superseded": 1, "skipped": 1}
+    assert table(sqlite_shop) == {}
+
+
+def test_a_row_that_cannot_be_split_supersedes_none(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed()
+    path = sqlite_shop.write_csv("products.csv", [product(1)])
+    path.write_text(path.read_text(encoding="utf-8") + "S-001,too short\n", encoding="utf-8")
+
+    assert counts(sync(sqlite_shop)) == {"inserted": 1, "rejected": 1}
+    assert table(sqlite_shop) == expected([product(1)])
+
+
 CATEGORIES = [{"name": "Lamps"}, {"name": "Chairs"}, {"name": "Rugs"}]
 ALL = ["Chairs", "Lamps", "Rugs"]
 
