@@ -42,7 +42,7 @@ def main() -> None:
 @wait
 @click.option("--fresh", is_flag=True, help="Begin anew where an interrupted run of the same content would go on.")
 @click.option("--max-rejects", metavar="LIMIT", help="Hold this run after so many rejects: 100, or 1%.")
-@click.option("--force", is_flag=True, help="Go on although a limit (max_rejects, min_rows) trips.")
+@click.option("--force", is_flag=True, help="Go on although a limit trips (min_rows, max_rejects, max_chunk_rejects).")
 @as_json
 def sync(feed: str, prefect: bool, wait: float, as_json: bool, **decided: Any) -> None:
     """Bring a feed in.

@@ -55,7 +55,7 @@ def check_stop() -> None:
     """
     if _asked_to_stop.is_set():
         raise RunInterrupted(
-            "The run was asked to stop and did. What is committed is kept; start the same command again to go on."
+            "restock was asked to stop and did. Nothing is half done; start the same command again to go on."
         )
 
 

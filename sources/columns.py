@@ -56,18 +56,18 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
     if taken is not None:
         missing = [name for name, may_be_missing in taken.items() if name not in columns and not may_be_missing]
         if missing:
-            raise SourceError(f"{source} lacks the column {_listed(missing)}; {_hint(missing[0], columns)}.")
+            raise SourceError(f"{source} lacks the {_columns(missing)}; {_hint(missing[0], columns)}")
     unknown = [name for name in columns if name not in (attributes if taken is None else taken)]
     if not unknown or ignores_unknown(feed):
         return unknown
     if taken is not None:
         raise SourceError(
-            f"{source} has the column {_listed(unknown)}, which the feed {feed.name!r} does not take; name it under "
-            "`columns:`, or say `unknown_columns: ignore`."
+            f"{source} has the {_columns(unknown)}, which the feed {feed.name!r} does not take; name "
+            f"{'it' if len(unknown) == 1 else 'them'} under `columns:`, or say `unknown_columns: ignore`."
         )
     raise SourceError(
-        f"{source} has the column {_listed(unknown)}, which the model does not know; name the columns to take "
-        f"under `columns:` of the feed {feed.name!r}, or {_hint(unknown[0], sorted(attributes))}."
+        f"{source} has the {_columns(unknown)}, which the model does not know; name the columns to take "
+        f"under `columns:` of the feed {feed.name!r}; {_hint(unknown[0], sorted(attributes))}"
     )
 
 
@@ -78,9 +78,13 @@ def ignores_unknown(feed: Feed) -> bool:
 
 def _hint(name: str, known: list[str]) -> str:
     if len(known) == 1 and any(sign in known[0] for sign in ",;\t|"):
-        return f"it has one column, {known[0]!r}, so `csv: delimiter` may be wrong"
+        return f"it has one column, {known[0]!r}, so `csv: delimiter` may be wrong."
     near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f"did you mean {near[0]!r}" if near else f"there are: {', '.join(known[:20])}"
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20])}."
+
+
+def _columns(names: list[str]) -> str:
+    return f"column{'s' if len(names) > 1 else ''} {_listed(names)}"
 
 
 def _listed(names: list[str]) -> str:

@@ -180,7 +180,8 @@ def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedR
     for spec, cells in columns:
         codes = Counter(cast_column(cells, spec, rules).faults.values())
         for code, rows in codes.most_common(3):
-            told = f"{rows:,} of the {len(cells):,} cells do not fit ({code})"
+            does = "does" if rows == 1 else "do"
+            told = f"{rows:,} of the {len(cells):,} cells {does} not fit ({code})"
             if code == "not_in_enum":
                 words = ", ".join(spec.choices[:_WORDS_SHOWN]) + (" …" if len(spec.choices) > _WORDS_SHOWN else "")
                 told += f"; the model's Enum stores {words}; a transform can make these words of others"

@@ -114,7 +114,7 @@ def test_a_chunk_that_does_not_end_in_time_is_rolled_back_and_goes_on_next_time(
     os.kill(child.pid, asked)
 
     assert child.wait(20) == 1
-    assert "Interrupted. What is committed is kept" in child.said()
+    assert "Interrupted. Nothing is half done" in child.said()
     assert oracle.statuses(load.shop.engine) == ["loaded", "planned", "planned", "planned"]
     assert load.untruths() == []
 
@@ -135,7 +135,7 @@ def test_who_waits_for_a_lock_in_the_database_can_be_stopped_too(load: Load) -> 
         ended = child.wait(SECONDS_TO_STOP - stopping.PATIENCE_SECONDS + 1)
         outsider.rollback()
     assert ended == 1
-    assert "Interrupted. What is committed is kept" in child.said()
+    assert "Interrupted. Nothing is half done" in child.said()
     assert oracle.statuses(load.shop.engine) == ["planned"] * CHUNKS
     assert load.untruths() == []
     assert children.run(["sync", "products"], load.shop)[0] == 0

@@ -142,6 +142,32 @@ def test_an_error_is_one_object_with_kind_and_message(
     assert said.answer == {"error": {"kind": kind, "message": message}}
 
 
+def test_a_check_that_is_asked_to_stop_speaks_of_nothing_that_it_kept(home: Shop) -> None:
+    home.feed(transform=add_transform(home, "stopping", STOPPING), chunk_rows=1)
+    home.write_csv("products.csv", products([1, 2]))
+
+    said = run_restock(["check", "products"], home)  # in a process of its own, which keeps what it was asked
+
+    assert said.returncode == 1
+    assert said.stderr.splitlines()[-1] == (
+        "restock was asked to stop and did. Nothing is half done; start the same command again to go on."
+    )
+
+
+def test_the_help_of_force_names_each_limit_that_it_lifts(capfd: Capture) -> None:
+    said = run_here(capfd, "sync", "--help")
+
+    assert "(min_rows, max_rejects, max_chunk_rejects)" in " ".join(said.out.split())
+
+
+STOPPING = """\
+import os, signal
+
+def clean(frame):
+    os.kill(os.getpid(), signal.SIGINT)
+    return frame
+"""
+
 NOISY = """\
 import os, sys
 print("the module speaks")

@@ -227,8 +227,8 @@ def test_what_does_not_fit_is_counted_beside_its_column(sqlite_shop: Shop, capfd
 
     text, _ = guess(sqlite_shop, capfd, "f.csv")
 
-    assert "doubt: 1 of the 4 cells do not fit (not_a_number)" in text
-    assert "doubt: 1 of the 4 cells do not fit (scale)" in text
+    assert "doubt: 1 of the 4 cells does not fit (not_a_number)" in text
+    assert "doubt: 1 of the 4 cells does not fit (scale)" in text
 
 
 def test_words_that_an_enumeration_does_not_store_are_a_doubt_that_lists_those_it_does(
