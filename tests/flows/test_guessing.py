@@ -245,7 +245,7 @@ def test_words_that_an_enumeration_does_not_store_are_a_doubt_that_lists_those_i
     text, _ = guess(shop, capfd, "f.csv")
 
     assert (
-        "doubt: 1 of the 2 cells do not fit (not_in_enum); the model's Enum stores ACTIVE, GONE; "
+        "doubt: 1 of the 2 cells does not fit (not_in_enum); the model's Enum stores ACTIVE, GONE; "
         "a transform can make these words of others" in text
     )
 
