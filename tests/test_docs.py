@@ -94,8 +94,9 @@ def test_every_feeds_file_in_the_documents_is_valid(path: Path, tmp_path: Path) 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_in_the_documents_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    spoken = re.findall(r"`(restock|make) ([a-z-]+)", text)
-    spoken += [tuple(line.split()[:2]) for block in blocks(path, "console") for line in block.splitlines()]
+    spoken = re.findall(r"`(?:\.venv/bin/)?(restock|make) ([a-z-]+)", text)
+    lines = [line.removeprefix(".venv/bin/") for block in blocks(path, "console") for line in block.splitlines()]
+    spoken += [tuple(line.split()[:2]) for line in lines]
     for name in [words[1] for words in spoken if words[0] == "restock"]:
         assert name in main.commands, f"{path.name} mentions `restock {name}`"
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
