@@ -50,10 +50,11 @@ def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
 
 def _print_checks(checks: list[Check], with_values: bool) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from flows.terminal import plain_console
+
+    console = plain_console()
     for each in checks:
         table = Table(title=f"{each.feed}: {each.source}", title_justify="left", box=SIMPLE_HEAD)
         table.add_column("check, nothing was written")
@@ -72,7 +73,7 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
     from restock.reasons import sentence
 
     def say(text: str) -> None:
-        console.print(f"  {text}", markup=False, soft_wrap=True)
+        console.print(f"  {text}", soft_wrap=True)
 
     for reason in found.reasons[:REASONS_SHOWN]:
         told = f"{reason.rows:,} × {sentence(reason.code, reason.column)} ({reason.code})"

@@ -12,7 +12,6 @@ from typing import IO, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -46,6 +45,11 @@ def stdout_for_the_answer_only() -> Iterator[IO[str]]:
         os.close(kept)
 
 
+def plain_console(**settings: Any) -> Console:
+    """A console that shows text as it is: to Rich, brackets and colons in a file's cells would be commands."""
+    return Console(highlight=False, markup=False, emoji=False, **settings)
+
+
 def print_json(answer: Any, file: IO[str]) -> None:
     """Print one JSON object and a line end."""
     file.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
@@ -60,7 +64,7 @@ class TerminalProgress(Progress):
     """A bar on standard error, while it is entered."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = plain_console(stderr=True)
         self._bar = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -112,12 +116,12 @@ class TerminalProgress(Progress):
 
     def _say(self, sentence: str) -> None:
         # A sentence is one line, also in a log file: where there is no terminal, rich would break it at column 80.
-        self.console.print(sentence, markup=False, soft_wrap=True)
+        self.console.print(sentence, soft_wrap=True)
 
 
 def print_report(report: RunReport) -> None:
     """Print a run's summary as one table, in which the counts add up to the rows read, and its first reasons."""
-    console = Console(highlight=False)
+    console = plain_console()
     _print_totals(console, report)
     _print_reasons(console, report.reasons[:REASONS_SHOWN])
     more = len(report.reasons) - REASONS_SHOWN
@@ -128,10 +132,10 @@ def print_report(report: RunReport) -> None:
 
 def print_whole_report(report: RunReport) -> None:
     """Print all of a run: its summary, why it is held, all reasons, and the chunks that are not loaded."""
-    console = Console(highlight=False)
+    console = plain_console()
     _print_totals(console, report)
     if report.summary.status == "held" and report.run.reason:
-        console.print(f"  {report.run.reason}", markup=False, soft_wrap=True)
+        console.print(f"  {report.run.reason}", soft_wrap=True)
     _print_reasons(console, report.reasons)
     _print_hints(console, report)
     _print_chunks(console, report)
@@ -161,17 +165,17 @@ def _status(run: RunEntry, summary: RunSummary) -> str:
 
 def _print_reasons(console: Console, reasons: list[tuple[str, str | None, int]]) -> None:
     for code, column, rows in reasons:
-        console.print(f"  {rows:,} × {sentence(code, column)} ({code})", markup=False)
+        console.print(f"  {rows:,} × {sentence(code, column)} ({code})")
 
 
 def _print_hints(console: Console, report: RunReport) -> None:
     run_id = report.run.run_id
     if report.reasons:
-        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.", markup=False)
+        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.")
     ignored = report.run.ignored_columns
     if ignored:
         more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
-        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", markup=False)
+        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}")
 
 
 def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
@@ -187,9 +191,9 @@ def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
         status = _status(run, summary)
         table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
     # A number cut short reads as another number: lines longer than the terminal wrap there.
-    console = Console(highlight=False)
+    console = plain_console()
     width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
-    Console(highlight=False, width=width).print(table)
+    plain_console(width=width).print(table)
 
 
 def _print_chunks(console: Console, report: RunReport) -> None:
@@ -210,7 +214,7 @@ def print_rejects(rejects: list[RejectEntry]) -> None:
         for fault in reject.faults:
             table.add_row(*places, fault.code, fault.column or "", fault.value or "")
             places = [""] * len(places)  # its further faults stand below
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     if len(rejects) > ROWS_SHOWN:
         console.print(f"and {len(rejects) - ROWS_SHOWN:,} more; `--csv FILE` writes them all")
@@ -222,8 +226,8 @@ def print_superseded(rows: list[dict[str, Any]], count: int) -> None:
     for row in rows:
         places = [str(row[f"{which}line"] or row[f"{which}row"]) for which in ("", "counting_")]
         cells = (row["file"], places[0], row["key"], row["counting_file"], places[1], "yes" if row["equal"] else "")
-        table.add_row(*map(escape, cells))
-    console = Console(highlight=False)
+        table.add_row(*cells)
+    console = plain_console()
     console.print(table)
     if count > len(rows):
         console.print(f"and {count - len(rows):,} more; `--csv FILE` writes them all")

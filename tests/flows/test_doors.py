@@ -372,6 +372,18 @@ def test_rejects_are_shown_with_their_place_and_value(home: Shop, capfd: Capture
     assert re.search(r"2\W+3\W+not_a_number\W+price\W+cheap", said.out)
 
 
+def test_cells_are_shown_as_they_are_whatever_rich_would_make_of_them(home: Shop, capfd: Capture) -> None:
+    odd = ["[/b]", "[red]", ":warning:"]
+    home.write_csv("products.csv", [product(number, price=value) for number, value in enumerate(odd)])
+    run_id = sync(home).run.run_id
+
+    rejects = run_here(capfd, "rejects", run_id)
+    checked = run_here(capfd, "check", "products", "--samples")
+
+    assert [each for each in odd if each in rejects.out] == odd
+    assert [each for each in odd if each in checked.out] == odd
+
+
 def test_rejects_are_written_where_they_are_asked_for(home: Shop, capfd: Capture) -> None:
     run_id = failed_night(home)
 
