@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VALUE_CHARACTERS = 200  # of the value at fault: enough to recognise it, short enough for a report
-_UNKEPT = re.compile("[\0\ud800-\udfff]")
+_UNSHOWN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # controls but for tabs and line ends
 
 
 def originals(raw: pd.DataFrame, positions: Iterable[int]) -> dict[int, dict[str, str | None]]:
@@ -77,13 +77,13 @@ def text_of(value: Any) -> str | None:
 
 
 def presentable(text: str | None) -> str | None:
-    """The value at fault, no longer than a report can show, and of characters that every database keeps.
+    """The value at fault, no longer than a report can show, of characters that every database and terminal takes.
 
-    Others, NUL and halves of characters, are shown by their number, as `\\x00`.
+    Others, control characters and halves of characters, are shown by their number, as `\\x00`.
     """
     if text is None:
         return None
-    plain = _UNKEPT.sub(_by_number, text[: VALUE_CHARACTERS + 1])
+    plain = _UNSHOWN.sub(_by_number, text[: VALUE_CHARACTERS + 1])
     return plain if len(plain) <= VALUE_CHARACTERS else plain[: VALUE_CHARACTERS - 1] + "…"
 
 

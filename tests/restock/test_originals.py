@@ -57,6 +57,7 @@ def test_a_long_value_is_shortened():
     assert presentable(None) is None
 
 
-def test_what_not_every_database_keeps_is_shown_by_its_number():
+def test_what_not_every_database_keeps_or_what_a_terminal_would_obey_is_shown_by_its_number():
+    assert presentable("\x1b[31mred\x9b\r\n\t") == r"\x1b[31mred\x9b" + "\r\n\t"
     assert presentable("a\0b\ud83d 😀\t\\") == r"a\x00b\ud83d 😀" + "\t\\"
     assert presentable("\0" * 200) == r"\x00" * 49 + r"\x0" + "…"
