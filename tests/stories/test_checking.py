@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from shops import Shop
 from stories.doorway import run_here
-from stories.telling import counts, everything, product, products, sync
+from stories.telling import counts, everything, product, products, sync, sync_all
 
 ROWS = [
     *products([1, 2]),
@@ -198,7 +198,7 @@ def test_what_an_earlier_file_of_a_delta_feed_brings_may_be_met_by_a_later_one(
     sqlite_shop.write_csv("night-2.csv", [product(2, name="")])
 
     said = run_here(capfd, "check", "products", "--json")
-    sync(sqlite_shop)
+    sync_all(sqlite_shop)
 
     assert [(each["accepted"], each["rejected"]) for each in said.answer["checks"]] == [(1, 1), (1, 0)]
     rejected = sqlite_shop.execute("SELECT rejected FROM restock_chunk ORDER BY run_id")
