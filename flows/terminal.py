@@ -165,17 +165,17 @@ def _status(run: RunEntry, summary: RunSummary) -> str:
 
 def _print_reasons(console: Console, reasons: list[tuple[str, str | None, int]]) -> None:
     for code, column, rows in reasons:
-        console.print(f"  {rows:,} × {sentence(code, column)} ({code})")
+        console.print(f"  {rows:,} × {sentence(code, column)} ({code})", soft_wrap=True)
 
 
 def _print_hints(console: Console, report: RunReport) -> None:
     run_id = report.run.run_id
     if report.reasons:
-        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.")
+        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.", soft_wrap=True)
     ignored = report.run.ignored_columns
     if ignored:
         more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
-        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}")
+        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", soft_wrap=True)
 
 
 def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
