@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,7 +200,14 @@ def _new_files(
     A file is known by its name and its content: the same changes may come again under another name, or after others.
     """
     newest_of = {run.source: run for run in reversed(past.all)}
-    new = []
+    new: list[SourceFile] = []
+    names = Counter(_named([file]) for file in files)
+    twice = next((name for name, times in names.items() if times > 1), None)
+    if twice is not None:
+        raise ConfigurationError(
+            f"Feed {feed.name} has several files called {twice}, in different folders of RESTOCK_SOURCE_ROOTS; a delta "
+            "feed knows its files by name, so rename one, or give each folder a feed of its own."
+        )
     for file in files:
         run = newest_of.get(_named([file]))
         if run is None or run.fingerprint != fingerprint([file], feed):

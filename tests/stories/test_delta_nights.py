@@ -28,7 +28,7 @@ from stories.telling import (
 from flows.progress import Progress
 from flows.pruning import prune
 from flows.workplace import open_workplace
-from restock.errors import RunHeld, RunIncomplete
+from restock.errors import ConfigurationError, RunHeld, RunIncomplete
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]
 MONDAY_CURED = [*MONDAY[:2], product(3, name="cured"), MONDAY[3]]
@@ -167,6 +167,23 @@ def test_the_same_changes_under_another_name_or_after_others_are_new(shop: Shop)
 
     assert counts(again) == {"updated": 1}
     assert table(shop) == expected(dear)
+
+
+def test_two_files_of_one_name_are_refused_for_neither_would_be_known_again(
+    sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [sqlite_shop.folder.parent / name for name in ("north", "south")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        sqlite_shop.write_csv("made.csv", products([number]))
+        (sqlite_shop.folder / "made.csv").rename(folder / "01.csv")
+    monkeypatch.setenv("RESTOCK_SOURCE_ROOTS", ",".join(map(str, folders)))
+    sqlite_shop.feed(kind="delta", source=[str(folder) for folder in folders])
+
+    with pytest.raises(ConfigurationError, match=r"several files called 01\.csv, in different folders"):
+        sync_all(sqlite_shop)
+
+    assert table(sqlite_shop) == {}
 
 
 def test_a_file_that_stays_in_its_folder_is_not_new_again_when_old_runs_are_forgotten(shop: Shop) -> None:
