@@ -110,7 +110,7 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     sink.ledger.settle(run_id)
     tried = {_address(each) for each in mended}
     return Corrected(
-        reports=[read_report(found.history, found.history.run(run_id))],
+        reports=[read_report(found.history, run_id)],
         counts=counts,
         unmended=len(still_open) - len(changed),
         resolved_before=len(rows) - len(still_open),

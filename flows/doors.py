@@ -114,7 +114,7 @@ def list_runs() -> tuple[list[tuple[RunEntry, RunSummary]], list[Unreached]]:
 def report_of(run_id: str) -> RunReport:
     """The report of one run."""
     found = find_run(open_workplace(), run_id)
-    return read_report(found.history, found.run)
+    return read_report(found.history, run_id)
 
 
 def rejects_of(run_id: str) -> list[RejectEntry]:

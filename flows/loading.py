@@ -189,13 +189,12 @@ def load_run(
     settle_interpreter()
     history = History(sink.database)
     refs = [ref for ref in history.outstanding(run_id, lease) if numbers is None or ref.number in numbers]
-    cut_short = {chunk.number for chunk in history.chunks(run_id) if chunk.status == "loading"}
     sink.ledger.resume(lease, run_id)
-    progress.loading(history.run(run_id), refs)
+    progress.loading(sink.feed.name, refs)
     held: str | None = None
     rows = 0
     try:
-        for ref, outcome in chain.from_iterable(loader(sink.feed, some) for some in _apart(refs, cut_short)):
+        for ref, outcome in chain.from_iterable(loader(sink.feed, some) for some in _apart(refs)):
             rows += ref.rows if isinstance(outcome, WriteCounts) else 0
             progress.loaded(ref, outcome)
     except RunHeld as limit:
@@ -204,12 +203,12 @@ def load_run(
         sink.ledger.settle(run_id)
         raise
     sink.ledger.settle(run_id, held)
-    return read_report(history, history.run(run_id)).timed(time.monotonic() - started, rows)
+    return read_report(history, run_id).timed(time.monotonic() - started, rows)
 
 
-def _apart(refs: list[ChunkRef], cut_short: set[int]) -> Iterator[list[ChunkRef]]:
+def _apart(refs: list[ChunkRef]) -> Iterator[list[ChunkRef]]:
     """The chunks in order; one whose attempt ended its process comes alone, so that no other is blamed for it."""
-    for is_suspect, some in groupby(refs, key=lambda ref: ref.number in cut_short):
+    for is_suspect, some in groupby(refs, key=lambda ref: ref.was_cut_short):
         if is_suspect:
             yield from ([ref] for ref in some)
         else:

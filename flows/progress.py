@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
-from sinks.ledger_entries import RunEntry
 
 
 class Progress:
@@ -16,8 +15,8 @@ class Progress:
     def reading(self, rows: int) -> None:
         """So many more rows of the source were read and spooled."""
 
-    def loading(self, run: RunEntry, refs: list[ChunkRef]) -> None:
-        """The chunks of a run are about to be loaded."""
+    def loading(self, feed: str, refs: list[ChunkRef]) -> None:
+        """Chunks of a feed are about to be loaded."""
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         """A chunk was loaded, or failed."""

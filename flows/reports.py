@@ -67,11 +67,12 @@ class RunReport:
         )
 
 
-def read_report(history: History, run: RunEntry) -> RunReport:
+def read_report(history: History, run_id: str) -> RunReport:
     """The report of a run as the ledger knows it at this moment."""
+    record = history.record(run_id)
     found: Counter[tuple[str, str | None]] = Counter()
     places: dict[tuple[str, str | None], list[str]] = {}
-    for reject in history.rejects(run.run_id):
+    for reject in record.rejects:
         place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
         for fault in reject.faults:
             reason = (fault.code, fault.column)
@@ -79,8 +80,7 @@ def read_report(history: History, run: RunEntry) -> RunReport:
             if found[reason] <= PLACES_NAMED:
                 places.setdefault(reason, []).append(place)
     reasons = [(code, column, rows) for (code, column), rows in found.most_common()]
-    chunks = history.chunks(run.run_id)
-    return RunReport(run, summary_of(run, chunks), chunks, reasons, places)
+    return RunReport(record.run, summary_of(record.run, record.chunks), record.chunks, reasons, places)
 
 
 def _numbers(chunks: list[ChunkEntry]) -> str:

@@ -73,7 +73,7 @@ def abandon(
         found.sink.ledger.settle(run_id)
     for ref in given_up:
         place.spool.remove(ref.spool_file)
-    return read_report(found.history, found.history.run(run_id))
+    return read_report(found.history, run_id)
 
 
 def _check_numbers(chunks: list[ChunkEntry], run_id: str, numbers: set[int] | None) -> None:

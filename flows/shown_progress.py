@@ -9,7 +9,6 @@ from flows.artifacts import Artifact, Showcase, key_of
 from flows.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
-from sinks.ledger_entries import RunEntry
 
 UPDATE_SECONDS = 1.0
 
@@ -36,12 +35,12 @@ class ShownProgress(Progress):
     def note(self, sentence: str) -> None:
         self._door.note(sentence)
 
-    def loading(self, run: RunEntry, refs: list[ChunkRef]) -> None:
-        self._door.loading(run, refs)
+    def loading(self, feed: str, refs: list[ChunkRef]) -> None:
+        self._door.loading(feed, refs)
         self._chunks, self._loaded, self._updated_at = len(refs), 0, time.monotonic()
-        self._feed, self._failed = run.feed, 0
+        self._feed, self._failed = feed, 0
         description = f"Of {len(refs)} chunks, loaded or failed"
-        self._artifact = self._showcase.create("progress", f"{key_of(run.feed)}-progress", self._percent, description)
+        self._artifact = self._showcase.create("progress", f"{key_of(feed)}-progress", self._percent, description)
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         self._door.loaded(ref, outcome)

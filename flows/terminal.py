@@ -98,12 +98,12 @@ class TerminalProgress(Progress):
             self._task = self._bar.add_task("reading", total=None, unit="rows")
         self._bar.update(self._task, completed=self._rows)
 
-    def loading(self, run: RunEntry, refs: list[ChunkRef]) -> None:
+    def loading(self, feed: str, refs: list[ChunkRef]) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._rows = 0
         total = sum(ref.rows for ref in refs)
-        self._task = self._bar.add_task(f"loading {run.feed}", total=total, unit="rows")
+        self._task = self._bar.add_task(f"loading {feed}", total=total, unit="rows")
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         if isinstance(outcome, ChunkFailed):

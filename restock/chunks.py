@@ -24,7 +24,8 @@ SPOOL_COLUMNS = (ROW, LINE, BYTE, FAULT, RAW, SUPERSEDED)
 class ChunkRef:
     """The small address of a chunk. Tasks pass refs, never frames.
 
-    `token` is the fence of the lease under which the chunk was handed out.
+    `token` is the fence of the lease under which the chunk was handed out. `was_cut_short` says that an attempt at it
+    was begun and never ended: perhaps it ended its process.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class ChunkRef:
     first_row: int
     rows: int
     token: int
+    was_cut_short: bool = False
 
     def __str__(self) -> str:
         return f"chunk {self.number} of run {self.run_id}"

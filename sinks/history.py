@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, RunSummary
-from restock.errors import ConfigurationError
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease
 from sinks.ledger_creation import is_there
@@ -17,6 +16,8 @@ from sinks.ledger_entries import OUTSTANDING, RejectEntry, RunEntry, as_chunk, a
 from sinks.ledger_tables import chunks, database_time, leases, rejects, runs
 from sinks.owners import Owner
 from sinks.retries import with_retries
+
+Found = TypeVar("Found")
 
 _IS_OWED = chunks.c.status.in_(OUTSTANDING)
 _NEWEST_FIRST = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
@@ -46,6 +47,15 @@ class FeedRuns:
         return next((run for run in self.all if run.status.startswith("completed")), None)
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """A run with its chunks and its open rejects, both in the order of its source."""
+
+    run: RunEntry
+    chunks: list[ChunkEntry]
+    rejects: list[RejectEntry]
+
+
 class History:
     """The ledger of one database, for reading. A database without a ledger has no history yet."""
 
@@ -67,12 +77,11 @@ class History:
     def runs_of(self, feed: str) -> FeedRuns:
         """The runs of a feed."""
 
-        def read() -> FeedRuns:
-            with self.database.engine.connect() as connection:
-                owing = connection.execute(sa.select(chunks.c.run_id.distinct()).where(_IS_OWED)).scalars()
-                return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), frozenset(owing))
+        def read(connection: sa.Connection) -> FeedRuns:
+            owing = connection.execute(sa.select(chunks.c.run_id.distinct()).where(_IS_OWED)).scalars()
+            return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), frozenset(owing))
 
-        return with_retries(read, "reading the ledger") if self.exists() else FeedRuns([], frozenset())
+        return self._read(read) if self.exists() else FeedRuns([], frozenset())
 
     def newest(self, feed: str) -> RunEntry | None:
         """The newest run of a feed, if it has one."""
@@ -80,46 +89,30 @@ class History:
 
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""
-        return next(iter(self._read_runs(sa.select(runs).where(runs.c.run_id == run_id))), None)
+        return next(iter(self._read_runs(_run(run_id))), None)
 
-    def run(self, run_id: str) -> RunEntry:
-        """The run of that id.
+    def record(self, run_id: str) -> RunRecord:
+        """All that this ledger, which has the run, tells of it."""
 
-        Raises:
-            ConfigurationError: this ledger does not have it.
-        """
-        run = self.find_run(run_id)
-        if run is None:
-            raise ConfigurationError(f"There is no run {run_id} in the ledger; `restock runs` lists those there are.")
-        return run
+        def read(connection: sa.Connection) -> RunRecord:
+            [run] = _runs(connection, _run(run_id))
+            return RunRecord(run, _chunks(connection, run_id), _rejects(connection, run_id))
 
-    def _read_runs(self, statement: sa.Select[Any]) -> list[RunEntry]:
-        def read() -> list[RunEntry]:
-            with self.database.engine.connect() as connection:
-                return _runs(connection, statement)
-
-        return with_retries(read, "reading the ledger") if self.exists() else []
+        return self._read(read)
 
     def chunks(self, run_id: str) -> list[ChunkEntry]:
         """The chunks of a run in the order of its source."""
-
-        def read() -> list[ChunkEntry]:
-            with self.database.engine.connect() as connection:
-                statement = sa.select(chunks).where(chunks.c.run_id == run_id).order_by(chunks.c.number)
-                return [as_chunk(entry) for entry in connection.execute(statement)]
-
-        return with_retries(read, "reading the ledger")
+        return self._read(lambda connection: _chunks(connection, run_id))
 
     def outstanding(self, run_id: str, lease: Lease) -> list[ChunkRef]:
         """The chunks of a run that are still to be loaded, handed out under a lease, in the order of the source."""
 
-        def read() -> list[ChunkRef]:
-            with self.database.engine.connect() as connection:
-                wanted = sa.and_(chunks.c.run_id == run_id, _IS_OWED)
-                statement = sa.select(chunks).where(wanted).order_by(chunks.c.number)
-                return [as_ref(entry, lease) for entry in connection.execute(statement)]
+        def read(connection: sa.Connection) -> list[ChunkRef]:
+            wanted = sa.and_(chunks.c.run_id == run_id, _IS_OWED)
+            statement = sa.select(chunks).where(wanted).order_by(chunks.c.number)
+            return [as_ref(entry, lease) for entry in connection.execute(statement)]
 
-        return with_retries(read, "reading the ledger")
+        return self._read(read)
 
     def unfinished(self) -> list[RunEntry]:
         """The runs with outstanding chunks, in the order in which they have to be applied."""
@@ -130,15 +123,19 @@ class History:
 
     def rejects(self, run_id: str, with_resolved: bool = False) -> list[RejectEntry]:
         """The rejects of a run in the order of its source, without those that a correction has resolved."""
+        return self._read(lambda connection: _rejects(connection, run_id, with_resolved))
 
-        def read() -> list[RejectEntry]:
+    def _read_runs(self, statement: sa.Select[Any]) -> list[RunEntry]:
+        return self._read(lambda connection: _runs(connection, statement)) if self.exists() else []
+
+    def _read(self, read: Callable[[sa.Connection], Found]) -> Found:
+        """What is read by one connection: far from the database, each one costs the time of two questions more."""
+
+        def visit() -> Found:
             with self.database.engine.connect() as connection:
-                statement = sa.select(rejects).where(rejects.c.run_id == run_id).order_by(rejects.c.position)
-                if not with_resolved:
-                    statement = statement.where(rejects.c.resolved_at.is_(None))
-                return [as_reject(entry) for entry in connection.execute(statement)]
+                return read(connection)
 
-        return with_retries(read, "reading the rejects")
+        return with_retries(visit, "reading the ledger")
 
     def summary(self, run: RunEntry) -> RunSummary:
         """The totals of a run, over all its executions."""
@@ -174,10 +171,26 @@ def summary_of(run: RunEntry, entries: Sequence[ChunkEntry]) -> RunSummary:
     )
 
 
+def _run(run_id: str) -> sa.Select[Any]:
+    return sa.select(runs).where(runs.c.run_id == run_id)
+
+
 def _runs(connection: sa.Connection, statement: sa.Select[Any]) -> list[RunEntry]:
     entries = connection.execute(statement).all()
     alive = _living_runs(connection)
     return [as_run(entry, alive) for entry in entries]
+
+
+def _chunks(connection: sa.Connection, run_id: str) -> list[ChunkEntry]:
+    statement = sa.select(chunks).where(chunks.c.run_id == run_id).order_by(chunks.c.number)
+    return [as_chunk(entry) for entry in connection.execute(statement)]
+
+
+def _rejects(connection: sa.Connection, run_id: str, with_resolved: bool = False) -> list[RejectEntry]:
+    statement = sa.select(rejects).where(rejects.c.run_id == run_id).order_by(rejects.c.position)
+    if not with_resolved:
+        statement = statement.where(rejects.c.resolved_at.is_(None))
+    return [as_reject(entry) for entry in connection.execute(statement)]
 
 
 def _living_runs(connection: sa.Connection) -> set[str]:

@@ -49,17 +49,23 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
 
     def take() -> Lease:
         try:
-            # In a transaction of its own: where the app has snapshots, the next one has to see whose entry there is.
-            with database.transaction() as session:
-                _enter_target(database.connection(session), target)
-            with database.transaction() as session:
-                taken.append(_take(database.connection(session), target, database.lease_seconds))
+            while (lease := try_to_take()) is None:
+                # In a transaction of its own: where the app has snapshots, the next one has to see whose entry it is.
+                with database.transaction() as session:
+                    _enter_target(database.connection(session), target)
         except SQLAlchemyError as error:
             if trouble_of(error) is Trouble.TRANSIENT:
                 # Whoever keeps the lock may be frozen; if it is not, the lease is tried for again all the same.
                 end_silent_transactions(database.engine, (leases, fences), database.lease_seconds)
             raise
-        return taken[-1]
+        return lease
+
+    def try_to_take() -> Lease | None:
+        with database.transaction() as session:
+            lease = _take(database.connection(session), target, database.lease_seconds)
+            if lease is not None:
+                taken.append(lease)
+        return lease
 
     def settled() -> Lease | None:
         if not taken:
@@ -72,10 +78,13 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
     return with_retries(take, f"taking the lease of {target} in {database.address}", settled)
 
 
-def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:
+def _take(connection: sa.Connection, target: str, seconds: float) -> Lease | None:
+    """The lease; none where the target is not entered yet."""
     mine = Owner.this_process()
     # The write comes first: it locks the row, on every database, before anything is decided.
-    connection.execute(sa.update(leases).where(leases.c.target == target).values(token=leases.c.token + 1))
+    next_token = sa.update(leases).where(leases.c.target == target).values(token=leases.c.token + 1)
+    if not connection.execute(next_token).rowcount:
+        return None
     held = connection.execute(sa.select(leases, database_time().label("now")).where(leases.c.target == target)).one()
     if held.owner is not None and held.expires_at > held.now:
         owner = Owner.read(held.owner)
@@ -85,7 +94,8 @@ def _take(connection: sa.Connection, target: str, seconds: float) -> Lease:
                 f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again."
             )
     # Waits for every transaction that the former owner has fenced.
-    connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token))
+    if not connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token)).rowcount:
+        return None
     connection.execute(
         sa.update(leases)
         .where(leases.c.target == target)

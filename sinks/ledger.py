@@ -115,7 +115,7 @@ class Ledger:
         def begin() -> sa.Row[Any]:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
-                renew(connection, self.lease_of(ref), ref.run_id)
+                fence(connection, self.lease_of(ref))  # a lock that other workers share
                 entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
                 if _is_deadly(entry):
                     values: dict[str, object] = {"status": "failed", "error": _deadly(ref, entry.attempts)}
@@ -190,7 +190,7 @@ class Ledger:
     def _mark(self, ref: ChunkRef, values: Mapping[str, object]) -> None:
         with self.database.transaction() as session:
             connection = self.database.connection(session)
-            renew(connection, self.lease_of(ref))
+            fence(connection, self.lease_of(ref))
             connection.execute(sa.update(chunks).where(is_chunk(ref), chunks.c.status == "loading").values(values))
 
     def settle(self, run_id: str, stopped: str | None = None) -> None:
@@ -200,10 +200,9 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 mine = chunks.c.run_id == run_id
-                outstanding = connection.execute(
-                    sa.select(sa.func.count()).select_from(chunks).where(mine, chunks.c.status.in_(OUTSTANDING))
-                ).scalar_one()
-                rejected = connection.execute(sa.select(sa.func.sum(chunks.c.rejected)).where(mine)).scalar_one()
+                owed = sa.func.count(sa.case((chunks.c.status.in_(OUTSTANDING), 1)))
+                totals = sa.select(owed.label("outstanding"), sa.func.sum(chunks.c.rejected).label("rejected"))
+                outstanding, rejected = connection.execute(totals.where(mine)).one()
                 status = "completed with rejects" if rejected else "completed"
                 if outstanding:
                     status = "incomplete" if stopped is None else "held"

@@ -33,9 +33,13 @@ def create_tables(database: AppDatabase) -> None:
     while lacking:
         try:
             with database.engine.begin() as connection:
-                metadata.create_all(connection)
-                for column in (each for each in lacking if isinstance(each, sa.Column)):
-                    _add(connection, column)
+                for each in lacking:
+                    if isinstance(each, sa.Table):
+                        each.create(connection)
+                    else:
+                        _add(connection, each)
+            _whole.add(database.engine)
+            return
         except SQLAlchemyError as error:
             # Another first run may be creating them in this moment: one by one, on MariaDB, so one may meet each.
             others_left -= 1

@@ -77,7 +77,8 @@ class RejectEntry:
 
 def as_ref(entry: sa.Row[Any], lease: Lease) -> ChunkRef:
     """The address of a chunk, handed out under a lease."""
-    return ChunkRef(entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count, lease.token)
+    address = entry.run_id, entry.number, entry.spool_file, entry.first_row, entry.row_count
+    return ChunkRef(*address, lease.token, was_cut_short=entry.status == "loading")
 
 
 def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:

@@ -157,6 +157,20 @@ def test_a_lease_is_renewed_in_the_background_while_it_is_kept(
             products.take_lease()
 
 
+def test_attempts_are_begun_while_somebody_holds_the_entry_of_the_lease(products: Table) -> None:
+    """Each of several workers would wait for all before it, far from the database for a good part of a second."""
+    if products.sink.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer.")
+    with products.admitted([1, 1]) as [ref, other], products.sink.database.transaction() as session:
+        renew(products.sink.database.connection(session), products.sink.ledger.lease_of(ref))
+
+        begun_at = time.monotonic()
+        products.sink.ledger.begin_attempt(other)
+
+        assert time.monotonic() - begun_at < 1.0
+    assert products.entry(other).attempts == 1
+
+
 def test_two_first_runs_at_once_create_the_ledger_once(products: Table) -> None:
     """Both look before either has created anything, on databases that cannot roll a CREATE TABLE back as well."""
     shop = products.shop
