@@ -7,13 +7,15 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkRef, Reject, WriteCounts
+from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed
+from sinks.earlier_rows import note_left_out
 from sinks.found_by_key import having
 from sinks.lease import fence
 from sinks.ledger import Ledger
 from sinks.ledger_entries import counts_of, fault_values, is_chunk
 from sinks.ledger_tables import chunks, database_time, rejects
+from sinks.results import Result
 
 
 class CorrectionBook:
@@ -40,14 +42,16 @@ class CorrectionBook:
         if still_open != len(self._rows):
             raise ChunkFailed(f"Some rejects of {ref} were resolved meanwhile; nothing was loaded, start again.")
 
-    def loaded(self, connection: sa.Connection, ref: ChunkRef, counts: WriteCounts, rejected: list[Reject]) -> None:
+    def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None:
         """Mark the rows that were taken as resolved, give the others their new reason, and move the counts."""
+        counts = result.counts
         entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
         moved = counts_of(entry) - WriteCounts(rejected=len(self._rows)) + counts
         if counts.total != len(self._rows) or moved.total != entry.row_count:
             raise ChunkFailed(f"The counts of the correction of {ref} do not add up; nothing of it was kept.")
         connection.execute(sa.update(chunks).where(is_chunk(ref)).values(asdict(moved)))
-        again = {reject.row: reject for reject in rejected}
+        note_left_out(connection, ref, result.left_out)
+        again = {reject.row: reject for reject in result.rejects}
         for row, reject in again.items():
             [mine] = _entries(ref, [row])
             # The original stays what the source sent, whatever a person made of it.

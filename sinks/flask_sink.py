@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
+from restock.chunks import Chunk, ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.references import place_of
@@ -19,9 +19,8 @@ from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.changes import Changes, Key, RowFault
 from sinks.corrections import CorrectionBook
-from sinks.database_rejects import as_rejects
 from sinks.db_errors import describe
-from sinks.earlier_rows import loaded_before, note_left_out
+from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
@@ -31,6 +30,7 @@ from sinks.plan import Plan, choose_plan
 from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
+from sinks.results import Result, result_of
 from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
@@ -44,7 +44,7 @@ class Book(Protocol):
 
     def fence(self, connection: sa.Connection, ref: ChunkRef) -> None: ...
 
-    def loaded(self, connection: sa.Connection, ref: ChunkRef, counts: WriteCounts, rejected: list[Reject]) -> None: ...
+    def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None: ...
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None: ...
 
@@ -101,13 +101,11 @@ class FlaskSink:
                 written, inserted = self._write(session, changes, isolating)
             keep_sequence_ahead(connection, written)
             keys.note(written, inserted)
-            rejects = chunk.rejects + as_rejects(chunk, self.feed, written.faults)
-            counts = _counts(chunk, written, len(rejects))
-            check_limits(connection, self.feed, chunk.ref, counts, rejects)
-            note_left_out(connection, chunk.ref, chunk.left_out + written.left_out)
-            self.book.loaded(connection, chunk.ref, counts, rejects)
+            result = result_of(chunk, self.feed, written)
+            check_limits(connection, self.feed, chunk.ref, result)
+            self.book.loaded(connection, chunk.ref, result)
             drop_stage(connection)
-        return counts
+        return result.counts
 
     def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
         def fill(stage: Stage, keyed: Rows, places: np.ndarray | None) -> list[RowFault]:
@@ -211,18 +209,6 @@ class FlaskSink:
             with suppress(RestockError):
                 self.ledger.put_back(ref)
             raise
-
-
-def _counts(chunk: Chunk, written: Changes, rejected: int) -> WriteCounts:
-    return WriteCounts(
-        inserted=len(written.inserts),
-        updated=len(written.updates),
-        unchanged=written.unchanged,
-        superseded=chunk.superseded,
-        stale=written.stale,
-        rejected=rejected,
-        skipped=chunk.skipped + written.skipped,
-    )
 
 
 def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:

@@ -11,9 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkRef, PlannedChunk, Reject, WriteCounts
+from restock.chunks import ChunkRef, PlannedChunk, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
+from sinks.earlier_rows import note_left_out
 from sinks.lease import Lease, fence, renew
 from sinks.ledger_creation import create_tables
 from sinks.ledger_entries import (
@@ -27,6 +28,7 @@ from sinks.ledger_entries import (
     run_values,
 )
 from sinks.ledger_tables import chunks, database_time, rejects, runs
+from sinks.results import Result
 from sinks.retries import ONCE, with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
@@ -150,8 +152,9 @@ class Ledger:
         if entry.status != "loading":
             raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
 
-    def loaded(self, connection: sa.Connection, ref: ChunkRef, counts: WriteCounts, rejected: list[Reject]) -> None:
+    def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None:
         """Write the rejects of a chunk and say that it is loaded: the last statement of the data transaction."""
+        counts, rejected = result.counts, result.rejects
         if counts.total != ref.rows:
             raise ChunkFailed(
                 f"The counts of {ref} do not add up ({counts.total} of {ref.rows} rows are accounted for); nothing of "
@@ -161,6 +164,7 @@ class Ledger:
             connection.execute(sa.insert(rejects), [reject_values(ref, reject) for reject in rejected])
             more = {"rejected_rows": runs.c.rejected_rows + len(rejected)}
             connection.execute(sa.update(runs).where(runs.c.run_id == ref.run_id).values(more))
+        note_left_out(connection, ref, result.left_out)
         changed = connection.execute(
             sa.update(chunks)
             .where(is_chunk(ref), chunks.c.status == "loading")

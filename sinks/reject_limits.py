@@ -6,21 +6,21 @@ from collections import Counter
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkRef, Reject, WriteCounts
+from restock.chunks import ChunkRef, Reject
 from restock.errors import ChunkFailed, RunHeld
 from restock.feeds import Feed
 from sinks.ledger_tables import runs
+from sinks.results import Result
 
 
-def check_limits(
-    connection: sa.Connection, feed: Feed, ref: ChunkRef, counts: WriteCounts, rejects: list[Reject]
-) -> None:
+def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: Result) -> None:
     """Let a chunk pass, or say which limit it crosses and, as its rejects are not kept then, for what reasons.
 
     Raises:
         ChunkFailed: the chunk alone has too many rejects.
         RunHeld: with this chunk the run has too many.
     """
+    counts, rejects = result.counts, result.rejects
     chunk_limit = feed.max_chunk_rejects
     if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
         raise ChunkFailed(

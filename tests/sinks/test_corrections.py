@@ -9,6 +9,7 @@ from fix_shop import MakeShop
 from restock.chunks import WriteCounts
 from restock.errors import ChunkFailed
 from sinks.corrections import CorrectionBook
+from sinks.results import Result
 
 MORE_THAN_A_STATEMENT_TAKES = 70_000  # PostgreSQL ends at 65,535 parameters
 
@@ -30,7 +31,7 @@ def test_a_correction_may_mend_more_rows_than_a_statement_has_parameters(
 
         book.fence(connection, ref)
         assert book.counts_if_loaded(ref) is None
-        book.loaded(connection, ref, WriteCounts(inserted=len(rows)), [])
+        book.loaded(connection, ref, Result(WriteCounts(inserted=len(rows))))
         connection.commit()
 
         assert products.entry(ref).counts == WriteCounts(inserted=len(rows))
