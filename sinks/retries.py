@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +19,12 @@ from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, when_ov
 # each time, which makes a minute altogether.
 ATTEMPTS: Mapping[Trouble, int] = {Trouble.TRANSIENT: 12, Trouble.CONNECTION: 5, Trouble.READ_ONLY: 5}
 ONCE: Mapping[Trouble, int] = {}
+# One conflict is everyday; at the next one, whoever looks on is told why nothing moves.
+HEARD_OF = 2
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+
+log = logging.getLogger("restock")
 
 Outcome = TypeVar("Outcome")
 
@@ -73,5 +78,7 @@ def with_retries(
                 f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
                 f"is kept, so start the same command again {when_over(cause)}."
             ) from cause
+        if attempt == HEARD_OF:
+            log.warning("Still waiting while %s: %s (%s).", doing, trouble.value, describe(cause))
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("it is tried until it returns or raises")

@@ -296,7 +296,10 @@ def test_a_lost_connection_is_tried_five_times_and_then_stops_the_run(tried: lis
     assert "SECRET" not in str(stopped.value)
 
 
-def test_passing_trouble_that_passes_is_not_heard_of(tried: list[str], make_shop: MakeShop, sqlite_url: str) -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_passing_trouble_is_heard_of_when_it_comes_twice(
+    failures: int, tried: list[str], make_shop: MakeShop, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     shop = make_shop(f"{sqlite_url}?timeout=0.01", PARTS)
 
     def work() -> str:
@@ -306,10 +309,12 @@ def test_passing_trouble_that_passes_is_not_heard_of(tried: list[str], make_shop
 
     with shop.engine.connect() as holder:
         holder.execute(sa.text("UPDATE part SET small = 2"))
-        sa.event.listen(shop.engine, "handle_error", lambda _: holder.rollback())
+        sa.event.listen(shop.engine, "handle_error", lambda _: holder.rollback() if len(tried) == failures else None)
         outcome = with_retries(work, "loading")
 
-    assert (outcome, len(tried)) == ("done", 2)
+    assert (outcome, len(tried)) == ("done", failures + 1)
+    told = "Still waiting while loading: a conflict with another transaction (OperationalError SQLITE_BUSY)."
+    assert caplog.messages == [told][: failures - 1]
 
 
 def test_what_cannot_get_better_is_tried_once(tried: list[str], parts: Shop) -> None:
