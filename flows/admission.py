@@ -84,7 +84,8 @@ class _Entrance:
     def delta(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
         """Load what older runs still owe, then each new file. One that the run's choices name is loaded in any case."""
         past = self._past()
-        new = _new_files(self.sink.feed, files, past, choices.file is not None, self.progress)
+        _refuse_namesakes(self.sink.feed, files)
+        new = self._new(files, past, are_asked_for=choices.file is not None)
         reports = self._load_older(past.unfinished, new)
         for file in new:
             reports.append(self._load(self._admit([file], self._runs())))
@@ -105,6 +106,25 @@ class _Entrance:
 
     def _runs(self) -> FeedRuns:
         return self.history.runs_of(self.sink.feed.name)
+
+    def _new(self, files: list[SourceFile], past: FeedRuns, are_asked_for: bool) -> list[SourceFile]:
+        """The files of a delta feed that are to be loaded: not those that were, unless somebody asks for them.
+
+        A file is known by its name and its content: the same changes may come again under another name, or after
+        others.
+        """
+        newest_of = {run.source: run for run in reversed(past.all)}
+        new: list[SourceFile] = []
+        for file in files:
+            run = newest_of.get(_named([file]))
+            if run is None or run.fingerprint != fingerprint([file], self.sink.feed):
+                new.append(file)
+            elif run.run_id not in past.owing:
+                new += [file] if are_asked_for else []
+                self.progress.note(
+                    f"{file.name} was loaded before and is {'loaded again' if are_asked_for else 'skipped'}."
+                )
+        return new
 
     def _load(self, run_id: str) -> RunReport:
         report = load_run(self.sink, self.lease, run_id, self.loader, self.progress)
@@ -192,15 +212,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
         yield lease
 
 
-def _new_files(
-    feed: Feed, files: list[SourceFile], past: FeedRuns, are_asked_for: bool, progress: Progress
-) -> list[SourceFile]:
-    """The files of a delta feed that are to be loaded: not those that were, unless somebody asks for them.
-
-    A file is known by its name and its content: the same changes may come again under another name, or after others.
-    """
-    newest_of = {run.source: run for run in reversed(past.all)}
-    new: list[SourceFile] = []
+def _refuse_namesakes(feed: Feed, files: list[SourceFile]) -> None:
     names = Counter(_named([file]) for file in files)
     twice = next((name for name, times in names.items() if times > 1), None)
     if twice is not None:
@@ -208,14 +220,6 @@ def _new_files(
             f"Feed {feed.name} has several files called {twice}, in different folders of RESTOCK_SOURCE_ROOTS; a delta "
             "feed knows its files by name, so rename one, or give each folder a feed of its own."
         )
-    for file in files:
-        run = newest_of.get(_named([file]))
-        if run is None or run.fingerprint != fingerprint([file], feed):
-            new.append(file)
-        elif run.run_id not in past.owing:
-            new += [file] if are_asked_for else []
-            progress.note(f"{file.name} was loaded before and is {'loaded again' if are_asked_for else 'skipped'}.")
-    return new
 
 
 def _named(files: list[SourceFile]) -> str:
