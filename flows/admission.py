@@ -18,7 +18,7 @@ from flows.progress import Progress
 from flows.reports import RunReport
 from flows.stopping import check_stop
 from flows.workplace import Workplace
-from restock.errors import ConfigurationError, LeaseLost, RunHeld, RunIncomplete, TargetBusy
+from restock.errors import ConfigurationError, LeaseLost, RestockError, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import FeedRuns, History
@@ -87,10 +87,15 @@ class _Entrance:
         _refuse_namesakes(self.sink.feed, files)
         new = self._new(files, past, are_asked_for=choices.file is not None)
         reports = self._load_older(past.unfinished, new)
-        for file in new:
-            reports.append(self._load(self._admit([file], self._runs())))
-            if reports[-1].summary.outstanding:
-                break
+        try:
+            for file in new:
+                reports.append(self._load(self._admit([file], self._runs())))
+                if reports[-1].summary.outstanding:
+                    break
+        except RestockError:
+            for each in reports:  # which the caller does not get
+                self.progress.note(f"{each.run.source} came before, as run {each.run.run_id}: {each.summary.status}.")
+            raise
         return reports
 
     def _past(self) -> FeedRuns:

@@ -28,7 +28,7 @@ from stories.telling import (
 from flows.progress import Progress
 from flows.pruning import prune
 from flows.workplace import open_workplace
-from restock.errors import ConfigurationError, RunHeld, RunIncomplete
+from restock.errors import ConfigurationError, RunHeld, RunIncomplete, SourceError
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]
 MONDAY_CURED = [*MONDAY[:2], product(3, name="cured"), MONDAY[3]]
@@ -218,6 +218,19 @@ def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(sho
     sync_all(shop)
 
     assert table(shop) == expected(MONDAY_CURED, TUESDAY)
+
+
+def test_before_a_file_that_cannot_be_read_those_that_came_are_named(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    shop.write_csv("01.csv", products([1, 2]))
+    (shop.folder / "02.csv").write_text("sku,name\n", encoding="utf-8")
+    shop.feed(kind="delta", source="*.csv")
+
+    with pytest.raises(SourceError, match=r"02\.csv holds no rows"):
+        sync_all(shop, progress=notes)
+
+    [run] = shop.rows("restock_run")
+    assert notes.sentences == [f"01.csv came before, as run {run['run_id']}: completed."]
 
 
 def dated(content: list[Text], day: int) -> list[Text]:
