@@ -258,9 +258,7 @@ def _counts(summary: RunSummary) -> dict[str, Any]:
 
 
 def _of_runs(reports: list[RunReport], told: str) -> Answer:
-    from sinks.ledger_entries import OUTSTANDING
-
-    left = sum(chunk.status in OUTSTANDING for each in reports for chunk in each.chunks)
+    left = sum(chunk.is_outstanding for each in reports for chunk in each.chunks)
     plain = {"runs": [each.summary.as_dict() for each in reports], "outstanding": left}
 
     def show() -> None:

@@ -107,7 +107,7 @@ def prune_all(older_than_days: float) -> Pruned:
 def list_runs() -> tuple[list[tuple[RunEntry, RunSummary]], list[Unreached]]:
     """The runs of every database that answers with their totals, newest first; the feeds whose database does not."""
     visits, unreached = visit_databases(open_workplace())
-    found = [(run, visit.history.summary(run)) for visit in visits for run in visit.history.runs()]
+    found = [each for visit in visits for each in visit.history.summaries()]
     return sorted(found, key=lambda each: each[0].started_at, reverse=True), unreached
 
 

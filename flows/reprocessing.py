@@ -34,9 +34,10 @@ def reprocess(
         TargetBusy, SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
     """
     if run_id is not None:
-        found = [find_run(place, run_id)]
-        _check_numbers(found[0].history.chunks(run_id), run_id, numbers)
-        found = [each for each in found if each.history.summary(each.run).outstanding]
+        named = find_run(place, run_id)
+        chunks = named.history.chunks(run_id)
+        _check_numbers(chunks, run_id, numbers)
+        found = [named] if any(chunk.is_outstanding for chunk in chunks) else []
     else:
         visits, unreached = visit_databases(place)
         found = list(unfinished_runs(visits))

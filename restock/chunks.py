@@ -127,6 +127,8 @@ class WriteCounts:
 # What may become of a row, in the order in which people are told: once its chunk is loaded, and of any row of a run.
 COUNTERS = tuple(each.name for each in fields(WriteCounts))
 OUTCOMES = (*COUNTERS, "abandoned", "outstanding")
+# The states of a chunk in which its rows are outstanding.
+OUTSTANDING = ("planned", "loading", "failed")
 
 
 @dataclass(frozen=True)
@@ -178,3 +180,8 @@ class ChunkEntry:
     counts: WriteCounts
     error: str | None
     loaded_at: datetime | None
+
+    @property
+    def is_outstanding(self) -> bool:
+        """Whether its rows are still to be loaded."""
+        return self.status in OUTSTANDING

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, RunSummary
+from restock.chunks import COUNTERS, OUTSTANDING, ChunkEntry, ChunkRef, RunSummary, WriteCounts
 from sinks.app_database import AppDatabase
 from sinks.lease import Lease
 from sinks.ledger_creation import is_there
-from sinks.ledger_entries import OUTSTANDING, RejectEntry, RunEntry, as_chunk, as_ref, as_reject, as_run
+from sinks.ledger_entries import RejectEntry, RunEntry, as_chunk, as_ref, as_reject, as_run, counts_of
 from sinks.ledger_tables import chunks, database_time, leases, rejects, runs
 from sinks.owners import Owner
 from sinks.retries import with_retries
@@ -83,6 +84,15 @@ class History:
 
         return self._read(read) if self.exists() else FeedRuns([], frozenset())
 
+    def summaries(self) -> list[tuple[RunEntry, RunSummary]]:
+        """The runs of all feeds with their totals, newest first."""
+
+        def read(connection: sa.Connection) -> list[tuple[RunEntry, RunSummary]]:
+            tallies = _tallies(connection)
+            return [(run, _summary(run, tallies.get(run.run_id, ()))) for run in _runs(connection, _NEWEST_FIRST)]
+
+        return self._read(read) if self.exists() else []
+
     def newest(self, feed: str) -> RunEntry | None:
         """The newest run of a feed, if it has one."""
         return next(iter(self._read_runs(_NEWEST_FIRST.where(runs.c.feed == feed).limit(1))), None)
@@ -137,24 +147,30 @@ class History:
 
         return with_retries(visit, "reading the ledger")
 
-    def summary(self, run: RunEntry) -> RunSummary:
-        """The totals of a run, over all its executions."""
-        return summary_of(run, self.chunks(run.run_id))
+
+@dataclass(frozen=True)
+class _Tally:
+    """What some chunks of one status add up to."""
+
+    status: str
+    chunks: int
+    rows: int
+    counts: WriteCounts
 
 
-def summary_of(run: RunEntry, entries: Sequence[ChunkEntry]) -> RunSummary:
-    """The totals of a run whose chunks are known."""
-    totals = {name: 0 for name in COUNTERS}
-    rows = {"superseded": 0, "abandoned": 0, "outstanding": 0}
-    loaded = failed = 0
-    for entry in entries:
-        if entry.status == "loaded":
-            loaded += 1
-            for name in COUNTERS:
-                totals[name] += getattr(entry.counts, name)
+def summary_of(run: RunEntry, entries: Iterable[ChunkEntry]) -> RunSummary:
+    """The totals of a run, over all its executions, whose chunks are known."""
+    return _summary(run, [_Tally(entry.status, 1, entry.rows, entry.counts) for entry in entries])
+
+
+def _summary(run: RunEntry, tallies: Iterable[_Tally]) -> RunSummary:
+    totals, numbers, rows = WriteCounts(), Counter[str](), Counter[str]()
+    for each in tallies:
+        numbers[each.status] += each.chunks
+        if each.status == "loaded":
+            totals += each.counts
         else:
-            failed += entry.status == "failed"
-            rows["outstanding" if entry.status in OUTSTANDING else entry.status] += entry.rows
+            rows["outstanding" if each.status in OUTSTANDING else each.status] += each.rows
     return RunSummary(
         run_id=run.run_id,
         feed=run.feed,
@@ -162,13 +178,25 @@ def summary_of(run: RunEntry, entries: Sequence[ChunkEntry]) -> RunSummary:
         generation=run.generation,
         status=run.status,
         read=run.read,
-        **{**totals, "superseded": totals["superseded"] + rows["superseded"]},
+        **asdict(totals + WriteCounts(superseded=rows["superseded"])),
         abandoned=rows["abandoned"],
         outstanding=rows["outstanding"],
-        chunks_planned=len(entries),
-        chunks_loaded=loaded,
-        chunks_failed=failed,
+        chunks_planned=numbers.total(),
+        chunks_loaded=numbers["loaded"],
+        chunks_failed=numbers["failed"],
     )
+
+
+def _tallies(connection: sa.Connection) -> dict[str, list[_Tally]]:
+    """What the chunks of each run add up to, by their status."""
+    sums = (sa.func.sum(chunks.c[name]).label(name) for name in COUNTERS)
+    rows = sa.func.sum(chunks.c.row_count).label("rows")
+    grouped = sa.select(chunks.c.run_id, chunks.c.status, sa.func.count().label("chunks"), rows, *sums)
+    found: dict[str, list[_Tally]] = {}
+    for entry in connection.execute(grouped.group_by(chunks.c.run_id, chunks.c.status)):
+        tally = _Tally(entry.status, entry.chunks, int(entry.rows), counts_of(entry))
+        found.setdefault(entry.run_id, []).append(tally)
+    return found
 
 
 def _run(run_id: str) -> sa.Select[Any]:

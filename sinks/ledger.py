@@ -11,14 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import ChunkRef, PlannedChunk, WriteCounts
+from restock.chunks import OUTSTANDING, ChunkRef, PlannedChunk, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
 from sinks.earlier_rows import note_left_out
 from sinks.lease import Lease, fence, renew
 from sinks.ledger_creation import create_tables
 from sinks.ledger_entries import (
-    OUTSTANDING,
     Admission,
     as_ref,
     chunk_values,

@@ -13,8 +13,6 @@ from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, Fault, PlannedChunk, 
 from sinks.lease import Lease
 from sinks.ledger_tables import chunks
 
-OUTSTANDING = ("planned", "loading", "failed")
-
 
 @dataclass(frozen=True)
 class Admission:
@@ -88,7 +86,7 @@ def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:
 
 def counts_of(entry: sa.Row[Any]) -> WriteCounts:
     """What became of a chunk's rows, as the ledger holds it."""
-    return WriteCounts(**{name: getattr(entry, name) for name in COUNTERS})
+    return WriteCounts(**{name: int(getattr(entry, name)) for name in COUNTERS})
 
 
 def run_values(run: Admission) -> dict[str, object]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from restock.chunks import COUNTERS
+from restock.chunks import COUNTERS, OUTSTANDING
 from sinks.history import History
-from sinks.ledger_entries import OUTSTANDING
 from sinks.ledger_tables import chunks, database_time, runs
 from sinks.retries import with_retries
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from restock.chunks import OUTSTANDING
 from sinks.flask_sink import FlaskSink
-from sinks.ledger_entries import OUTSTANDING
 from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.measures import keep_sums
 from sinks.retries import with_retries

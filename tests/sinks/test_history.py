@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.loads import MakeTable, make_items, recorded_statements
 
-from sinks.history import History
+from sinks.history import History, summary_of
 
 
 def test_the_newest_run_is_asked_for_alone(make_table: MakeTable) -> None:
@@ -20,3 +20,18 @@ def test_the_newest_run_is_asked_for_alone(make_table: MakeTable) -> None:
 
     asked = [statement for statement in statements if "FROM restock_run" in statement]
     assert ["LIMIT" in statement for statement in asked] == [True, True]
+
+
+def test_the_totals_of_all_runs_are_those_of_each_and_asked_for_at_once(make_table: MakeTable) -> None:
+    products = make_table()
+    for count in (1, 2, 3):
+        products.load(make_items(count))
+    history = History(products.sink.database)
+
+    with recorded_statements(history.database.engine) as statements:
+        found = history.summaries()
+
+    records = [history.record(run.run_id) for run in history.runs()]
+    assert found == [(record.run, summary_of(record.run, record.chunks)) for record in records]
+    assert [summary.inserted for _, summary in found] == [1, 1, 1]
+    assert len([each for each in statements if "FROM restock_" in each]) == 3
