@@ -105,6 +105,16 @@ def test_records_without_a_key_are_inserted_where_the_database_generates_it(make
     assert None not in [row["id"] for row in products.rows()]
 
 
+def test_a_key_of_zero_is_that_key_and_no_word_for_the_next_one(make_table: MakeTable) -> None:
+    products = make_table(match_on=[])
+    record = {"id": 0, **make_items(1)[0]}
+
+    counts = [products.load([record]), products.load([record])]
+
+    assert counts == [WriteCounts(inserted=1), WriteCounts(unchanged=1)]
+    assert [row["id"] for row in products.rows("id")] == [0]
+
+
 def test_records_without_a_key_are_inserted_where_the_model_makes_it(make_table: MakeTable) -> None:
     tokens = make_table(KEYS, "Token", match_on=[])
     own = uuid.uuid4()
