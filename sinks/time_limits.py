@@ -14,8 +14,8 @@ LEASE_SECONDS_ON_SQLITE = 300.0
 # Short, so that a run that is asked to stop can do so even where the server does not notice that its client has gone;
 # a transaction that waited in vain is tried again (`retries`).
 LOCK_WAIT_SECONDS = 5
-# A key of 0 is not to become the next number.
-_TAKES_VALUES_AS_THEY_ARE = "NO_AUTO_VALUE_ON_ZERO"
+# No value is cut to what fits, however lenient the app is, and a key of 0 does not become the next number.
+_TAKES_VALUES_AS_THEY_ARE = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO"
 
 
 def usual_lease_seconds(dialect: str) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from contracts.loads import MakeTable, open_table
+from contracts.loads import MakeTable, make_items, open_table
 from fix_shop import MakeShop
+
+from restock.chunks import WriteCounts
 
 QUESTIONS = {
     "postgresql": "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')",
@@ -32,3 +34,12 @@ def test_an_app_that_waits_longer_for_its_sqlite_file_is_cut_short_and_one_that_
 
     with database.transaction() as session:
         assert session.execute(sa.text("PRAGMA busy_timeout")).scalar_one() == of_ours
+
+
+def test_mariadb_cuts_no_value_short_however_lenient_the_app_is(make_shop: MakeShop, mariadb_url: str) -> None:
+    products = open_table(make_shop(f"{mariadb_url}?init_command=SET sql_mode=''"), writer="copy")
+    products.shop.execute("ALTER TABLE product MODIFY name VARCHAR(5) NOT NULL")
+    [fits, too_long] = make_items(2)
+
+    assert products.load([fits | {"name": "Hose"}, too_long]) == WriteCounts(inserted=1, rejected=1)
+    assert [row["name"] for row in products.rows("name")] == ["Hose"]
