@@ -23,6 +23,11 @@ from sinks.time_limits import limit_transaction, usual_lease_seconds
 
 log = logging.getLogger("restock")
 
+_WITHOUT_TRANSACTIONS = sa.text("""
+    SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)
+    WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name AND transactions = 'NO'
+""")
+
 
 class CommitUnknown(Exception):
     """COMMIT raised, so nobody here knows whether it happened: only the ledger does. `__cause__` is the error."""
@@ -92,6 +97,14 @@ class AppDatabase:
             return False
         with self.engine.connect() as connection:
             return sa.inspect(connection).has_table(table.name, schema=table.schema)
+
+    def engine_without_transactions(self, table: sa.Table) -> str | None:
+        """The engine of MySQL or MariaDB that keeps a table, if it keeps what a transaction wrote and took back."""
+        if self.dialect not in ("mysql", "mariadb"):
+            return None
+        with self.engine.connect() as connection:
+            asked = {"name": table.name, "schema": table.schema}
+            return connection.execute(_WITHOUT_TRANSACTIONS, asked).scalar()
 
     def new_session(self) -> Session:
         """A session of the app's own factory, with its listeners; to be used inside an app context, and closed."""

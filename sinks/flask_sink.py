@@ -158,10 +158,10 @@ class FlaskSink:
         return self.feed.workers or usual_workers(self.database, self.writer, rows)
 
     def check_table(self) -> None:
-        """Make sure that the model's table is there, before a source is read for it.
+        """Make sure that the model's table is there and has transactions, before a source is read for it.
 
         Raises:
-            ConfigurationError: it is not.
+            ConfigurationError: it is not, or has none.
         """
         if not with_retries(
             lambda: self.database.has_table(self.target.table),
@@ -170,6 +170,19 @@ class FlaskSink:
             raise ConfigurationError(
                 f"The table {self.target.name} of the model {self.feed.model} does not exist in "
                 f"{self.database.address}; create it first, as your app does (`flask db upgrade`, `db.create_all()`)."
+            )
+        self._check_transactions()
+
+    def _check_transactions(self) -> None:
+        engine = with_retries(
+            lambda: self.database.engine_without_transactions(self.target.table),
+            f"asking for the engine of {self.target.name} in {self.database.address}",
+        )
+        if engine is not None:
+            raise ConfigurationError(
+                f"The table {self.target.name} in {self.database.address} is kept by {engine}, which has no "
+                "transactions, so a chunk that fails would leave some of its rows; first "
+                f"`ALTER TABLE {self.target.name} ENGINE = InnoDB`."
             )
 
     def correcting(self, rows: list[int]) -> FlaskSink:

@@ -16,7 +16,7 @@ from fix_shop import MakeShop
 from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
-from restock.errors import ChunkFailed, LeaseLost, RunHeld, SinkUnavailable
+from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RunHeld, SinkUnavailable
 from sinks.fencing import fenced
 from sinks.ledger import AlreadyLoaded
 
@@ -360,3 +360,15 @@ def test_counts_that_do_not_add_up_fail_the_chunk(products: Table) -> None:
         products.load_chunk(products.chunk(make_items(2), ref))
 
     assert (products.rows(), products.entry(ref).status) == ([], "failed")
+
+
+def test_a_table_without_transactions_is_refused_before_a_source_is_read(make_shop: MakeShop, mariadb_url: str) -> None:
+    products = open_table(make_shop(mariadb_url))
+    products.sink.check_table()
+    products.shop.execute("ALTER TABLE product DROP FOREIGN KEY product_ibfk_1")
+    products.shop.execute("ALTER TABLE product ENGINE = MyISAM")
+
+    with pytest.raises(
+        ConfigurationError, match=r"The table product in .* is kept by MyISAM, which has no transactions"
+    ):
+        products.sink.check_table()
