@@ -50,7 +50,18 @@ def doubtful_values(stage: Stage) -> list[sa.ColumnElement[Any]]:
 
 def are_same(values: Sequence[Any]) -> bool:
     """Whether doubtful values, read as the app reads them, are the same after all."""
-    return list(values[::2]) == list(values[1::2])
+    return all(map(is_same, values[::2], values[1::2]))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, also within JSON: 1 is 1.0, but to Python it would be `true` as well."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return one is other or bool(one == other)
 
 
 def in_order(stage: Stage, name: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:

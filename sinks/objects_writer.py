@@ -7,11 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload, undefer
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.exc import StaleDataError
 
 from restock.records import Record
 from sinks.changes import Changes, Key
 from sinks.column_specs import words_of
+from sinks.comparing import is_same
 from sinks.db_errors import ModelRefused
 from sinks.explicit_nulls import note_nulls
 from sinks.found_by_key import having
@@ -67,9 +69,13 @@ def _flush(session: Session) -> None:
 
 def _change(instance: Any, values: Record, target: Target) -> None:
     for name, value in values.items():
-        if name not in target.primary_key and getattr(instance, name) != value:
-            is_json = isinstance(target.columns[name].type, sa.JSON)
-            setattr(instance, name, sa.null() if value is None and is_json else value)
+        present = getattr(instance, name)
+        if name in target.primary_key or is_same(present, value):
+            continue
+        is_json = isinstance(target.columns[name].type, sa.JSON)
+        setattr(instance, name, sa.null() if value is None and is_json else value)
+        if present == value:
+            flag_modified(instance, name)  # else SQLAlchemy, which takes `true` for 1, would see no change
 
 
 def _members(target: Target) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,41 @@
+"""Types as apps use and write them, by every writer on every kind of database: stored as the app would, and once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from contracts.loads import MakeTable
+
+from restock.chunks import WriteCounts
+
+NOTED = """\
+from sqlalchemy.dialects import postgresql
+
+class Noted(db.Model):
+    __tablename__ = "noted"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    plain: Mapped[dict | None] = mapped_column(sa.JSON)
+    best: Mapped[dict | None] = mapped_column(sa.JSON().with_variant(postgresql.JSONB(), "postgresql"))
+"""
+
+
+def test_in_json_a_flag_is_no_number(make_table: MakeTable) -> None:
+    noted = make_table(NOTED, "Noted", match_on=[])
+    pairs: list[tuple[Any, Any]] = [({"v": 1}, {"v": True}), ([False], [0]), ({"a": [True]}, {"a": [1.0]}), (0, False)]
+    old = [{"id": place, "plain": one, "best": one} for place, (one, _) in enumerate(pairs)]
+    new = [{"id": place, "plain": other, "best": other} for place, (_, other) in enumerate(pairs)]
+    noted.load(old)
+
+    assert noted.load(new) == WriteCounts(updated=len(pairs))
+    assert repr(noted.seen_by_app("id", "plain", "best")).replace("1.0", "1") == repr(new).replace("1.0", "1")
+    assert noted.load(new) == WriteCounts(unchanged=len(pairs))
+
+
+@pytest.mark.parametrize("one, other", [(1, 1.0), ({"a": 1, "b": 2}, {"b": 2, "a": 1})])
+def test_json_of_the_same_value_is_the_same(make_table: MakeTable, one: Any, other: Any) -> None:
+    noted = make_table(NOTED, "Noted", match_on=[])
+    noted.load([{"id": 1, "plain": one, "best": one}])
+
+    assert noted.load([{"id": 1, "plain": other, "best": other}]) == WriteCounts(unchanged=1)
