@@ -44,7 +44,7 @@ def _values_of(default: Any, rows: int) -> list[Any]:
 
 def beyond_sets(target: Target, feed: Feed) -> str | None:
     """What the model says of new or updated rows that needs a statement for each row, if it says such a thing."""
-    filled = {target.columns[name].name for name in feed.columns or () if name not in feed.unwritten}
+    filled = {target.columns[name].name for name in feed.columns or () if _always_fills(feed, target, name)}
     for column in target.table.c:
         if column.name in filled:
             continue
@@ -54,6 +54,12 @@ def beyond_sets(target: Target, feed: Feed) -> str | None:
         if on_update is not None and on_update.is_callable and not _is_moment(on_update, column):
             return f"the onupdate of {column.name}"
     return None
+
+
+def _always_fills(feed: Feed, target: Target, name: str) -> bool:
+    """Whether every new row brings a value, or the NULL that stands for none, in an attribute that the feed names."""
+    is_made = target.generates_key and name in target.key and feed.missing_key == "insert"
+    return not is_made and not feed.rule_of(name).optional and name not in feed.unwritten
 
 
 def _is_plain(default: Any) -> bool:

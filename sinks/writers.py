@@ -121,8 +121,8 @@ def _say_why_objects(feed: str, model: str, skipped: str) -> None:
 @cache
 def _say_why_mappings(feed: str, model: str, single: str) -> None:
     log.info(
-        "Feed %s is written by mappings, because %s of %s is made for each row by itself; `columns` that fill it let "
-        "the feed be copied.",
+        "Feed %s is written by mappings, because %s of %s is made for each row by itself; `columns` that always fill "
+        "it let the feed be copied.",
         feed,
         single,
         model,

@@ -167,6 +167,45 @@ def test_what_the_model_makes_for_each_row_by_itself_is_left_to_mappings_and_the
     assert items.rows("own") == [{"own": seen}]
 
 
+MADE = {
+    "what SQL makes": ("sa.String(40), default=sa.func.upper('new')", "NEW"),
+    "the time": ("sa.DateTime, default=sa.func.now()", None),
+    "what is made of the row": ("sa.String(40), default=lambda row: row.get_current_parameters()['sku']", "abc"),
+}
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_an_optional_column_that_does_not_come_has_what_the_model_makes(
+    make_shop: MakeShop, database_url: str, made: str
+) -> None:
+    column, seen = MADE[made]
+    shop = make_shop(database_url, f"{PLAIN}    own = mapped_column({column})\n")
+    columns = {"sku": "sku", "own": {"from": "own", "optional": True}}
+    items = open_table(shop, "Item", match_on=[], writer="copy", columns=columns)
+
+    assert items.load([{"sku": "abc"}]) == WriteCounts(inserted=1)
+    [own] = [row["own"] for row in items.rows("own")]
+    assert own is not None
+    assert seen in (None, own)
+
+
+KEYS_MADE = {
+    "by a sequence": "sa.Integer, sa.Sequence('numbers')",
+    "by SQL": "sa.Uuid, default=sa.func.gen_random_uuid()",
+}
+
+
+@pytest.mark.parametrize("made", KEYS_MADE)
+def test_a_key_that_is_left_out_is_made_as_the_model_says(make_shop: MakeShop, postgresql_url: str, made: str) -> None:
+    models = PLAIN.replace("sku:", f"id = mapped_column({KEYS_MADE[made]}, primary_key=True)\n    sku:")
+    shop = make_shop(postgresql_url, models.replace("sa.String(20), primary_key=True", "sa.String(20)"))
+    columns = {"id": "id", "sku": "sku", "name": "name"}
+    items = open_table(shop, "Item", match_on=[], writer="copy", columns=columns)
+
+    assert items.load([{"id": None, "sku": "abc", "name": "x"}]) == WriteCounts(inserted=1)
+    assert [row["sku"] for row in items.rows("sku")] == ["abc"]
+
+
 def test_writing_objects_once_does_not_make_a_model_one_that_listens(make_shop: MakeShop, sqlite_url: str) -> None:
     shop = make_shop(sqlite_url, PLAIN)
     open_table(shop, "Item", match_on=[], writer="objects").load([{"sku": "a", "name": None}])
