@@ -18,6 +18,7 @@ from restock.references import place_of
 from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.changes import Changes, Key, RowFault
+from sinks.conflict_clauses import conflict_clauses
 from sinks.corrections import CorrectionBook
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
@@ -158,10 +159,10 @@ class FlaskSink:
         return self.feed.workers or usual_workers(self.database, self.writer, rows)
 
     def check_table(self) -> None:
-        """Make sure that the model's table is there and has transactions, before a source is read for it.
+        """Make sure that the model's table is there and either takes a row or says no, before a source is read for it.
 
         Raises:
-            ConfigurationError: it is not, or has none.
+            ConfigurationError: it is not, has no transactions, or passes over rows without a word.
         """
         if not with_retries(
             lambda: self.database.has_table(self.target.table),
@@ -172,6 +173,7 @@ class FlaskSink:
                 f"{self.database.address}; create it first, as your app does (`flask db upgrade`, `db.create_all()`)."
             )
         self._check_transactions()
+        self._check_conflicts()
 
     def _check_transactions(self) -> None:
         engine = with_retries(
@@ -183,6 +185,17 @@ class FlaskSink:
                 f"The table {self.target.name} in {self.database.address} is kept by {engine}, which has no "
                 "transactions, so a chunk that fails would leave some of its rows; first "
                 f"`ALTER TABLE {self.target.name} ENGINE = InnoDB`."
+            )
+
+    def _check_conflicts(self) -> None:
+        def passes_over() -> bool:
+            with self.database.engine.connect() as connection:
+                return "IGNORE" in conflict_clauses(connection, self.target.table)
+
+        if with_retries(passes_over, f"reading what {self.target.name} says of conflicts in {self.database.address}"):
+            raise ConfigurationError(
+                f"The table {self.target.name} in {self.database.address} says ON CONFLICT IGNORE, so rows that it "
+                "passes over would be counted as inserted; take that out of its definition."
             )
 
     def correcting(self, rows: list[int]) -> FlaskSink:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from restock.chunks import ChunkRef
+from sinks.conflict_clauses import conflict_clauses
 from sinks.ledger_tables import chunks
 from sinks.newcomers import has_rows
 from sinks.postgresql_copy import can_copy
@@ -91,6 +92,8 @@ def _is_enforced(connection: sa.Connection, target: Target) -> bool:
 
 def _is_unique_there(connection: sa.Connection, target: Target) -> bool:
     table = target.table
+    if conflict_clauses(connection, table):
+        return False  # a row that is there already would be replaced, or what is sent passed over
     there = sa.inspect(connection)
     wanted = {target.columns[name].name for name in target.key}
     unique = [there.get_pk_constraint(table.name, table.schema)["constrained_columns"]]

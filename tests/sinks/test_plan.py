@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from contracts.loads import ITEM, MakeTable, Record, Table, make_items, open_table, recorded_statements
 from fix_shop import MakeShop
+from shops import DEFAULT_MODELS
 
 from restock.chunks import WriteCounts
+from restock.errors import ConfigurationError
 
 
 def load(table: Table, chunks: list[list[Record]]) -> list[tuple[WriteCounts, bool]]:
@@ -73,6 +75,32 @@ def test_where_the_table_would_take_a_key_twice_rows_are_compared(make_shop: Mak
     outcomes = load(products, [items[:2], items[2:]])
 
     assert outcomes == [(WriteCounts(inserted=2), True)] * 2
+
+
+def test_where_sqlite_would_replace_a_row_that_is_there_rows_are_compared(make_shop: MakeShop, sqlite_url: str) -> None:
+    models = DEFAULT_MODELS.replace(
+        "unique=True)\n    name", "unique=True, sqlite_on_conflict_unique='REPLACE')\n    name"
+    )
+    products = open_table(make_shop(sqlite_url, models))
+    [new, met] = make_items(2)
+
+    with products.admitted([1, 1]) as refs:
+        products.load_chunk(products.chunk([new], refs[0]))
+        products.shop.insert("product", {**met, "category_id": 7})
+        counts = products.load_chunk(products.chunk([met], refs[1]))
+
+    assert counts == WriteCounts(unchanged=1)
+    assert [row["category_id"] for row in products.rows() if row["sku"] == met["sku"]] == [7]
+
+
+def test_a_table_that_passes_rows_over_is_refused(make_shop: MakeShop, sqlite_url: str) -> None:
+    models = DEFAULT_MODELS.replace(
+        "unique=True)\n    name", "unique=True, sqlite_on_conflict_unique='IGNORE')\n    name"
+    )
+    products = open_table(make_shop(sqlite_url, models))
+
+    with pytest.raises(ConfigurationError, match=r"The table product in .* says ON CONFLICT IGNORE"):
+        products.sink.check_table()
 
 
 def test_a_refused_row_of_a_first_night_is_rejected_and_the_next_chunk_goes_straight_in(make_table: MakeTable) -> None:
