@@ -60,10 +60,18 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
     )
 
 
+def members_of(type_: sa.types.TypeEngine[Any]) -> dict[str | None, Any]:
+    """The members of the app's enumeration by the words of a feed, None among them; of no enumeration nothing."""
+    return type_._object_lookup if getattr(type_, "enum_class", None) else {}  # type: ignore[attr-defined]
+
+
 def words_of(type_: sa.types.TypeEngine[Any]) -> dict[Any, str]:
-    """What is stored for each member of the app's enumeration: its name, or what the model's values_callable says."""
-    members = getattr(type_, "enum_class", None) or ()
-    return dict(zip(members, getattr(type_, "enums", ()), strict=False))
+    """What is stored for each member of the app's enumeration: its name, or what the model's values_callable says.
+
+    A member that has several names is stored under the first.
+    """
+    named = [(member, word) for word, member in members_of(type_).items() if word is not None]
+    return dict(reversed(named))
 
 
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from restock.records import Record
 from sinks.changes import Changes, Key
-from sinks.column_specs import words_of
+from sinks.column_specs import members_of
 from sinks.comparing import is_same
 from sinks.db_errors import ModelRefused
 from sinks.explicit_nulls import note_nulls
@@ -78,15 +78,14 @@ def _change(instance: Any, values: Record, target: Target) -> None:
             flag_modified(instance, name)  # else SQLAlchemy, which takes `true` for 1, would see no change
 
 
-def _members(target: Target) -> dict[str, dict[str, Any]]:
+def _members(target: Target) -> dict[str, dict[str | None, Any]]:
     """The members of the app's enumerations, by attribute and stored word."""
-    words = {name: words_of(column.type) for name, column in target.columns.items()}
-    return {name: {word: member for member, word in found.items()} for name, found in words.items() if found}
+    return {name: found for name, column in target.columns.items() if (found := members_of(column.type))}
 
 
-def _with_members(record: Record, members: dict[str, dict[str, Any]]) -> Record:
+def _with_members(record: Record, members: dict[str, dict[str | None, Any]]) -> Record:
     """The record with members of enumerations in place of their words, which is what the model's own code expects."""
-    return record | {name: found.get(record[name]) for name, found in members.items() if name in record}
+    return record | {name: found[record[name]] for name, found in members.items() if name in record}
 
 
 def _key(target: Target, record: Record) -> Key:

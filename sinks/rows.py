@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
+from sinks.column_specs import members_of, words_of
 from sinks.encoding import AsText, EncodedRows, encode, is_encoder_there
 from sinks.packing import affinity, pack
 from sinks.target import Target
@@ -174,6 +175,8 @@ def _bind_at_once(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: s
     """What the type would make of the values one by one, where that is known and Arrow can do it; else None."""
     if isinstance(type_, sa.types.TypeDecorator):
         return None
+    if isinstance(type_, sa.Enum) and len(members_of(type_)) > len(words_of(type_)) + 1:
+        return None  # a member with several names is stored under its first
     if isinstance(type_, sa.Enum | sa.Boolean):
         return values  # words and flags: the contract has checked them, and the driver knows them
     if dialect.name != "sqlite" or values.dtype == object or isinstance(type_, sqlite.DATETIME | sqlite.DATE):

@@ -39,3 +39,28 @@ def test_json_of_the_same_value_is_the_same(make_table: MakeTable, one: Any, oth
     noted.load([{"id": 1, "plain": one, "best": one}])
 
     assert noted.load([{"id": 1, "plain": other, "best": other}]) == WriteCounts(unchanged=1)
+
+
+PAINTED = """\
+class Colour(enum.Enum):
+    RED = 1
+    CRIMSON = 1
+    BLUE = 2
+
+class Painted(db.Model):
+    __tablename__ = "painted"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    colour: Mapped[Colour | None] = mapped_column(sa.Enum(Colour, omit_aliases=False))
+"""
+
+
+def test_another_name_of_a_member_is_stored_as_the_app_stores_the_member(make_table: MakeTable) -> None:
+    painted = make_table(PAINTED, "Painted", match_on=[])
+    records = [{"id": n, "colour": word} for n, word in enumerate(["RED", "CRIMSON", "BLUE", None])]
+
+    assert painted.load(records) == WriteCounts(inserted=4)
+    assert [row["colour"] for row in painted.rows("colour", "id")] == ["RED", "RED", "BLUE", None]
+    assert painted.load(records) == WriteCounts(unchanged=4)
+    assert painted.load([{"id": 2, "colour": "CRIMSON"}]) == WriteCounts(updated=1)
+    assert [row["colour"] for row in painted.rows("colour", "id")] == ["RED", "RED", "RED", None]
