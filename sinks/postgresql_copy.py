@@ -83,9 +83,11 @@ def copy_out(connection: sa.Connection, query: str) -> pa.LargeBinaryArray:
 
 
 def can_copy(connection: sa.Connection) -> bool:
-    """Whether there is COPY here, and what it needs."""
-    is_known = connection.dialect.name == "postgresql" and connection.dialect.driver == "psycopg"
-    return is_known and is_encoder_there()
+    """Whether there is COPY here, and what it needs: the encoder, and a connection on which text is UTF-8, as it is."""
+    if connection.dialect.name != "postgresql" or connection.dialect.driver != "psycopg":
+        return False
+    driver: Any = connection.connection.dbapi_connection
+    return driver.info.encoding == "utf-8" and is_encoder_there()
 
 
 def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str], encoded: bytes | memoryview) -> int:

@@ -12,10 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from contracts.loads import open_table
 from fix_databases import MakeDatabase
+from fix_shop import MakeShop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from restock.chunks import WriteCounts
 from sinks.encoding import EncodedRows, encode
 from sinks.postgresql_copy import copy_in, copy_out
 
@@ -150,3 +153,15 @@ def test_what_was_copied_in_comes_out_in_the_same_bytes(
     stored = copy_out(connection, f"SELECT {', '.join(TYPES)} FROM thing ORDER BY key").to_pylist()
     assert stored[:-1] == parsed(encoded(rows).whole, len(TYPES))
     assert stored[-1] == b"\xff\xff"  # the end of the copy
+
+
+def test_text_is_stored_as_it_was_sent_on_a_connection_that_is_not_in_utf_8(
+    make_shop: MakeShop, postgresql_url: str
+) -> None:
+    products = open_table(make_shop(f"{postgresql_url}?client_encoding=latin1"))
+    cafe = [{"sku": "A", "name": "Caf\u00e9"}]
+
+    assert products.load(cafe) == WriteCounts(inserted=1)
+
+    assert products.shop.execute("SELECT char_length(name) AS letters FROM product") == [{"letters": 4}]
+    assert products.load(cafe) == WriteCounts(unchanged=1)
