@@ -152,7 +152,24 @@ def _of_type(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
         return array
     if type_ == "numeric":
         return _as_decimals(array)
+    if type_ == "float4":
+        return _as_single(array)
     return array.cast(_ARROW[type_])
+
+
+def _as_single(array: pa.Array) -> pa.Array:
+    """Floats of single precision. What they cannot hold is for the database to refuse: Arrow makes infinity or 0 of it.
+
+    Raises:
+        ValueError: there is such a value.
+    """
+    single = array.cast(_ARROW["float4"])
+    is_same = pc.and_(
+        pc.equal(pc.is_finite(single), pc.is_finite(array)), pc.equal(pc.equal(single, 0), pc.equal(array, 0))
+    )
+    if not pc.all(is_same, min_count=0).as_py():
+        raise ValueError("float4")
+    return single
 
 
 def _as_decimals(array: pa.Array) -> pa.Array:

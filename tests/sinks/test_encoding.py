@@ -52,6 +52,14 @@ VALUES = {
 }
 ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}), max_size=20)
 
+REAL = """\
+class Thing(db.Model):
+    __tablename__ = "thing"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    weight: Mapped[float | None] = mapped_column(sa.REAL)
+"""
+
 
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, pd.Series]:
     numbered = [{"key": place, **row} for place, row in enumerate(rows)]
@@ -128,6 +136,14 @@ def test_some_rows_are_taken_out_and_numbered() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e-320])
+def test_what_a_real_cannot_hold_is_not_made_something_else(value: float) -> None:
+    fitting = pd.Series([1.5, None, 0.0, 3e38])
+
+    assert encode({"weight": fitting}, {"weight": "float4"}, None) is not None
+    assert encode({"weight": pd.Series([1.5, value])}, {"weight": "float4"}, None) is None
+
+
 @pytest.fixture
 def table(make_database: MakeDatabase) -> Iterator[tuple[sa.Connection, sa.TableClause]]:
     engine = sa.create_engine(make_database("postgresql"))
@@ -165,3 +181,13 @@ def test_text_is_stored_as_it_was_sent_on_a_connection_that_is_not_in_utf_8(
 
     assert products.shop.execute("SELECT char_length(name) AS letters FROM product") == [{"letters": 4}]
     assert products.load(cafe) == WriteCounts(unchanged=1)
+
+
+def test_what_a_real_cannot_hold_is_a_reject(make_shop: MakeShop, postgresql_url: str) -> None:
+    things = open_table(make_shop(postgresql_url, REAL), "Thing", match_on=[])
+
+    counts = things.load([{"id": 1, "weight": 1e300}, {"id": 2, "weight": 1e-320}, {"id": 3, "weight": 1.5}])
+
+    assert counts == WriteCounts(inserted=1, rejected=2)
+    assert things.rows() == [{"id": 3, "weight": 1.5}]
+    assert {each.code for each in things.rejects()} == {"out_of_range"}
