@@ -68,7 +68,7 @@ class AppDatabase:
         """Where the database is, without user name, password or options."""
         url = self.engine.url
         if self.dialect == "sqlite":
-            return f"the SQLite file {shown(url.database)}" if url.database else "a SQLite database in memory"
+            return f"the SQLite file {shown(url.database or '')}"
         host = f"{url.host}:{url.port}" if url.host and url.port else url.host or ""
         return f"{url.get_backend_name()}://{host}/{url.database or ''}"
 

@@ -13,6 +13,17 @@ def check_engine(engine: sa.Engine, app_reference: str) -> None:
     Raises:
         ConfigurationError: they would not.
     """
+    if engine.dialect.name == "sqlite" and engine.dialect.get_pool_class(engine.url) is sa.SingletonThreadPool:
+        raise ConfigurationError(
+            f"The app {app_reference} has a SQLite database in memory, which is gone when the command ends; give it a "
+            "file."
+        )
+    if isinstance(engine.pool, sa.StaticPool | sa.SingletonThreadPool):
+        # The heartbeat of the lease would commit what a chunk has written so far, or roll it back.
+        raise ConfigurationError(
+            f"The engine of the app {app_reference} has a {type(engine.pool).__name__}, with which transactions would "
+            "share a connection; leave poolclass out of its options, or set it to NullPool."
+        )
     if engine.get_execution_options().get("schema_translate_map"):
         # SQLAlchemy translates its own statements, but neither COPY nor whatever else goes to the driver as it is.
         raise ConfigurationError(

@@ -57,7 +57,7 @@ from my_shop.models import db
 
 def create_app():
     app = Flask(__name__)
-    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///shop.sqlite"
     db.init_app(app)
     return app
 """
@@ -122,7 +122,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     pq.write_table(catalogue, tmp_path / "incoming" / "catalogue.parquet")
     for name in [name for name in os.environ if name.startswith("RESTOCK_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", "sqlite://")
+    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", f"sqlite:///{tmp_path}/example.sqlite")
     monkeypatch.setenv("RESTOCK_FEEDS", str(tmp_path / "feeds.yaml"))
     return tmp_path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import sqlalchemy as sa
 from contracts.loads import open_table
 from fix_shop import MakeShop
 
@@ -29,4 +28,21 @@ def test_an_app_that_translates_schemas_is_refused(make_shop: MakeShop, sqlite_u
     shop = make_shop(sqlite_url, translating)
 
     with pytest.raises(ConfigurationError, match="schema_translate_map"):
+        open_table(shop, "Item", match_on=[])
+
+
+def test_a_database_in_memory_is_refused(make_shop: MakeShop) -> None:
+    for url in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:shop?mode=memory&cache=shared&uri=true"):
+        shop = make_shop(url, ITEM)
+        with pytest.raises(ConfigurationError, match="in memory"):
+            open_table(shop, "Item", match_on=[])
+
+
+@pytest.mark.parametrize("pool", ["StaticPool", "SingletonThreadPool"])
+def test_an_app_whose_transactions_share_a_connection_is_refused(
+    make_shop: MakeShop, sqlite_url: str, pool: str
+) -> None:
+    shop = make_shop(sqlite_url, models(engine_options=f'{{"poolclass": sa.{pool}}}'))
+
+    with pytest.raises(ConfigurationError, match=pool):
         open_table(shop, "Item", match_on=[])

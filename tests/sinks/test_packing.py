@@ -279,15 +279,6 @@ def test_affinities_are_those_that_sqlite_itself_finds(declared: str, word: str)
     assert affinity(declared) == found == word
 
 
-def test_a_database_in_memory_takes_packed_rows_in(make_shop: MakeShop) -> None:
-    products = open_table(make_shop("sqlite://"))
-    with products.sink.database.app.app_context():
-        products.sink.database.model.metadata.create_all(products.sink.database.engine)
-
-    assert takes_packed(products, make_items(2)) == (WriteCounts(inserted=2), True)
-    assert takes_packed(products, make_items(3)) == (WriteCounts(inserted=1, unchanged=2), True)
-
-
 @pytest.mark.parametrize("default, is_packed", [("7", True), ("lambda: next(_numbers)", False)])
 def test_what_the_model_makes_for_new_rows_is_theirs(
     make_shop: MakeShop, sqlite_url: str, default: str, is_packed: bool

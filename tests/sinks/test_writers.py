@@ -324,7 +324,7 @@ def test_a_receiver_is_told_of_one_chunk_after_the_other(make_shop: MakeShop, po
         ({"pool_size": 2, "max_overflow": 2}, 2),
         ({"pool_size": 1, "max_overflow": -1}, 2),
         ({"poolclass": sa.NullPool}, 2),
-        ({"poolclass": sa.StaticPool}, 1),
+        ({"poolclass": sa.AssertionPool}, 1),
     ],
 )
 def test_a_small_pool_of_the_app_is_not_used_up(
