@@ -24,6 +24,11 @@ def check_engine(engine: sa.Engine, app_reference: str) -> None:
             f"The engine of the app {app_reference} has a {type(engine.pool).__name__}, with which transactions would "
             "share a connection; leave poolclass out of its options, or set it to NullPool."
         )
+    if "AUTOCOMMIT" in (engine.get_execution_options().get("isolation_level"), _level_of_connections(engine)):
+        raise ConfigurationError(
+            f"The engine of the app {app_reference} has the isolation level AUTOCOMMIT, with which half a chunk would "
+            "stay where the other half fails; leave isolation_level out of its options."
+        )
     if engine.get_execution_options().get("schema_translate_map"):
         # SQLAlchemy translates its own statements, but neither COPY nor whatever else goes to the driver as it is.
         raise ConfigurationError(
@@ -31,3 +36,8 @@ def check_engine(engine: sa.Engine, app_reference: str) -> None:
             "that was not meant; give restock an app without it: name the schema in the model, or in the search_path "
             "of the database's user."
         )
+
+
+def _level_of_connections(engine: sa.Engine) -> object:
+    """The isolation level that every new connection gets: SQLAlchemy tells it nowhere else."""
+    return getattr(engine.dialect, "_on_connect_isolation_level", None)

@@ -46,3 +46,13 @@ def test_an_app_whose_transactions_share_a_connection_is_refused(
 
     with pytest.raises(ConfigurationError, match=pool):
         open_table(shop, "Item", match_on=[])
+
+
+@pytest.mark.parametrize(
+    "options", ['{"isolation_level": "AUTOCOMMIT"}', '{"execution_options": {"isolation_level": "AUTOCOMMIT"}}']
+)
+def test_an_app_without_transactions_is_refused(make_shop: MakeShop, sqlite_url: str, options: str) -> None:
+    shop = make_shop(sqlite_url, models(engine_options=options))
+
+    with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
+        open_table(shop, "Item", match_on=[])
