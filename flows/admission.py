@@ -78,7 +78,7 @@ class _Entrance:
         """Load all files as one run, or go on with the one that was interrupted."""
         past = self._past()
         refuse_late(self.sink.feed, past, files, choices.due)
-        resumed = None if choices.fresh else _resumable(self.sink.feed, files, past)
+        resumed = None if choices.fresh else self._resumed(files, past)
         return [self._load(resumed or self._admit(files, past))]
 
     def delta(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
@@ -97,6 +97,14 @@ class _Entrance:
                 self.progress.note(f"{each.run.source} came before, as run {each.run.run_id}: {each.summary.status}.")
             raise
         return reports
+
+    def _resumed(self, files: list[SourceFile], past: FeedRuns) -> str | None:
+        """The run of a full feed that goes on, if there is one and the spool still has what it owes."""
+        run_id = _resumable(self.sink.feed, files, past)
+        if run_id is None or all(self.place.spool.has(ref) for ref in self.history.outstanding(run_id, self.lease)):
+            return run_id
+        self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
+        return None
 
     def _past(self) -> FeedRuns:
         """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""

@@ -64,7 +64,10 @@ class Spool:
 
     def read_table(self, ref: ChunkRef) -> pa.Table:
         """The rows of a chunk as they were written; raises as `read` does."""
-        advice = "abandon the chunk, or sync the feed again"
+        advice = (
+            "begin a full feed anew with `restock sync FEED --fresh`; of a delta feed, abandon the chunk and sync its "
+            "file again with --file"
+        )
         try:
             table = pq.read_table(
                 self._path(ref.spool_file), page_checksum_verification=True, partitioning=None, memory_map=False
@@ -78,6 +81,10 @@ class Spool:
                 f"The spool file {ref.spool_file} of {ref} holds {table.num_rows} rows, not {ref.rows}; {advice}."
             )
         return table
+
+    def has(self, ref: ChunkRef) -> bool:
+        """Whether a chunk's file is there."""
+        return self._path(ref.spool_file).exists()
 
     def remove(self, spool_file: str) -> None:
         """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from shops import Shop, run_restock
+from stories.doorway import run_here
 from stories.telling import (
     BROKEN,
     MENDED,
@@ -148,6 +149,24 @@ def test_a_lost_spool_file_fails_its_chunk_with_a_sentence(sqlite_shop: Shop) ->
     assert statuses(sqlite_shop, run_id) == ["loaded", "failed", "loaded"]
     assert "spool" in (report.failed[0].error or "")
     assert str(sqlite_shop.folder) not in (report.failed[0].error or "")
+    assert "restock sync FEED --fresh" in (report.failed[0].error or "")
+
+
+def test_a_feed_whose_spool_was_lost_is_begun_anew(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    """The code is the same and so is the content: the run would go on, if there was anything to go on with."""
+    sqlite_shop.feed(chunk_rows=2, max_rejects=0)
+    sqlite_shop.write_csv("products.csv", [*products([1, 2]), product(3, price="dear")])
+    held = run_here(capfd, "sync", "products", "--json")
+    for path in (sqlite_shop.folder / "spool").rglob("*.parquet"):
+        path.unlink()
+
+    said = run_here(capfd, "sync", "products", "--force", "--json")
+
+    assert (held.status, said.status) == (3, 0)
+    assert said.answer["run_id"] != held.answer["run_id"]
+    assert (said.answer["unchanged"], said.answer["rejected"]) == (2, 1)
+    assert statuses(sqlite_shop, held.answer["run_id"]) == ["loaded", "superseded"]
+    assert f"The spool has lost chunks of run {held.answer['run_id']}, so the feed is begun anew." in said.err
 
 
 def test_the_command_loads_a_chunk_after_its_transform_was_mended_in_place(sqlite_shop: Shop) -> None:
