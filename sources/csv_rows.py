@@ -150,7 +150,8 @@ class RowSplitter:
         """The end of a row whose quoted field, begun at `field`, is not closed or is closed in the middle of a word.
 
         Either the first quote is a stray one, and the row ends with its line; or it is a true one, and one inside is
-        not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second.
+        not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second. Not
+        if a line between them could be a row: then sound rows would vanish in the text of this one.
         """
         closed = self.grammar.quoted.match(text, field)
         if closed is None and not is_last and len(text) - field < OPEN_QUOTE_CHARACTERS:
@@ -160,7 +161,7 @@ class RowSplitter:
         in_pairs = closed is not None and self.grammar.count_quotes(text, at, last_end) % 2 == 0
         if not (in_pairs and first_end == last_end) and self._is_followed_by_rows(text, first_end, width, is_last):
             return first_end
-        if in_pairs:
+        if in_pairs and not self._holds_a_row(text, first_end, last_end, width):
             return last_end
         begun = line + count_lines(text, at, field)
         if closed is None:
@@ -170,8 +171,19 @@ class RowSplitter:
             )
         raise SourceError(
             f"The quotes of the field that begins on line {begun} of {self.name} do not match, so that the end of its "
-            "row is not certain; double the quotes inside the field."
+            "row is not certain; double the quotes inside it, or set `csv: quote` to null if the file quotes nothing."
         )
+
+    def _holds_a_row(self, text: str, first_end: int, last_end: int, width: int) -> bool:
+        """Whether a line between the first and the last one of a row would be a row of the right width by itself."""
+        at, _ = self.after(text, first_end, first_end, 0)
+        while width + self._phantoms > 1 and at < last_end:
+            end = self.grammar.line.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
+            match = self.grammar.row.match(text, at) if end < last_end else None
+            if match is not None and match.end() == end and self._fits(self.grammar.cells(match.group()), width):
+                return True
+            at, _ = self.after(text, end, end, 0)
+        return False
 
     def _is_followed_by_rows(self, text: str, at: int, width: int, is_last: bool) -> bool:
         """Whether rows of the right width follow, one of them with sound quotes, so that no quote is open here."""
