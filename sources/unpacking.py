@@ -17,6 +17,8 @@ from restock.limits import shown_size
 from sources.formats import SUFFIXES
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
     from restock.feeds import Feed
     from sources.pinning import SourceFile
 
@@ -130,11 +132,39 @@ class _Lent(io.RawIOBase):
         return self._handle.read(size)
 
 
+class _Bzip2Streams(io.RawIOBase):
+    """What bzip2 streams hold, one behind the other. `bz2.BZ2File` takes a damaged one for the end of the file."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        super().__init__()
+        self._handle, self._stream = handle, bz2.BZ2Decompressor()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room, part = memoryview(buffer), b""
+        while not part:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data or self._handle.read(io.DEFAULT_BUFFER_SIZE)
+                if not packed:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input:
+                packed = self._handle.read(io.DEFAULT_BUFFER_SIZE)
+                if not packed:
+                    raise EOFError
+            part = self._stream.decompress(packed, len(room))
+        room[: len(part)] = part
+        return len(part)
+
+
 def _unpacked(file: SourceFile, handle: BinaryIO) -> BinaryIO:
     if file.packing == "gzip":
         return cast("BinaryIO", gzip.GzipFile(fileobj=handle))
     if file.packing == "bz2":
-        return cast("BinaryIO", bz2.BZ2File(handle))
+        return io.BufferedReader(_Bzip2Streams(handle))
     if file.packing == "zstd":
         return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(_Lent(handle), "r"), "zstd"))
     return _only_member(file, handle) if file.packing == "zip" else handle

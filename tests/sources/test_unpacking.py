@@ -76,6 +76,16 @@ def test_a_packed_file_cut_anywhere_is_refused(read_packed, ending):
             read_packed(f"feed.csv.{ending}", whole[:length])
 
 
+@pytest.mark.parametrize("ending", ["gz", "bz2", "zst"])
+def test_a_second_stream_that_is_damaged_is_refused(read_packed, ending):
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard}[ending]
+    first, second = pack(TEXT[:5000]), pack(TEXT[5000:])
+
+    for behind in (bytes([second[0] ^ 1]) + second[1:], b"\x01junk", second[:2]):
+        with pytest.raises(SourceError, match=r"is cut short|is not sound"):
+            read_packed(f"feed.csv.{ending}", first + behind)
+
+
 @pytest.mark.parametrize(
     "ending", sorted(PACKED.keys() - {"zst"})
 )  # Arrow writes no checksum into zstd, other tools do
