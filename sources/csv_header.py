@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 class TableStart(NamedTuple):
-    """The names of the columns, and where the text goes on with the first row: its place and its line."""
+    """The names of the columns, the first header row as it stands in the file, and the place and line of the first row.
+
+    `header` is empty if the file has none.
+    """
 
     names: list[str]
+    header: list[str]
     place: int
     line: int
 
@@ -35,7 +39,7 @@ def find_start(text: str, is_last: bool, rules: CsvRules, splitter: RowSplitter)
             at, line = splitter.after(text, at, end, line)
     except NeedsMore:
         return None
-    return TableStart(_names(header, rules, splitter.name), at, line)
+    return TableStart(_names(header, rules, splitter.name), header[0] if header else [], at, line)
 
 
 def _above_the_table(text: str, is_last: bool, rules: CsvRules, splitter: RowSplitter) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class CsvSource:
         )
 
     def _blocks(self) -> Iterator[pa.Table]:
-        reader = TableReader(self._rules, self.columns, self._splitter, self._encoding)
+        reader = TableReader(self._rules, self._start, self._splitter, self._encoding)
         rest, enough = Stretch(b"", self._start.line, 0, False), 0
         with open_pinned(self.file) as handle:
             blocks = self._encoding.blocks(self.file, handle)

@@ -16,6 +16,7 @@ from sources.framing import TEXT, with_column, with_spool_columns
 
 if TYPE_CHECKING:
     from restock.csv_rules import CsvRules
+    from sources.csv_header import TableStart
     from sources.csv_rows import Row, RowSplitter
     from sources.csv_text import Encoding, TextBlock
 
@@ -51,12 +52,16 @@ class Rows(NamedTuple):
 
 
 class TableReader:
-    """Reads the stretches of one file with known columns."""
+    """Reads the stretches of one file whose start is known."""
 
-    def __init__(self, rules: CsvRules, columns: list[str], splitter: RowSplitter, encoding: Encoding) -> None:
+    def __init__(self, rules: CsvRules, start: TableStart, splitter: RowSplitter, encoding: Encoding) -> None:
         self._null_words = pa.array(rules.null_values, TEXT)
-        self._columns = columns
-        self._blocks, self._splitter, self._encoding = BlockReader(rules, columns), splitter, encoding
+        self._columns = start.names
+        headers = [start.names] if start.header == start.names else [start.names, start.header]
+        # As they would be read if they came again; one without a word is a row like others.
+        as_rows = [[None if name in rules.null_values else name for name in header] for header in headers]
+        self._headers = [header for header in as_rows if any(header)]
+        self._blocks, self._splitter, self._encoding = BlockReader(rules, start.names), splitter, encoding
 
     def stretches(self, blocks: Iterable[TextBlock], start: int) -> Iterator[Stretch]:
         """The text behind a place, in stretches that seem to begin and end with a row. They know their lines not yet.
@@ -137,13 +142,15 @@ class TableReader:
         """A header between rows: what follows is of another table, or comes twice. One name alone may be a value."""
         if len(self._columns) < 2 or not table.num_rows:
             return
-        is_header = pc.fill_null(pc.equal(table.column(0), self._columns[0]), False)
-        for row in pc.indices_nonzero(is_header).to_pylist():
-            if all(table.column(place)[row].as_py() == name for place, name in enumerate(self._columns)):
-                raise SourceError(
-                    f"Line {lines[row]} of {self._splitter.name} repeats the header, as if another table began there; "
-                    "split the file, or skip such lines by naming what they begin with under `csv: comment`."
-                )
+        for header in self._headers:
+            first = next(place for place, name in enumerate(header) if name)
+            is_header = pc.fill_null(pc.equal(table.column(first), header[first]), False)
+            for row in pc.indices_nonzero(is_header).to_pylist():
+                if all(table.column(place)[row].as_py() == name for place, name in enumerate(header)):
+                    raise SourceError(
+                        f"Line {lines[row]} of {self._splitter.name} repeats the header, as if another table began "
+                        "there; split the file, or skip such lines by naming what they begin with under `csv: comment`."
+                    )
 
     def _bytes_of(self, places: list[int], text: str, stretch: Stretch) -> list[int]:
         """The bytes of the file at some places of a stretch's text, in rising order."""

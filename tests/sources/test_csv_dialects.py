@@ -250,6 +250,26 @@ def test_a_header_between_rows_refuses_the_file_where_it_stands(read_text, row):
         read_text(f"sku,name\nsku,1\n1,name\n{row}\n2,3\n")
 
 
+@pytest.mark.parametrize(
+    "rules,header",
+    [
+        ({"names": ["a", "b"]}, "sku,name\n"),
+        ({"header_rows": 2}, "Item,\nsku,name\n"),
+        ({"header_rows": 2, "names": ["a", "b"], "null_values": ["Item"]}, "Item,Text\nsku,name\n"),
+    ],
+)
+@pytest.mark.parametrize("row", ["1,x", '1,"x"y'])
+def test_a_header_that_comes_again_is_known_by_what_stands_in_the_file(read_text, rules, header, row):
+    with pytest.raises(SourceError, match=r"feed\.csv repeats the header"):
+        read_text(f"{header}{row}\n{header}2,3\n", csv=rules)
+
+
+def test_a_row_without_a_value_is_no_header(table):
+    rows = table(",\nsku,name\n1,x\n,\n", header_rows=2)[1]
+
+    assert rows == [["1", "x"], ["", ""]]
+
+
 def test_a_header_between_rows_can_be_skipped_as_a_comment(table):
     rows = table("sku,name\n1,2\nsku,name\n3,4\n", names=["a", "b"], comment="sku,", header_rows=0)[1]
 
