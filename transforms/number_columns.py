@@ -21,6 +21,8 @@ _BLANK = "[ \u00a0\u202f]?"
 # More digits than any column holds; Python refuses to read integers of more than 4300.
 _DIGITS_AT_MOST = 1000
 _LEAST, _MOST = -(2**63), 2**63 - 1  # of 64 bits
+# Digits that Arrow computes decimals with, in all and in its narrow type; beyond them it gives wrong numbers unnoticed.
+_WIDE, _NARROW = 76, 38
 
 
 def read_integer(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
@@ -55,14 +57,14 @@ def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
         fits = pc.match_substring_regex(plain, rf"^-?0*[0-9]{{0,{room}}}(?:\.[0-9]{{0,{type_.scale}}}0*)?$")
         suspects = places(pc.invert(fits))
         if not suspects:
-            return Column(plain.cast(type_), faults)
+            return Column(_without_idle_zeros(plain, type_).cast(type_), faults)
     texts = plain.to_pylist()
     for place in suspects:
         code = None if texts[place] is None else _decimal_fault(texts[place], spec)
         if code is not None:
             texts[place], faults[place] = None, code
     if type_ is not None:
-        return Column(pa.array(texts, TEXT).cast(type_), faults)
+        return Column(_without_idle_zeros(pa.array(texts, TEXT), type_).cast(type_), faults)
     return Column([None if text is None else Decimal(text) for text in texts], faults)
 
 
@@ -101,10 +103,30 @@ def _cast_at_once(cells: Any, type_: pa.DataType, rules: CsvRules) -> Any | None
             return None
     elif not (pa.types.is_decimal(cells.type) and pa.types.is_decimal(type_)):
         return None
+    digits = _digits_on_the_way(cells, type_) if pa.types.is_decimal(type_) else 0
+    if digits > _WIDE:
+        return None
     try:
+        if digits > _NARROW and type_.precision <= _NARROW:
+            cells = cells.cast(pa.decimal256(_WIDE, type_.scale))
         return cells.cast(type_)
     except pa.ArrowInvalid:  # some cell is no number, or does not fit
         return None
+
+
+def _digits_on_the_way(cells: Any, type_: pa.DataType) -> int:
+    """The most digits that a cell can have while Arrow moves its point to where a decimal type has it."""
+    whole = TextBytes(cells).longest() if is_text(cells.type) else cells.type.precision - cells.type.scale
+    return int(whole + type_.scale)
+
+
+def _without_idle_zeros(plain: Any, type_: pa.DataType) -> Any:
+    """Plain numbers that fit a decimal type, without zeros in front and behind so many that Arrow could not compute."""
+    if _digits_on_the_way(plain, type_) <= _NARROW:
+        return plain
+    return pc.replace_substring_regex(
+        plain, rf"^(-?)(?:0*([0-9]+))?(?:(\.[0-9]{{0,{type_.scale}}})[0-9]*)?$", r"\1\2\3"
+    )
 
 
 def _plain_numbers(cells: Any, rules: CsvRules, exponent: bool = False) -> tuple[Any, dict[int, str]]:

@@ -300,6 +300,62 @@ def test_a_decimal_fits_a_column_just_when_decimal_arithmetic_says_so(read, numb
     assert codes == ({} if expected else {0: "precision" if is_exact else "scale"})
 
 
+@pytest.mark.parametrize(
+    "text, demands, value",
+    [
+        ("19.5" + "0" * 37, PRICE, "19.50"),
+        ("-" + "0" * 80 + "19.5" + "0" * 40, PRICE, "-19.50"),
+        ("." + "0" * 90, PRICE, "0.00"),
+        ("6745238477290622913868094943433", {"precision": 38, "scale": 10}, None),
+        ("9" * 28 + "." + "0" * 30, {"precision": 38, "scale": 10}, "9" * 28),
+        ("91505027288742149783870975142687290", {"precision": 76, "scale": 75}, None),
+        ("-" + "9" * 38 + "." + "9" * 38, {"precision": 76, "scale": 38}, "-" + "9" * 38 + "." + "9" * 38),
+    ],
+)
+@pytest.mark.parametrize("beside", [[], [" 1 "]], ids=["at once", "with care"])
+def test_a_number_of_more_digits_than_arrow_computes_with_is_what_it_says_or_a_reject(
+    read, text, demands, value, beside
+):
+    values, codes = read(Kind.DECIMAL, [text, *beside], **demands)
+
+    assert values[: len(values) - len(beside)] == ([] if value is None else [Decimal(value)])
+    assert codes.get(0) == ("precision" if value is None else None)
+
+
+def fits(number: Decimal, precision: int, scale: int) -> bool:
+    units = Fraction(number) * 10**scale
+    return units.denominator == 1 and abs(units) < 10**precision
+
+
+@given(
+    numbers=st.lists(
+        st.builds(
+            lambda digits, places: Decimal(f"{digits}e-{places}"),
+            st.integers(-(10**76) + 1, 10**76 - 1) | st.integers(-(10**12), 10**12),
+            st.integers(0, 76),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    type_=st.sampled_from([None, pa.decimal128(38, 0), pa.decimal128(38, 10), pa.decimal256(76, 38)]),
+    column=st.sampled_from([(10, 2), (38, 10), (38, 0), (38, 38), (60, 41), (76, 75)]),
+    zeros=st.sampled_from(["", "0" * 37, "0" * 80]),
+)
+def test_wide_decimals_and_their_text_are_taken_exactly_or_set_aside(read, numbers, type_, column, zeros):
+    if type_ is None:
+        texts = [format(number, "f") for number in numbers]
+        cells = pd.array([text + zeros if "." in text else text for text in texts], dtype="str")
+    else:
+        numbers = [number for number in numbers if fits(number, type_.precision, type_.scale)]
+        cells = pd.arrays.ArrowExtensionArray(pa.array(numbers, type_))
+    precision, scale = column
+
+    values, codes = read(Kind.DECIMAL, cells, dtype=None, precision=precision, scale=scale)
+
+    assert values == [number for number in numbers if fits(number, precision, scale)]
+    assert len(codes) == len(numbers) - len(values)
+
+
 @pytest.mark.parametrize("type_", [pa.decimal128(9, 4), pa.decimal128(20, 2), pa.decimal256(60, 8), pa.decimal32(7, 3)])
 @given(cents=st.lists(st.integers(-99_999, 99_999), max_size=5), odd=st.integers(0, 3))
 def test_decimals_of_any_type_are_taken_exactly_or_set_aside(read, type_, cents, odd):
