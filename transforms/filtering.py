@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from typing import Any
+
 import pandas as pd
 
 from restock.contract import Contract, Kind
@@ -10,7 +13,7 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.row_filter import columns_of
 from transforms.contract_check import Faults, cast
-from transforms.plain_types import plain_types
+from transforms.plain_types import decimal_columns, exact, plain_types
 
 # A cell of each kind: what a filter asks is tried on a row of them, since on no row everything can be compared.
 _SPECIMENS = {
@@ -79,7 +82,38 @@ def check_filter(feed: Feed, contract: Contract) -> None:
 
 def _answers(values: pd.DataFrame, expression: str) -> pd.Series:
     """True for each row that is taken; where the answer itself is missing, the row is not."""
-    found = plain_types(values).eval(expression.strip(), engine="python", local_dict={}, global_dict={})
+    exactly = _Exactly(decimal_columns(values))
+    question = ast.unparse(exactly.visit(ast.parse(expression.strip(), mode="eval")))
+    found = plain_types(values).eval(question, engine="python", local_dict=exactly.numbers, global_dict={})
     if not isinstance(found, pd.Series):
         raise TypeError("the filter is not a question about each row")
     return found.astype("boolean").fillna(False).astype(bool)
+
+
+class _Exactly(ast.NodeTransformer):
+    """Gives the numbers that are compared with a column of decimals names, under which they are decimals too."""
+
+    def __init__(self, decimals: frozenset[str]) -> None:
+        self._decimals = decimals
+        self._is_among_decimals = False
+        self.numbers: dict[str, Any] = {}
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        return self._visit_question(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return self._visit_question(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if not self._is_among_decimals or exact(node.value) is node.value:
+            return node
+        name = f"number_{len(self.numbers)}"
+        self.numbers[name] = exact(node.value)
+        return ast.Name(f"@{name}", ast.Load())
+
+    def _visit_question(self, node: ast.expr) -> ast.AST:
+        outside = self._is_among_decimals
+        self._is_among_decimals = any(isinstance(n, ast.Name) and n.id in self._decimals for n in ast.walk(node))
+        visited = self.generic_visit(node)
+        self._is_among_decimals = outside
+        return visited

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,24 @@ def plain_types(values: pd.DataFrame) -> pd.DataFrame:
     """The same values, whole numbers in pandas' own type that knows missing ones. Decimals stay Arrow's, and exact."""
     whole = [name for name in values.columns if _is_whole(values[name].dtype)]
     return values.assign(**{name: _plain(values[name]) for name in whole}) if whole else values
+
+
+def decimal_columns(values: pd.DataFrame) -> frozenset[str]:
+    """The columns of exact numbers, which are to be compared with exact numbers: 19.99 as a float is not 19.99."""
+    return frozenset(str(name) for name in values.columns if _is_decimal(values[name]))
+
+
+def exact(value: Any) -> Any:
+    """A number as a Decimal of its shortest text, the numbers of a list likewise; anything else as it is."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(exact(each) for each in value)
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _is_decimal(column: pd.Series) -> bool:
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return pa.types.is_decimal(column.dtype.pyarrow_dtype)
+    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
 
 
 def _plain(column: pd.Series) -> pd.Series:

@@ -20,7 +20,7 @@ from restock.feeds import Feed
 from restock.originals import presentable, texts_of
 from restock.references import resolve
 from transforms.contract_check import Faults
-from transforms.plain_types import plain_types
+from transforms.plain_types import decimal_columns, exact, plain_types
 
 _OURS = {"not_nullable": "null"}  # checks that the contract has a code for
 
@@ -61,7 +61,7 @@ def schema_faults(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) 
     from pandera.errors import SchemaErrors
 
     try:
-        _checks_of(feed.row_schema, feed.name).validate(plain_types(values), lazy=True)
+        _exact_checks_of(feed.row_schema, feed.name, decimal_columns(values)).validate(plain_types(values), lazy=True)
     except SchemaErrors as error:
         return _faults(error.failure_cases, values, faults, f"the schema {feed.row_schema} on {place}")
     return {}
@@ -93,6 +93,16 @@ def _checks_of(reference: str, feed_name: str) -> Any:
     schema.add_missing_columns, schema.parsers, schema.dtype = False, [], None
     for column in schema.columns.values():
         column.dtype, column.coerce, column.unique, column.required, column.parsers = None, False, False, False, []
+    return schema
+
+
+@cache
+def _exact_checks_of(reference: str, feed_name: str, decimals: frozenset[str]) -> Any:
+    """The schema with decimals for the numbers that columns of decimals are compared with."""
+    schema = copy.deepcopy(_checks_of(reference, feed_name))
+    for name in decimals.intersection(schema.columns):
+        for check in schema.columns[name].checks:
+            check._check_kwargs = {word: exact(value) for word, value in check._check_kwargs.items()}
     return schema
 
 

@@ -40,6 +40,9 @@ class ProductSchema(pa.DataFrameModel):
 
 
 by_object = pa.DataFrameSchema({"price": pa.Column(float, pa.Check.ge(1, error="price: too low!"), nullable=True)})
+to_the_cent = pa.DataFrameSchema(
+    {"price": pa.Column(float, [pa.Check.in_range(0.57, 19.99), pa.Check.isin([0.57, 1.15, 19.99, 20])], nullable=True)}
+)
 raising = pa.DataFrameSchema({}, checks=pa.Check(lambda frame: frame["colour"] == "red", name="is_red"))
 of_all = pa.DataFrameSchema({"stock": pa.Column(int, pa.Check(lambda stock: stock.sum() > 10**6, name="much"))})
 stranger = pa.DataFrameSchema({"colour": pa.Column(str)})
@@ -66,6 +69,19 @@ def faults_of(shop: Shop) -> dict[str, list[tuple[str, str | None, str | None]]]
     return {
         str(each.original["sku"]): [(fault.code, fault.column, fault.value) for fault in each.faults]
         for each in rejects
+    }
+
+
+def test_a_price_is_compared_as_it_is_written(sqlite_shop: Shop, schema: str) -> None:
+    sqlite_shop.feed(schema=f"{schema}:to_the_cent")
+    prices = ["19.99", "0.57", "1.15", "", "0.56", "20"]
+    sqlite_shop.write_csv("products.csv", [even(number, price=price) for number, price in enumerate(prices)])
+
+    sync(sqlite_shop)
+
+    assert faults_of(sqlite_shop) == {
+        "S-004": [("schema:in_range", "price", "0.56"), ("schema:isin", "price", "0.56")],
+        "S-005": [("schema:in_range", "price", "20.00")],
     }
 
 
