@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from restock.chunks import SPOOL_COLUMNS
 from restock.column_rules import as_cell
-from restock.contract import Contract
+from restock.contract import Contract, FieldSpec, Kind
+from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
-from transforms.contract_check import cast_column
+from restock.originals import arrow_texts
+from transforms.contract_check import cast_column, cells_of
 from transforms.keys import normal_keys
 
 
@@ -26,7 +32,8 @@ def attributes(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFram
         if rule.constant is not None:
             frame[name] = pd.Series(as_cell(rule.constant, feed.csv), index=frame.index, dtype="str")
         elif rule.default is not None and name in frame:
-            frame[name] = _filled(frame[name], as_cell(rule.default, feed.csv))
+            spec = contract.fields.get(name, FieldSpec(name, Kind.TEXT))
+            frame[name] = _filled(frame[name], as_cell(rule.default, feed.csv), spec, feed.csv)
     return normal_keys(frame, feed, contract)
 
 
@@ -48,10 +55,41 @@ def check_columns(feed: Feed, contract: Contract) -> None:
                 )
 
 
-def _filled(cells: pd.Series, text: str) -> pd.Series:
-    missing = cells.isna()
-    if not missing.any():
-        return cells
-    if isinstance(cells.dtype, pd.StringDtype):
-        return cells.fillna(text)
-    return cells.astype(object).where(~missing, text)  # the cast reads text and values side by side
+def _filled(column: pd.Series, text: str, spec: FieldSpec, rules: CsvRules) -> pd.Series:
+    """The column with a value in place of what is missing, in its own type if that can hold it."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.fillna(text)
+    cells = cells_of(column)
+    if isinstance(cells, pa.Array):
+        missing = pc.is_null(cells, nan_is_null=True)
+        if not pc.any(missing).as_py():
+            return column
+        default = None if isinstance(cells.type, pa.UuidType) else _as_cell_of(cells.type, text, spec, rules)
+        if default is not None:
+            values = pd.arrays.ArrowExtensionArray(pc.if_else(missing, default, cells))
+            return pd.Series(values, index=column.index)
+    # The cast reads text and values side by side.
+    filled = [text if value is None or value != value else value for value in _values_of(cells)]
+    return pd.Series(filled, index=column.index, dtype=object)
+
+
+def _as_cell_of(type_: pa.DataType, text: str, spec: FieldSpec, rules: CsvRules) -> Any | None:
+    """The text as a cell of a typed column that is read as the text is; None if there is none."""
+    meant = _values_of(cast_column(pd.Series([text], dtype="str"), spec, rules).values)
+    for zone in (rules.timezone, "UTC"):  # a timestamp without a zone is what the clock shows, read as if in UTC
+        read = cast_column(pd.Series([text], dtype="str"), spec, rules.model_copy(update={"timezone": zone})).values
+        try:
+            cell = (pa.array(read) if isinstance(read, list) else read).cast(type_)
+        except (pa.ArrowException, OverflowError, TypeError):
+            continue
+        again = cast_column(pd.Series(pd.arrays.ArrowExtensionArray(cell)), spec, rules)
+        if not again.faults and _values_of(again.values) == meant:
+            return cell[0]
+    return None
+
+
+def _values_of(cells: Any) -> list[Any]:
+    try:
+        return cells if isinstance(cells, list) else cells.to_pylist()
+    except (OverflowError, ValueError):  # moments that Python has no object for
+        return arrow_texts(cells).to_pylist()

@@ -61,7 +61,7 @@ def cast(frame: pd.DataFrame, contract: Contract, rules: CsvRules) -> tuple[pd.D
     casts: dict[str, Any] = {}
     codes: dict[str, dict[int, str]] = {}
     for name, column in given.items():
-        cells = _cells_of(column)
+        cells = cells_of(column)
         found = _cast_cells(cells, contract.fields[name], rules)
         # Most columns of a typed source are what is asked for, and stay the objects they are.
         casts[name] = column if found.values is cells and _is_cast(column, cells) else _as_pandas(found.values)
@@ -94,7 +94,7 @@ def describe(codes: dict[str, dict[int, str]], frame: pd.DataFrame) -> Faults:
 
 def cast_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
     """Cast one column; a missing value that the contract does not allow is a fault too."""
-    return _cast_cells(_cells_of(column), spec, rules)
+    return _cast_cells(cells_of(column), spec, rules)
 
 
 def _cast_cells(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
@@ -134,7 +134,7 @@ def _read_column(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     return _read_mixed(cells.to_pylist(), read) if isinstance(cells.type, pa.UuidType) else read(cells)
 
 
-def _cells_of(column: pd.Series) -> Any:
+def cells_of(column: pd.Series) -> Any:
     """The column as one plain Arrow array, or as a list of Python objects where they may be of any types."""
     if column.dtype == object:
         return _python_values(column)
