@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from flows.admission_checks import refuse_late, refuse_small
+from flows.admission_checks import refuse_late, refuse_other_rows, refuse_small
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -25,7 +25,7 @@ from sinks.history import FeedRuns, History
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RunEntry
 from sources.extract import Extraction, extract
-from sources.locations import SourceFile, find_source, fingerprint
+from sources.locations import SourceFile, content_of, find_source, fingerprint, former_fingerprints
 from sources.spool import Spool
 from transforms.apply import canonical_keys, check_rules, code_digest
 
@@ -76,14 +76,14 @@ class _Entrance:
 
     def full(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
         """Load all files as one run, or go on with the one that was interrupted."""
-        past = self._past()
+        past = self._past([files])
         refuse_late(self.sink.feed, past, files, choices.due)
         resumed = None if choices.fresh else self._resumed(files, past)
         return [self._load(resumed or self._admit(files, past))]
 
     def delta(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
         """Load what older runs still owe, then each new file. One that the run's choices name is loaded in any case."""
-        past = self._past()
+        past = self._past([[file] for file in files])
         _refuse_namesakes(self.sink.feed, files)
         new = self._new(files, past, are_asked_for=choices.file is not None)
         reports = self._load_older(past.unfinished, new)
@@ -106,9 +106,9 @@ class _Entrance:
         self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
         return None
 
-    def _past(self) -> FeedRuns:
+    def _past(self, sources: list[list[SourceFile]]) -> FeedRuns:
         """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""
-        past = self._runs()
+        past = self._know_again(sources, self._runs())
         finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
         for run_id in finished.keys() & self.place.spool.runs():
             self.place.spool.remove_run(run_id)
@@ -116,6 +116,17 @@ class _Entrance:
         for run_id in cut_short:
             self.sink.ledger.settle(run_id)
         return self._runs() if cut_short else past
+
+    def _know_again(self, sources: list[list[SourceFile]], past: FeedRuns) -> FeedRuns:
+        """The runs of the feed, also those that an older restock entered under another fingerprint."""
+        feed, old = self.sink.feed, {run.fingerprint for run in past.all if run.content is None}
+        known = False
+        for files in sources if old else []:
+            values = {"fingerprint": fingerprint(files, feed), "content": content_of(files)}
+            for former in old.intersection(former_fingerprints(files, feed)):
+                self.sink.ledger.know_again(self.lease, feed.name, former, values)
+                known = True
+        return self._runs() if known else past
 
     def _runs(self) -> FeedRuns:
         return self.history.runs_of(self.sink.feed.name)
@@ -130,7 +141,7 @@ class _Entrance:
         new: list[SourceFile] = []
         for file in files:
             run = newest_of.get(_named([file]))
-            if run is None or run.fingerprint != fingerprint([file], self.sink.feed):
+            if run is None or run.content != content_of([file]):
                 new.append(file)
             elif run.run_id not in past.owing:
                 new += [file] if are_asked_for else []
@@ -174,7 +185,9 @@ class _Entrance:
         extraction = spool_source(self.sink, files, self.place.spool, run_id, self.progress)
         try:
             refuse_small(feed, past, extraction.rows)
-        except RunHeld:
+            if extraction.keyless and self.sink.target.inserts_keyless:
+                refuse_other_rows(feed, past, files, self.history)
+        except (RunHeld, ConfigurationError):
             self.place.spool.forget(run_id)
             raise
         newest, content = past.newest, fingerprint(files, feed)
@@ -188,6 +201,7 @@ class _Entrance:
             code_digest=code_digest(feed),
             source=_named(files),
             ignored_columns=extraction.ignored_columns,
+            content=content_of(files),
         )
         # Older content may no longer be written over newer, unless a version column guards each row.
         supersedes = feed.kind == "full" and feed.version_column is None

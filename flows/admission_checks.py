@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from restock.errors import AlreadyServed, RunHeld
+from restock.errors import AlreadyServed, ConfigurationError, RunHeld
 from restock.feeds import Feed
-from sinks.history import FeedRuns
-from sources.locations import SourceFile, fingerprint
+from sinks.history import FeedRuns, History
+from sources.locations import SourceFile, content_of, fingerprint
 
 
 def refuse_late(feed: Feed, past: FeedRuns, files: list[SourceFile], due: datetime | None) -> None:
@@ -23,6 +23,23 @@ def refuse_late(feed: Feed, past: FeedRuns, files: list[SourceFile], due: dateti
         raise AlreadyServed(
             f"This run of feed {feed.name} was due at {due:%Y-%m-%d %H:%M} UTC, and run {newest.run_id} has "
             "loaded the same content since then; nothing is left to do."
+        )
+
+
+def refuse_other_rows(feed: Feed, past: FeedRuns, files: list[SourceFile], history: History) -> None:
+    """A row without a key is known by its place in its content, and what makes rows of that decides the places.
+
+    Raises:
+        ConfigurationError: the same bytes were other rows when some of them were inserted.
+    """
+    content, today = content_of(files), fingerprint(files, feed)
+    others = [run.run_id for run in past.all if run.content == content and run.fingerprint != today]
+    if others and history.has_inserted(others):
+        raise ConfigurationError(
+            f"Feed {feed.name} now makes other rows of a content that it has brought in before (run {others[0]}): what "
+            "`csv:` says of encoding, lines, header, quotes or delimiter has changed. Rows without a key are known by "
+            "their place, so some would be inserted twice; undo that change, or take those rows out of the table and "
+            "give the feed another name."
         )
 
 

@@ -8,6 +8,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+# What decides only how a cell is read, not which rows there are.
+VALUE_OPTIONS = {"null_values", "decimal", "thousands", "currency", "true_values", "false_values"} | {
+    "date_format",
+    "datetime_format",
+    "timezone",
+}
+
 _NO_TEXT = ("\r", "\n", "\0")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from restock.column_rules import Column, ColumnRule
-from restock.csv_rules import CsvRules, Names, Rules
+from restock.csv_rules import VALUE_OPTIONS, CsvRules, Names, Rules
 from restock.key_form import KeyForm
 from restock.limits import Limit, parse_size
 from restock.row_filter import columns_of
@@ -21,6 +21,11 @@ NOT_SHAPING = {"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects
     "task_runner",
     "workers",
 }
+
+# The options that `csv:` had at a time when all of them were part of a fingerprint.
+_FIRST_OPTIONS = VALUE_OPTIONS | {"encoding", "delimiter", "quote"}
+_DIALECT = {"trailing_delimiter", "escape", "line_end", "comment", "skip_lines", "skip_until", "header_rows", "names"}
+FORMER_OPTIONS = (_FIRST_OPTIONS | _DIALECT, _FIRST_OPTIONS)
 
 
 def _as_limit(value: Any) -> Any:
@@ -143,8 +148,18 @@ class Feed(Rules):
         return self.model_copy(update={"min_rows": None, "max_rejects": None, "max_chunk_rejects": None})
 
     def reader_options(self) -> str:
-        """What decides how the bytes of a source become rows: part of the source's fingerprint."""
-        return json.dumps([self.format, self.csv.model_dump(mode="json")], sort_keys=True)
+        """What decides which rows the bytes of a source are: part of the source's fingerprint.
+
+        Without what is as it always was, so that an option of tomorrow changes no fingerprint of today.
+        """
+        shaping = self.csv.model_dump(mode="json", exclude=VALUE_OPTIONS, exclude_defaults=True)
+        return json.dumps(shaping, sort_keys=True)
+
+    def former_reader_options(self) -> list[str]:
+        """The same as older restocks wrote it: all that they had in `csv:`. Their ledgers hold fingerprints of it."""
+        csv = self.csv.model_dump(mode="json")
+        known = ({name: csv[name] for name in names} for names in FORMER_OPTIONS)
+        return [json.dumps([self.format, options], sort_keys=True) for options in known]
 
     def rules_digest(self) -> str:
         """A digest of the rules that shape what is loaded; a run resumes only under the same rules."""

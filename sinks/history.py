@@ -110,6 +110,11 @@ class History:
 
         return self._read(read)
 
+    def has_inserted(self, run_ids: Iterable[str]) -> bool:
+        """Whether any of these runs put new rows into the table."""
+        some = sa.select(chunks.c.run_id).where(chunks.c.run_id.in_(list(run_ids)), chunks.c.inserted > 0).limit(1)
+        return self._read(lambda connection: connection.execute(some).first() is not None)
+
     def chunks(self, run_id: str) -> list[ChunkEntry]:
         """The chunks of a run in the order of its source."""
         return self._read(lambda connection: _chunks(connection, run_id))

@@ -86,6 +86,18 @@ class Ledger:
 
         return with_retries(enter, f"admitting run {run.run_id}", settled=entered)
 
+    def know_again(self, lease: Lease, feed: str, former: str, today: Mapping[str, str]) -> None:
+        """Enter what is known today of a content under the runs in which an older restock brought it in."""
+
+        def write() -> None:
+            with self.database.transaction() as session:
+                connection = self.database.connection(session)
+                renew(connection, lease)
+                old = sa.and_(runs.c.feed == feed, runs.c.fingerprint == former, runs.c.content.is_(None))
+                connection.execute(sa.update(runs).where(old).values(today))
+
+        with_retries(write, f"knowing older runs of feed {feed} again")
+
     def resume(self, lease: Lease, run_id: str) -> None:
         """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
 

@@ -26,6 +26,7 @@ class Admission:
     code_digest: str
     source: str
     ignored_columns: list[str]
+    content: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class RunEntry:
     started_at: datetime
     finished_at: datetime | None
     reason: str | None
+    content: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def as_run(entry: sa.Row[Any], alive: set[str]) -> RunEntry:
         started_at=_as_time(entry.started_at) or datetime.fromtimestamp(0, UTC),
         finished_at=_as_time(entry.finished_at),
         reason="interrupted" if cut_short else entry.reason,
+        content=entry.content,
     )
 
 

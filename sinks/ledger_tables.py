@@ -28,7 +28,7 @@ runs = sa.Table(
     sa.Column("target", sa.String(200), nullable=False),
     sa.Column("kind", sa.String(10), nullable=False),
     sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("fingerprint", sa.String(64), nullable=False),  # of the source's bytes and the reader's options
+    sa.Column("fingerprint", sa.String(64), nullable=False),  # of the source's bytes and what makes rows of them
     sa.Column("code_digest", sa.String(64), nullable=False),  # of the feed's rules and the transforms' code
     sa.Column("source", sa.String(500), nullable=False),
     sa.Column("ignored_columns", _LONG, nullable=False),
@@ -42,6 +42,7 @@ runs = sa.Table(
     sa.Column("rejected_rows", sa.BigInteger, nullable=False, server_default="0"),
     # JSON: what was measured of runs of the feed that were forgotten while this one was the newest; else null.
     sa.Column("forgotten", _LONG),
+    sa.Column("content", sa.String(64)),  # of the source's bytes alone; null in a run of an older restock
     mysql_charset="utf8mb4",
     mariadb_charset="utf8mb4",
 )

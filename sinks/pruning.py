@@ -49,7 +49,6 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     owing = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING)))
     rejecting = _run_ids(connection, sa.select(rejects.c.run_id).where(rejects.c.resolved_at.is_(None)))
     inserting = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.inserted > 0))
-    inserts_keyless = sink.target.generates_key and sink.feed.missing_key == "insert"
     first_of = {run.fingerprint: run.run_id for run in known}
     newest_of = {run.source: run.run_id for run in reversed(known)}
     names = []
@@ -63,7 +62,7 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
             or run.run_id in owing
             or (run.run_id in rejecting and not is_overtaken)
             or (is_delta and run.run_id == newest_of[run.source])
-            or (inserts_keyless and (run.run_id == first_of[run.fingerprint] or run.run_id in inserting))
+            or (sink.target.inserts_keyless and (run.run_id == first_of[run.fingerprint] or run.run_id in inserting))
         ):
             continue
         names.append(run.run_id)

@@ -29,6 +29,7 @@ class Target:
     its own value. `key_is_exact` says that keys of different text are different
     keys for the database. `discriminator` and `identities` say which rows of a table that several models share are this
     model's; without a discriminator all are.
+    `inserts_keyless` says that a row without its key is inserted, and the database makes one.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Target:
     primary_key: tuple[str, ...]
     key: tuple[str, ...]
     generates_key: bool
+    inserts_keyless: bool
     key_is_exact: bool
     required: tuple[str, ...]
     unique_keys: list[tuple[str, ...]]
@@ -110,6 +112,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         primary_key=primary_key,
         key=key,
         generates_key=generates,
+        inserts_keyless=may_be_keyless,
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         unique_keys=_unique_keys(mapper, columns),
         stays={name: when for name in columns if (when := feed.rule_of(name).stays) is not None},

@@ -37,12 +37,16 @@ SLICES = 16
 
 @dataclass(frozen=True)
 class HashedChunk:
-    """The number of a chunk's first row; of each row a hash of its key and a bit, whether it takes part; its bytes."""
+    """The number of a chunk's first row; of each row a hash of its key and a bit, whether it takes part; its bytes.
+
+    `keyless` are the rows that could be read and have no sound key.
+    """
 
     first_row: int
     hashes: Hashes
     takes_part: Flags
     row_bytes: float
+    keyless: int
 
 
 class Duplicates:
@@ -60,6 +64,7 @@ class Duplicates:
         self._takes_part: list[Flags] = []
         self._first_rows: list[int] = []
         self._row_bytes = 1.0
+        self.keyless = 0
 
     def hashed(self, chunk: pa.Table) -> HashedChunk:
         """Hash the keys of a chunk; for several at a time, if that is faster."""
@@ -71,7 +76,9 @@ class Duplicates:
         takes_part = _narrowed(takes_part, is_whole)
         hashes = np.zeros(chunk.num_rows, np.uint64)
         hashes[takes_part] = hashes_of(keys if is_whole.all() else keys[is_whole])
-        return HashedChunk(chunk[ROW][0].as_py(), hashes, np.packbits(takes_part), chunk.nbytes / chunk.num_rows)
+        keyless = len(is_whole) - int(takes_part.sum())
+        row_bytes = chunk.nbytes / chunk.num_rows
+        return HashedChunk(chunk[ROW][0].as_py(), hashes, np.packbits(takes_part), row_bytes, keyless)
 
     def add(self, chunk: HashedChunk) -> None:
         """Add the next chunk."""
@@ -79,6 +86,7 @@ class Duplicates:
         self._takes_part.append(chunk.takes_part)
         self._first_rows.append(chunk.first_row)
         self._row_bytes = max(self._row_bytes, chunk.row_bytes)
+        self.keyless += chunk.keyless
 
     def losers(self, read: ReadChunk) -> Losers:
         """The losing rows of all chunks, for as long as the scratch is open."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What was read: the chunks, the rows in all of them, and the source's columns that the feed ignores.
+    """What was read: the chunks, the rows in all of them, how many of these have no sound key, and the source's columns
+    that the feed ignores.
 
     `duplicates` says how many rows lost to another one with their key, and where some of them stand. All that do not
     count are listed in the spool.
@@ -39,6 +40,7 @@ class Extraction:
 
     chunks: list[PlannedChunk]
     rows: int
+    keyless: int
     ignored_columns: list[str]
     duplicates: str | None = None
 
@@ -101,7 +103,8 @@ def extract(
     except BaseException:
         spool.forget(run_id)
         raise
-    return Extraction(chunks, sum(chunk.rows for chunk in chunks), settlement.ignored, told)
+    rows = sum(chunk.rows for chunk in chunks)
+    return Extraction(chunks, rows, duplicates.keyless, settlement.ignored, told)
 
 
 def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement, file_rows: FileRows) -> Iterator[pa.Table]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restock.feeds import Feed
     from restock.settings import Settings
 
-__all__ = ["SourceFile", "find_source", "fingerprint", "open_pinned", "open_start"]
+__all__ = ["SourceFile", "content_of", "find_source", "fingerprint", "former_fingerprints", "open_pinned", "open_start"]
 
 
 def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list[SourceFile]:
@@ -47,10 +47,24 @@ def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list
     return local + [_remote(address, feed, shelf) for address in sorted(addresses, key=str)]
 
 
+def content_of(files: list[SourceFile]) -> str:
+    """A digest of what a source holds, however it is read. The names of the files do not count, their order does."""
+    return _digest(files)
+
+
 def fingerprint(files: list[SourceFile], feed: Feed) -> str:
-    """A digest of what a source holds and how it is read. The names of the files do not count, their order does."""
-    content = json.dumps([[[file.size, file.digest] for file in files], feed.reader_options()])
-    return hashlib.sha256(content.encode()).hexdigest()
+    """A digest of what a source holds and of what makes rows of it."""
+    return _digest(files, feed.reader_options())
+
+
+def former_fingerprints(files: list[SourceFile], feed: Feed) -> list[str]:
+    """What older restocks had in place of the fingerprint."""
+    return [_digest(files, options) for options in feed.former_reader_options()]
+
+
+def _digest(files: list[SourceFile], *read_by: str) -> str:
+    whole = json.dumps([[[file.size, file.digest] for file in files], *read_by])
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _at(address: Address, settings: Settings) -> list[Address]:

@@ -89,7 +89,7 @@ class Table:
             PlannedChunk(number, f"{run_id}/{number}.parquet", first, rows)
             for number, (first, rows) in enumerate(zip(starts, sizes, strict=False), 1)
         ]
-        run = Admission(run_id, "products", "full", 1, fingerprint or run_id, "code", "products.csv", [])
+        run = Admission(run_id, "products", "full", 1, fingerprint or run_id, "code", "products.csv", [], run_id)
         self.sink.ledger.admit(lease, run, planned, supersedes=True)
         return History(self.sink.database).outstanding(run_id, lease)
 

@@ -151,6 +151,22 @@ def test_what_was_loaded_is_not_applied_again_unless_somebody_asks_for_the_file(
     assert counts(report) == {"updated": 2}
 
 
+def test_what_was_loaded_is_not_applied_again_because_it_would_be_read_otherwise(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(kind="delta", source="*.csv")
+    shop.write_csv("01.csv", products([1, 2]))
+    (shop.folder / "02.csv").write_text("sku,name\nS-002,Newer\n", encoding="utf-8")
+    sync_all(shop)
+    (shop.folder / "02.csv").unlink()
+    before, _ = everything(shop)
+
+    for csv in ({"null_values": ["", "-"]}, {"comment": "#"}):
+        shop.feed(kind="delta", source="*.csv", csv=csv)
+        assert sync_all(shop) == []
+
+    assert everything(shop)[0] == before
+
+
 def test_the_same_changes_under_another_name_or_after_others_are_new(shop: Shop) -> None:
     """An offer begins, ends and begins again: three files, of which two are the same to the last byte."""
     dear, cheap = [product(1)], [product(1, price="0.50")]

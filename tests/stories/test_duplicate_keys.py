@@ -1,4 +1,4 @@
-"""Rows with the same key, and rows with none: the end state does not depend on how a source is cut into chunks."""
+"""Rows with the same key: the end state does not depend on how a source is cut into chunks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shops import Shop
 from stories.doorway import run_here
-from stories.telling import Text, add_transform, correct, counts, expected, export, mend, product, sync, table
+from stories.telling import Text, counts, expected, product, sync, table
 
 from flows.progress import Progress
 from flows.workplace import open_workplace
@@ -156,87 +156,3 @@ def test_a_row_that_cannot_be_split_supersedes_none(sqlite_shop: Shop) -> None:
 
     assert counts(sync(sqlite_shop)) == {"inserted": 1, "rejected": 1}
     assert table(sqlite_shop) == expected([product(1)])
-
-
-CATEGORIES = [{"name": "Lamps"}, {"name": "Chairs"}, {"name": "Rugs"}]
-ALL = ["Chairs", "Lamps", "Rugs"]
-
-
-def keyless(shop: Shop, **keys: object) -> None:
-    shop.feed(model=shop.model("Category"), match_on=["id"], chunk_rows=2, **keys)
-    shop.write_csv("products.csv", CATEGORIES)
-
-
-def names(shop: Shop) -> list[str]:
-    return sorted(row["name"] for row in shop.rows("category"))
-
-
-def test_rows_without_a_key_are_inserted_once_per_content(shop: Shop) -> None:
-    keyless(shop)
-
-    first, second = sync(shop), sync(shop)
-
-    assert counts(first) == {"inserted": 3}
-    assert counts(second) == {"skipped": 3}
-    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
-
-
-def test_a_keyless_row_that_was_rejected_is_inserted_when_its_content_comes_again(shop: Shop) -> None:
-    keyless(shop)
-    shop.insert("category", {"name": "Chairs"})
-    first = sync(shop)
-    shop.execute("DELETE FROM category WHERE name = 'Chairs'")
-
-    second = sync(shop)
-
-    assert counts(first) == {"inserted": 2, "rejected": 1}
-    assert counts(second) == {"inserted": 1, "skipped": 2}
-    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
-
-
-@pytest.mark.parametrize(
-    "rule, left_out",
-    [({"where": "name != 'Chairs'"}, ["Chairs"]), ({"transform": "picky"}, ["Chairs"]), ({"mode": "update_only"}, ALL)],
-    ids=["filter", "transform", "mode"],
-)
-def test_a_keyless_row_that_was_left_out_is_inserted_once_the_feed_takes_it(
-    shop: Shop, rule: dict[str, str], left_out: list[str]
-) -> None:
-    picky = add_transform(shop, "picky", "def clean(frame):\n    return frame[frame['name'] != 'Chairs']\n")
-    keyless(shop, **{key: picky if value == "picky" else value for key, value in rule.items()})
-    sync(shop)
-    assert names(shop) == [name for name in ALL if name not in left_out]
-
-    keyless(shop)
-    second, third = sync(shop), sync(shop)
-
-    assert counts(second)["inserted"] == len(left_out)
-    assert counts(third) == {"skipped": 3}
-    assert names(shop) == ALL
-
-
-def test_a_keyless_row_that_a_correction_left_out_is_inserted_once_the_feed_takes_it(sqlite_shop: Shop) -> None:
-    shop = sqlite_shop
-    keyless(shop, where="name != 'Chairs'")
-    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
-    path = export(shop, sync(shop).run.run_id)
-    mend(path, {"": {"name": "Chairs"}}, by="name")
-    assert counts(correct(shop, path).reports[0]) == {"inserted": 2, "skipped": 2}
-
-    filled = "def clean(frame):\n    return frame.fillna({'name': 'Beds'})\n"
-    keyless(shop, transform=add_transform(shop, "filled", filled))
-    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
-    again = sync(shop)
-
-    assert counts(again) == {"inserted": 2, "skipped": 2}
-    assert names(shop) == ["Beds", *ALL]
-
-
-def test_rows_without_a_key_can_be_rejected_instead(sqlite_shop: Shop) -> None:
-    sqlite_shop.feed(model=sqlite_shop.model("Category"), match_on=["id"], missing_key="reject")
-    sqlite_shop.write_csv("products.csv", [{"id": "", "name": "Lamps"}, {"id": "7", "name": "Chairs"}])
-
-    report = sync(sqlite_shop)
-
-    assert counts(report) == {"inserted": 1, "rejected": 1}
-    assert report.reasons == [("missing_key", "id", 1)]

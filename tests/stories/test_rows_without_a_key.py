@@ -1,0 +1,160 @@
+"""Rows that come without their key, where the database makes one: they are known by their place in their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from shops import Shop
+from stories.telling import add_transform, correct, counts, everything, export, mend, sync
+
+from restock.errors import ConfigurationError
+
+CATEGORIES = [{"name": "Lamps"}, {"name": "Chairs"}, {"name": "Rugs"}]
+ALL = ["Chairs", "Lamps", "Rugs"]
+
+
+def keyless(shop: Shop, **keys: object) -> None:
+    shop.feed(model=shop.model("Category"), match_on=["id"], chunk_rows=2, **keys)
+    shop.write_csv("products.csv", CATEGORIES)
+
+
+def names(shop: Shop) -> list[str]:
+    return sorted(row["name"] for row in shop.rows("category"))
+
+
+def test_rows_without_a_key_are_inserted_once_per_content(shop: Shop) -> None:
+    keyless(shop)
+
+    first, second = sync(shop), sync(shop)
+
+    assert counts(first) == {"inserted": 3}
+    assert counts(second) == {"skipped": 3}
+    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
+
+
+def test_how_cells_are_read_does_not_make_rows_without_a_key_new(sqlite_shop: Shop) -> None:
+    keyless(sqlite_shop)
+    sync(sqlite_shop)
+
+    keyless(sqlite_shop, csv={"currency": "$", "null_values": ["", "-"], "decimal": ",", "thousands": "."})
+
+    assert counts(sync(sqlite_shop)) == {"skipped": 3}
+    assert names(sqlite_shop) == ALL
+
+
+# What the first restock, and the last one of its kind, hashed of a feed that says nothing of `csv:`.
+FIRST_OPTIONS = {
+    "currency": [], "date_format": None, "datetime_format": None, "decimal": ".", "delimiter": ",", "encoding": "utf-8",
+    "false_values": ["false", "0", "no", "f", "n"], "null_values": [""], "quote": '"', "thousands": None,
+    "timezone": "UTC", "true_values": ["true", "1", "yes", "t", "y"],
+}  # fmt: skip
+LAST_OPTIONS = FIRST_OPTIONS | {
+    "comment": None, "escape": None, "header_rows": 1, "line_end": "any", "names": [], "skip_lines": 0,
+    "skip_until": None, "trailing_delimiter": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [FIRST_OPTIONS, LAST_OPTIONS], ids=["first", "last"])
+def test_what_an_older_restock_inserted_is_not_inserted_again(shop: Shop, options: dict[str, object]) -> None:
+    keyless(shop)
+    older = sync(shop).run.run_id
+    content = (shop.folder / "products.csv").read_bytes()
+    read_by = json.dumps([None, options], sort_keys=True)
+    whole = json.dumps([[[len(content), hashlib.sha256(content).hexdigest()]], read_by])
+    former = hashlib.sha256(whole.encode()).hexdigest()
+    shop.execute("UPDATE restock_run SET content = NULL, fingerprint = :former", former=former)
+
+    again = sync(shop)
+
+    assert counts(again) == {"skipped": 3}
+    assert again.run.generation == 1
+    assert names(shop) == ALL
+    assert again.run.run_id != older
+
+
+@pytest.mark.parametrize("csv", [{"skip_lines": 1, "header_rows": 0, "names": ["name"]}, {"comment": "C"}])
+def test_other_rows_of_a_content_that_was_inserted_are_refused(sqlite_shop: Shop, csv: dict[str, object]) -> None:
+    keyless(sqlite_shop)
+    sync(sqlite_shop)
+    before = everything(sqlite_shop)
+
+    keyless(sqlite_shop, csv=csv)
+    with pytest.raises(ConfigurationError, match="known by their place, so some would be inserted twice; undo"):
+        sync(sqlite_shop)
+
+    assert everything(sqlite_shop) == before
+    keyless(sqlite_shop)
+    assert counts(sync(sqlite_shop)) == {"skipped": 3}
+
+
+def test_a_content_of_which_no_row_was_inserted_may_be_read_otherwise(sqlite_shop: Shop) -> None:
+    keyless(sqlite_shop, where="name == 'Beds'")
+    sync(sqlite_shop)
+
+    keyless(sqlite_shop, csv={"comment": "C"})
+
+    assert counts(sync(sqlite_shop)) == {"inserted": 2}
+    assert names(sqlite_shop) == ["Lamps", "Rugs"]
+
+
+def test_a_keyless_row_that_was_rejected_is_inserted_when_its_content_comes_again(shop: Shop) -> None:
+    keyless(shop)
+    shop.insert("category", {"name": "Chairs"})
+    first = sync(shop)
+    shop.execute("DELETE FROM category WHERE name = 'Chairs'")
+
+    second = sync(shop)
+
+    assert counts(first) == {"inserted": 2, "rejected": 1}
+    assert counts(second) == {"inserted": 1, "skipped": 2}
+    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
+
+
+@pytest.mark.parametrize(
+    "rule, left_out",
+    [({"where": "name != 'Chairs'"}, ["Chairs"]), ({"transform": "picky"}, ["Chairs"]), ({"mode": "update_only"}, ALL)],
+    ids=["filter", "transform", "mode"],
+)
+def test_a_keyless_row_that_was_left_out_is_inserted_once_the_feed_takes_it(
+    shop: Shop, rule: dict[str, str], left_out: list[str]
+) -> None:
+    picky = add_transform(shop, "picky", "def clean(frame):\n    return frame[frame['name'] != 'Chairs']\n")
+    keyless(shop, **{key: picky if value == "picky" else value for key, value in rule.items()})
+    sync(shop)
+    assert names(shop) == [name for name in ALL if name not in left_out]
+
+    keyless(shop)
+    second, third = sync(shop), sync(shop)
+
+    assert counts(second)["inserted"] == len(left_out)
+    assert counts(third) == {"skipped": 3}
+    assert names(shop) == ALL
+
+
+def test_a_keyless_row_that_a_correction_left_out_is_inserted_once_the_feed_takes_it(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    keyless(shop, where="name != 'Chairs'")
+    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, {"": {"name": "Chairs"}}, by="name")
+    assert counts(correct(shop, path).reports[0]) == {"inserted": 2, "skipped": 2}
+
+    filled = "def clean(frame):\n    return frame.fillna({'name': 'Beds'})\n"
+    keyless(shop, transform=add_transform(shop, "filled", filled))
+    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
+    again = sync(shop)
+
+    assert counts(again) == {"inserted": 2, "skipped": 2}
+    assert names(shop) == ["Beds", *ALL]
+
+
+def test_rows_without_a_key_can_be_rejected_instead(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(model=sqlite_shop.model("Category"), match_on=["id"], missing_key="reject")
+    sqlite_shop.write_csv("products.csv", [{"id": "", "name": "Lamps"}, {"id": "7", "name": "Chairs"}])
+
+    report = sync(sqlite_shop)
+
+    assert counts(report) == {"inserted": 1, "rejected": 1}
+    assert report.reasons == [("missing_key", "id", 1)]
