@@ -47,8 +47,9 @@ def compare(
     refused = rows.bound.refused.items()
     changes.faults += [RowFault(rows.positions[place], DataFault("refused", name)) for place, name in refused]
     keyless = rows.lacks(rows.target.key)
+    may_lack_key = not {*rows.target.key} & {*rows.target.required}  # else none was ever inserted without it
     for position in np.asarray(rows.positions)[keyless & rows.bound.is_accepted].tolist():
-        if is_loaded_before(position):
+        if may_lack_key and is_loaded_before(position):
             changes.skipped += 1
         elif mode == "update_only":
             changes.skipped += 1

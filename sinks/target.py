@@ -96,6 +96,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
     _check_unique(feed, mapper, columns, key)
     _check_key(feed, key)
     generates = _generates_key(mapper) and key == primary_key
+    _check_filled(feed, primary_key, generates)
     may_be_keyless = generates and feed.missing_key == "insert"
     dialect = database.engine.dialect
     specs = {
@@ -147,6 +148,17 @@ def _check_key(feed: Feed, key: tuple[str, ...]) -> None:
                 f"Feed {feed.name!r}: columns: {name!r} is part of the key, so it is always written as it came; "
                 "leave its rule out."
             )
+
+
+def _check_filled(feed: Feed, primary_key: tuple[str, ...], generates: bool) -> None:
+    if feed.match_on or feed.columns is None or feed.transform or generates:
+        return  # checked by name, or what fills it is known later, or nothing has to
+    lacking = [name for name in primary_key if name not in feed.columns]
+    if lacking:
+        raise ConfigurationError(
+            f"Feed {feed.name!r}: nothing fills {', '.join(lacking)} of the key of the model {feed.model}, and the "
+            "database does not make it; add it to columns, or name another unique key in match_on."
+        )
 
 
 def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:

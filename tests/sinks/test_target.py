@@ -104,6 +104,11 @@ class Decorated(db.Model):
         ),
         ("Offer", {"match_on": ["ean"], "columns": {"ean": "E", "double": "D"}}, "columns names 'double'"),
         ("Offer", {"match_on": ["ean"], "columns": {"gross": "Preis"}}, "match_on names 'ean', but columns does not"),
+        (
+            "Decorated",
+            {"match_on": [], "columns": {"small": "S"}},
+            "nothing fills code of the key .*; add it to",
+        ),
         ("Offer", {"match_on": ["ean"], "version_column": "att"}, "version_column names 'att'.*; did you mean 'at'"),
         ("Dog", {"match_on": []}, "is mapped to 2 tables; restock loads models of one table"),
         ("db", {"match_on": []}, "is not a mapped SQLAlchemy class"),

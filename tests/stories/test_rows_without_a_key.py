@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import pytest
+from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import add_transform, correct, counts, everything, export, mend, sync
 
@@ -158,3 +159,28 @@ def test_rows_without_a_key_can_be_rejected_instead(sqlite_shop: Shop) -> None:
 
     assert counts(report) == {"inserted": 1, "rejected": 1}
     assert report.reasons == [("missing_key", "id", 1)]
+
+
+ITEM = """\
+class Item(db.Model):
+    __tablename__ = "item"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    name: Mapped[str | None]
+"""
+
+
+def test_a_row_that_lost_the_key_nobody_makes_is_a_reject_also_where_it_was_loaded_with_it(
+    make_shop: MakeShop, sqlite_url: str
+) -> None:
+    shop = make_shop(sqlite_url, ITEM)
+    shop.feed(model=shop.model("Item"), match_on=[])
+    shop.write_csv("products.csv", [{"sku": "S-1", "name": "Lamps"}, {"sku": "S-2", "name": "Rugs"}])
+    sync(shop)
+    shop.execute("DELETE FROM item")
+
+    without = "def clean(frame):\n    return frame\n"  # a transform could fill the key, so the feed is not refused
+    transform = add_transform(shop, "without", without)
+    shop.feed(model=shop.model("Item"), match_on=[], columns={"name": "name"}, transform=transform)
+
+    assert counts(sync(shop)) == {"rejected": 2}
