@@ -287,6 +287,12 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
     )
     if extraction.duplicates is not None:
         progress.note(extraction.duplicates)
+    if extraction.keyless and sink.target.inserts_keyless:
+        progress.note(
+            f"{extraction.keyless:,} of {extraction.rows:,} rows come without {', '.join(sink.target.key)}, so nothing "
+            "recognises them: content that differs in one row is inserted with all of them. To have them recognised, "
+            "name a key that they hold in match_on."
+        )
     return extraction
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 from fix_shop import MakeShop
 from shops import Shop
+from stories.doorway import run_here
 from stories.telling import add_transform, correct, counts, everything, export, mend, sync
 
 from restock.errors import ConfigurationError
@@ -43,6 +44,19 @@ def test_how_cells_are_read_does_not_make_rows_without_a_key_new(sqlite_shop: Sh
 
     assert counts(sync(sqlite_shop)) == {"skipped": 3}
     assert names(sqlite_shop) == ALL
+
+
+def test_whoever_brings_in_rows_without_a_key_is_told_what_that_means(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keyless(sqlite_shop)
+    told = "3 of 3 rows come without id, so nothing recognises them: content that differs in one row is inserted with"
+
+    for command in ("check", "sync", "sync"):
+        assert told in " ".join(run_here(capfd, command, "products").err.split())
+
+    sqlite_shop.write_csv("products.csv", [{"id": 7, "name": "Lamps"}])
+    assert "come without" not in run_here(capfd, "sync", "products").err
 
 
 # What the first restock, and the last one of its kind, hashed of a feed that says nothing of `csv:`.
