@@ -244,8 +244,9 @@ def _refuse_namesakes(feed: Feed, files: list[SourceFile]) -> None:
     twice = next((name for name, times in names.items() if times > 1), None)
     if twice is not None:
         raise ConfigurationError(
-            f"Feed {feed.name} has several files called {twice}, in different folders of RESTOCK_SOURCE_ROOTS; a delta "
-            "feed knows its files by name, so rename one, or give each folder a feed of its own."
+            f"Feed {feed.name} has several files called {twice}, in different folders of RESTOCK_SOURCE_ROOTS or from "
+            "different queries of one address; a delta feed knows its files by name, so rename one, or give each a "
+            "feed of its own."
         )
 
 

@@ -42,8 +42,9 @@ def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list
         return [_local(find_file(file, settings), feed, settings)]
     asked = [allowed_address(text, settings) for text in feed.source if is_address(text)]
     paths = {path for text in feed.source if not is_address(text) for path in find_files(text, settings)}
-    addresses = {each for address in asked for each in _at(address, settings)}
+    addresses = dict.fromkeys(each for address in asked for each in _at(address, settings))
     local = [_local(path, feed, settings) for path in sorted(paths)]
+    # Those that differ in their query alone stay as the feed lists them: a query may hold a signature, new each night.
     return local + [_remote(address, feed, shelf) for address in sorted(addresses, key=str)]
 
 

@@ -73,7 +73,8 @@ def find(site, make_feed, tmp_path):
     def find_at(path, file=None, **keys):
         roots = f"{site.address}/feeds/"
         settings = read_settings({"RESTOCK_FEEDS": str(tmp_path / "f.yaml"), "RESTOCK_SOURCE_ROOTS": roots})
-        return find_source(make_feed(source=f"{site.address}{path}", **keys), settings, file)
+        paths = [path] if isinstance(path, str) else path
+        return find_source(make_feed(source=[f"{site.address}{each}" for each in paths], **keys), settings, file)
 
     return find_at
 
@@ -207,6 +208,15 @@ def test_the_query_of_a_signed_address_is_sent_and_never_shown(site, find, conte
     assert site.asked[0] == f"/feeds/a.csv{query}"
     assert not any("4711" in text for text in (repr(file), file.name, str(refused.value), str(outside.value)))
     assert content_of(file) == TEXT
+
+
+def test_addresses_that_differ_in_their_query_are_read_in_the_order_of_the_feed(site, find):
+    site.answers["/feeds/a.csv"] = lambda handler: handler.give(TEXT, ETag='"1"')
+    pages = [f"/feeds/a.csv?page={page}" for page in range(1, 12)]
+
+    find([*pages, pages[0]])
+
+    assert site.asked == pages
 
 
 def test_a_name_and_password_come_from_netrc(site, find, tmp_path, monkeypatch, content_of):

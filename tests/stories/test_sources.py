@@ -19,6 +19,8 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import LEDGER, counts, expected, product, products, sync, table
 
+from restock.errors import ConfigurationError
+
 SCHEMA = pa.schema(
     [("sku", pa.string()), ("name", pa.string()), ("price", pa.decimal128(12, 2)), ("stock", pa.int64())]
 )
@@ -115,6 +117,19 @@ def test_a_feed_behind_a_signed_address_is_loaded_and_its_signature_is_nowhere(
     assert first.run.source == f"{site}/out/products.csv"
     ledger = [row for each in LEDGER for row in sqlite_shop.rows(each)]
     assert "4711" not in f"{ledger} {caplog.text} {first} {again}"
+
+
+def test_a_delta_behind_addresses_that_differ_in_their_query_is_refused(
+    sqlite_shop: Shop, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTOCK_SOURCE_ROOTS", site)
+    sqlite_shop.feed(kind="delta", source=[f"{site}/products.csv?page={page}" for page in (1, 2)])
+    sqlite_shop.write_csv("products.csv", products([1]))
+
+    with pytest.raises(ConfigurationError, match=r"several files called .*/products\.csv, .* queries of one address"):
+        sync(sqlite_shop)
+
+    assert table(sqlite_shop) == {}
 
 
 TYPES = """\
