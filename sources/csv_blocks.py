@@ -7,6 +7,7 @@ be proved is left to `csv_rows`.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,9 +97,9 @@ class BlockReader:
         return end or last
 
     def _needs_care(self, data: bytes) -> bool:
-        """Whether there is an escape, something like a comment, or the sign that would stand in for the delimiter."""
+        """Whether there is an escape, what could be a comment, a mark that Arrow drops, or the delimiter's stand-in."""
         escape, comment = (self._rules.escape or "").encode(), (self._rules.comment or "").encode()
-        if escape and escape in data:
+        if (escape and escape in data) or data.startswith(BOM_UTF8):
             return True
         if comment and (data.startswith(comment) or b"\n" + comment in data):
             return True

@@ -196,13 +196,14 @@ def check(back, expected, width, dialect):
 
 @settings(max_examples=800, deadline=None)
 @given(
-    text=st.text(alphabet="ab,,\"'\\#|\n\n\r é\x1f", max_size=60),
+    text=st.text(alphabet="ab,,\"'\\#|\n\n\r é\x1f\ufeff", max_size=60),
     dialect=DIALECTS,
     width=st.integers(1, 3),
     null_values=st.sampled_from([[], [""], ["a", "", "b,"]]),
     block=BLOCK,
 )
 @example(text='a,b\n"\n', dialect=Dialect(), width=2, null_values=[], block=200)
+@example(text="\ufeff\ufeffa,b\nc,d\n", dialect=Dialect(), width=2, null_values=[], block=200)
 def test_the_fast_way_and_the_careful_way_agree(read_bytes, text, dialect, width, null_values, block):
     def read(is_careful):
         try:

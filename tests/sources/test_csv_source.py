@@ -214,6 +214,13 @@ def test_an_encoding_that_is_not_one_of_text_is_a_wrong_configuration(read_text)
         read_text("a\n1\n", csv={"encoding": "rot13"})
 
 
+@pytest.mark.parametrize("other", ["b,y", 'b,"y"z'])
+def test_a_byte_order_mark_inside_a_file_is_text(read_text, other):
+    frame = read_text(f"\ufeffsku,name\n\ufeffa,x\n{other}\n")
+
+    assert frame["sku"].tolist()[0] == "\ufeffa"
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|", "§", "^", "]", "-", "\\"])
 def test_any_sign_may_be_the_delimiter(read_text, delimiter):
     frame = read_text(f"a{delimiter}b\n1{delimiter}'x{delimiter}y'\n", csv={"delimiter": delimiter, "quote": "'"})
