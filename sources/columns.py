@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from restock.chunks import SPOOL_COLUMNS
 from restock.errors import SourceError
+from sources.corrections import ADDRESS
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
@@ -18,7 +19,7 @@ def refuse_bad_names(names: list[str], source: str) -> None:
     """Refuse column names that do not tell columns apart, or that restock needs for itself.
 
     Raises:
-        SourceError: a name is empty, occurs twice, holds NUL or is one of the spool's; or there are too many.
+        SourceError: a name is empty, occurs twice, holds NUL or is restock's own; or there are too many.
     """
     if len(names) > MOST_COLUMNS:
         raise SourceError(f"{source} has {len(names)} columns; restock reads up to {MOST_COLUMNS}.")
@@ -32,7 +33,7 @@ def refuse_bad_names(names: list[str], source: str) -> None:
         raise SourceError(
             f"A column name of {source} holds a NUL character; the file may be in another encoding, such as utf-16."
         )
-    reserved = [name for name in names if name in SPOOL_COLUMNS]
+    reserved = [name for name in names if name in SPOOL_COLUMNS or name in ADDRESS]
     if reserved:
         raise SourceError(f"{source} has a column named {_listed(reserved)}, which restock uses itself; rename it.")
 
