@@ -74,6 +74,13 @@ class Feed(Rules):
     max_unpacked: Size = None
     schedule: Schedule | None = None
 
+    @field_validator("source")
+    @classmethod
+    def _is_named(cls, source: tuple[str, ...]) -> tuple[str, ...]:
+        if not source:
+            raise ValueError("no file is named; give a path, a pattern, a folder or an address")
+        return source
+
     @field_validator("where")
     @classmethod
     def _asks_columns(cls, where: str | None) -> str | None:

@@ -86,6 +86,7 @@ def test_a_wrong_key_or_value_is_told_with_its_place(read, addition, sentence):
     "text, sentence",
     [
         ("feeds: {shop: {source: x, app: a:b}}", "feed 'shop': the key 'model' is missing; add it"),
+        ("feeds: {shop: {source: [], app: a:b, model: a:B}}", "feed 'shop': source: no file is named; give a path"),
         ("feeds: [1, 2", "is not valid YAML .*line 1"),
         ("just text", "holds no feeds; begin it with `feeds:`"),
         ("", "holds no feeds"),
