@@ -55,7 +55,7 @@ class Encoding:
             ConfigurationError: it is not one of text.
         """
         try:
-            b"a".decode(name, "ignore")  # refuses codecs that are not of text, such as rot13
+            b"a".decode(name, _MARKING)  # refuses codecs that are not of text, such as rot13 and punycode
             self._codec = codecs.lookup(name)
         except (LookupError, UnicodeError) as error:
             raise ConfigurationError(
@@ -76,13 +76,23 @@ class Encoding:
         held, is_first, done = b"", True, 0
         for part in byte_blocks(file, handle):
             done += len(part)
-            decoded = decoder.decode(part, not part).encode("utf-8", "surrogatepass") if decoder else part
+            decoded = self._decoded(decoder, part, file.name) if decoder else part
             data = held + decoded
             if is_first and (len(data) >= len(_BOM) or not part):
                 data, is_first = data.removeprefix(_BOM), False
             held = data if is_first else b"\r" if part and data.endswith(b"\r") else b""
             waiting = len(decoder.getstate()[0]) if decoder else 0
             yield TextBlock(data[: len(data) - len(held)], done - waiting - self.bytes_in_file(held), not part)
+
+    def _decoded(self, decoder: codecs.IncrementalDecoder, part: bytes, file: str) -> bytes:
+        """Some more of a file in UTF-8; the empty part ends it."""
+        try:
+            return decoder.decode(part, not part).encode("utf-8", "surrogatepass")
+        except UnicodeError as error:  # not that bytes are wrong: those are marked
+            raise SourceError(
+                f"{file} begins with no byte order mark; say the order of its bytes with `csv: encoding` "
+                f"{self._codec.name}-le or {self._codec.name}-be."
+            ) from error
 
     def text(self, data: bytes, is_last: bool) -> str:
         """UTF-8 of this file as text with marks, but for the beginning of a character at its end if more follows."""

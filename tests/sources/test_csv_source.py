@@ -210,9 +210,16 @@ def test_a_bad_byte_in_two_byte_text_marks_its_row_only(read_text):
     assert cells(frame)[2] == ["3", "y"]
 
 
-def test_an_encoding_that_is_not_one_of_text_is_a_wrong_configuration(read_text):
-    with pytest.raises(ConfigurationError, match="encoding"):
-        read_text("a\n1\n", csv={"encoding": "rot13"})
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_an_encoding_whose_order_of_bytes_is_not_told_gets_a_sentence(read_text, encoding):
+    with pytest.raises(SourceError, match=rf"begins with no byte order mark; .* {encoding}-le or {encoding}-be"):
+        read_text("a,b\n1,2\n".encode(f"{encoding}-le"), csv={"encoding": encoding})
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "punycode", "idna"])
+def test_an_encoding_that_is_not_one_of_text_is_a_wrong_configuration(read_text, encoding):
+    with pytest.raises(ConfigurationError, match="is not an encoding of text"):
+        read_text("a\n1\n", csv={"encoding": encoding})
 
 
 @pytest.mark.parametrize("other", ["b,y", 'b,"y"z'])
