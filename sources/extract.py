@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,8 @@ def extract(
             _set_aside(losers, duplicates, spool, run_id, chunks)
             told = str(losers) if len(losers) else None
     except BaseException:
-        spool.forget(run_id)
+        with suppress(OSError):  # what went wrong first is what matters
+            spool.forget(run_id)
         raise
     rows = sum(chunk.rows for chunk in chunks)
     return Extraction(chunks, rows, duplicates.keyless, settlement.ignored, told)

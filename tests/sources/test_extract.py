@@ -155,6 +155,13 @@ def test_a_source_that_cannot_be_read_whole_leaves_nothing_in_the_spool(bring, s
     assert spool.runs() == []
 
 
+def test_a_spool_that_cannot_be_written_is_told_whatever_the_clearing_up_meets(bring, spool):
+    spool.folder.write_text("a file where the folder should be")
+
+    with pytest.raises(SourceError, match="RESTOCK_SPOOL"):
+        bring({"feed.csv": "sku\na\n"})
+
+
 def test_an_interruption_leaves_nothing_in_the_spool(bring, spool):
     def interrupt(rows):
         raise KeyboardInterrupt
