@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ VALUE_OPTIONS = {"null_values", "decimal", "thousands", "currency", "true_values
 }
 
 _NO_TEXT = ("\r", "\n", "\0")
+_SOME_MOMENT = datetime(2026, 11, 28, 21, 30, tzinfo=UTC)
 
 
 def _as_list(value: Any) -> Any:
@@ -86,6 +88,23 @@ class CsvRules(Rules):
         except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
             raise ValueError(f"{name!r} is not a time zone; write a name such as Europe/Berlin") from error
         return name
+
+    @field_validator("date_format", "datetime_format")
+    @classmethod
+    def _tells_the_day(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        if "%Z" in pattern.replace("%%", ""):
+            raise ValueError("%Z reads the name of a zone and forgets it; write %z for +0200 or Z, or set `timezone`")
+        try:
+            read = datetime.strptime(_SOME_MOMENT.strftime(pattern), pattern)  # noqa: DTZ007
+        except ValueError as error:
+            raise ValueError("it is no pattern of Python's strptime; write one such as %d.%m.%Y") from error
+        if read.year != _SOME_MOMENT.year:
+            raise ValueError("it reads no year; write a pattern of Python's strptime such as %d.%m.%Y")
+        if any(week in pattern for week in ("%U", "%W")) and read.date() != _SOME_MOMENT.date():
+            raise ValueError("a week is no day; read the day of the week too, as in %G-W%V-%u")
+        return pattern
 
     @field_validator("delimiter")
     @classmethod

@@ -55,6 +55,11 @@ def test_one_word_or_a_list_may_stand_where_several_are_possible(read):
         ("    kind: weekly\n", "kind: .*'full' or 'delta'"),
         ("    max_rejects: many\n", "max_rejects: 'many' is not a limit"),
         ("    csv: {timezone: Berlin}\n", "'Berlin' is not a time zone"),
+        ("    csv: {datetime_format: '%d.%m.%Y %H:%M %Z'}\n", "csv.datetime_format: %Z reads .*write %z"),
+        ("    csv: {date_format: '%d.%m.'}\n", "csv.date_format: it reads no year"),
+        ("    csv: {date_format: tt.mm.jjjj}\n", "csv.date_format: it reads no year"),
+        ("    csv: {date_format: '%Y-%Q'}\n", "csv.date_format: it is no pattern of Python's strptime"),
+        ("    csv: {date_format: '%Y-W%W'}\n", "csv.date_format: a week is no day"),
         ("    csv: {encoding: utf-9}\n", "'utf-9' is not an encoding"),
         ("    csv: {decimal: ',', thousands: ','}\n", "they must differ"),
         ("    csv: {delimiter: '\"'}\n", "delimiter and quote are both"),
@@ -80,6 +85,15 @@ def test_one_word_or_a_list_may_stand_where_several_are_possible(read):
 def test_a_wrong_key_or_value_is_told_with_its_place(read, addition, sentence):
     with pytest.raises(ConfigurationError, match=f"feeds.yaml, feed 'shop': .*{sentence}"):
         read(FEED + addition)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%d.%m.%y", "%m/%Y", "%G-W%V-%u", "%Y-%m-%dT%H:%M:%S.%f%z", "%d %B %Y %I %p", "%c"]
+)
+def test_a_pattern_that_tells_the_day_is_taken(read, pattern):
+    csv = read(FEED + f"    csv: {{date_format: '{pattern}', datetime_format: '{pattern}'}}\n")["shop"].csv
+
+    assert (csv.date_format, csv.datetime_format) == (pattern, pattern)
 
 
 @pytest.mark.parametrize(
