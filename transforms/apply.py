@@ -71,7 +71,7 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     unwritten = [name for name in feed.unwritten if name in frame]
     if unwritten:
         values = values.assign(**{name: frame[name] for name in unwritten if name not in values})
-    gone = left_out(values, faults, feed, str(ref))
+    gone = left_out(values, faults, feed, contract, str(ref))
     if len(gone):
         values = values.drop(index=gone)
         faults = {row: found for row, found in faults.items() if row not in gone}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 import pandas as pd
 
@@ -12,8 +11,9 @@ from restock.csv_rules import CsvRules
 from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.row_filter import columns_of
+from transforms.comparisons import Exactly, Incomparable, check_comparisons, family_of
 from transforms.contract_check import Faults, cast
-from transforms.plain_types import decimal_columns, exact, plain_types
+from transforms.plain_types import plain_types
 
 # A cell of each kind: what a filter asks is tried on a row of them, since on no row everything can be compared.
 _SPECIMENS = {
@@ -23,10 +23,16 @@ _SPECIMENS = {
 }
 
 
-def left_out(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) -> pd.Index:
+# What a typed source may hold in a column that the model does not have.
+_SUPPOSED = (pd.Series(["a"], dtype="str"), pd.Series([1], dtype="Int64"))
+_TYPED = (".parquet", ".parq", ".pq")
+
+
+def left_out(values: pd.DataFrame, faults: Faults, feed: Feed, contract: Contract, place: str) -> pd.Index:
     """The rows that the feed leaves out on purpose.
 
     A row with a fault in a column that the filter asks is not among them: nobody can tell, so it stays a reject.
+    An optional column that the chunk lacks is missing in every row.
 
     Args:
         values: the rows after the cast, those at fault too.
@@ -40,15 +46,14 @@ def left_out(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) -> pd
         return pd.Index([])
     asked = columns_of(feed.where)
     missing = [name for name in asked if name not in values.columns]
-    if missing:
-        raise ChunkFailed(f"The filter `where` of feed {feed.name!r} asks {missing[0]}, which {place} does not have.")
+    lost = [name for name in missing if not feed.rule_of(name).optional]
+    if lost:
+        raise ChunkFailed(f"The filter `where` of feed {feed.name!r} asks {lost[0]}, which {place} does not have.")
+    known = values.join(_nothing(missing, values.index, contract)) if missing else values
     try:
-        taken = _answers(values[list(asked)], feed.where)
+        taken = _answers(known[list(asked)], feed.where, contract)
     except Exception as error:
-        raise ChunkFailed(
-            f"The filter `where` of feed {feed.name!r} cannot be answered on {place} ({type(error).__name__}); compare "
-            "columns with values of their own type."
-        ) from error
+        raise ChunkFailed(f"The filter of feed {feed.name!r}, on {place}: {_why(error)}.") from error
     unsure = [row for row, found in faults.items() if any(fault.column in asked for fault in found)]
     return values.index[~taken].difference(unsure)
 
@@ -62,58 +67,54 @@ def check_filter(feed: Feed, contract: Contract) -> None:
     if feed.where is None:
         return
     known = {*contract.fields, *feed.unwritten} if feed.columns is None else set(feed.columns)
-    unknown = [name for name in columns_of(feed.where) if name not in known]
+    asked = columns_of(feed.where)
+    unknown = [name for name in asked if name not in known]
     if unknown:
         raise ConfigurationError(
             f"Feed {feed.name!r}: where asks {unknown[0]!r}, which the feed does not fill; name it under `columns:`, "
             "with `write: never` if it is not to be written."
         )
-    kinds = {name: contract.fields[name].kind if name in contract.fields else Kind.TEXT for name in sorted(known)}
-    row = pd.DataFrame({name: pd.Series([_SPECIMENS.get(kind, "a")], dtype="str") for name, kind in kinds.items()})
+    specimens = {name: _SPECIMENS.get(contract.fields[name].kind, "a") for name in asked if name in contract.fields}
+    row = pd.DataFrame({name: pd.Series([cell], dtype="str") for name, cell in specimens.items()}, index=range(1))
     values, _ = cast(row, contract, CsvRules())
+    strangers = [name for name in asked if name not in contract.fields]
+    errors = [_fault_of(values.assign(**dict.fromkeys(strangers, cells)), feed, contract) for cells in _supposed(feed)]
+    if all(errors):
+        raise ConfigurationError(f"Feed {feed.name!r}: {_why(errors[0])}.") from errors[0]
+
+
+def _supposed(feed: Feed) -> tuple[pd.Series, ...]:
+    is_typed = feed.format == "parquet" or any(source.lower().endswith(_TYPED) for source in feed.source)
+    return _SUPPOSED if is_typed else _SUPPOSED[:1]
+
+
+def _fault_of(values: pd.DataFrame, feed: Feed, contract: Contract) -> Exception | None:
     try:
-        _answers(values.assign(**{name: row[name] for name in kinds if name not in values}), feed.where)
+        _answers(values, str(feed.where), contract)
     except Exception as error:
-        raise ConfigurationError(
-            f"Feed {feed.name!r}: where cannot be answered ({type(error).__name__}); compare columns with values of "
-            "their own type."
-        ) from error
+        return error
+    return None
 
 
-def _answers(values: pd.DataFrame, expression: str) -> pd.Series:
+def _why(error: Exception | None) -> str:
+    told = str(error) if isinstance(error, Incomparable) else f"cannot be answered ({type(error).__name__})"
+    return f"where {told}; compare columns with values of their own type"
+
+
+def _nothing(names: list[str], index: pd.Index, contract: Contract) -> pd.DataFrame:
+    """Columns of the contract's types, and of text where it has none, without any value."""
+    blank = pd.DataFrame({name: pd.Series(None, index=index, dtype="str") for name in names}, index=index)
+    typed, _ = cast(blank, contract.only(tuple(names)), CsvRules())
+    return typed.join(blank[[name for name in names if name not in typed]])
+
+
+def _answers(values: pd.DataFrame, expression: str, contract: Contract) -> pd.Series:
     """True for each row that is taken; where the answer itself is missing, the row is not."""
-    exactly = _Exactly(decimal_columns(values))
-    question = ast.unparse(exactly.visit(ast.parse(expression.strip(), mode="eval")))
-    found = plain_types(values).eval(question, engine="python", local_dict=exactly.numbers, global_dict={})
+    plain, question = plain_types(values), ast.parse(expression.strip(), mode="eval")
+    kinds = {name: contract.fields[name].kind if name in contract.fields else None for name in plain.columns}
+    check_comparisons(question, {name: family_of(plain[name], kind) for name, kind in kinds.items()})
+    exactly = Exactly(plain)
+    found = plain.eval(ast.unparse(exactly.visit(question)), engine="python", local_dict=exactly.names, global_dict={})
     if not isinstance(found, pd.Series):
         raise TypeError("the filter is not a question about each row")
     return found.astype("boolean").fillna(False).astype(bool)
-
-
-class _Exactly(ast.NodeTransformer):
-    """Gives the numbers that are compared with a column of decimals names, under which they are decimals too."""
-
-    def __init__(self, decimals: frozenset[str]) -> None:
-        self._decimals = decimals
-        self._is_among_decimals = False
-        self.numbers: dict[str, Any] = {}
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        return self._visit_question(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        return self._visit_question(node)
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if not self._is_among_decimals or exact(node.value) is node.value:
-            return node
-        name = f"number_{len(self.numbers)}"
-        self.numbers[name] = exact(node.value)
-        return ast.Name(f"@{name}", ast.Load())
-
-    def _visit_question(self, node: ast.expr) -> ast.AST:
-        outside = self._is_among_decimals
-        self._is_among_decimals = any(isinstance(n, ast.Name) and n.id in self._decimals for n in ast.walk(node))
-        visited = self.generic_visit(node)
-        self._is_among_decimals = outside
-        return visited

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 
 def plain_types(values: pd.DataFrame) -> pd.DataFrame:
-    """The same values, whole numbers in pandas' own type that knows missing ones. Decimals stay Arrow's, and exact."""
-    whole = [name for name in values.columns if _is_whole(values[name].dtype)]
-    return values.assign(**{name: _plain(values[name]) for name in whole}) if whole else values
+    """The same values, whole numbers in pandas' own type that knows missing ones. Decimals are Arrow's, and exact."""
+    plain = {name: _plain(values[name]) for name in values.columns if _is_whole(values[name].dtype)}
+    plain |= {name: _as_arrow(values[name]) for name in values.columns if values[name].dtype == object}
+    return values.assign(**plain) if plain else values
 
 
 def decimal_columns(values: pd.DataFrame) -> frozenset[str]:
@@ -31,6 +32,18 @@ def _is_decimal(column: pd.Series) -> bool:
     if isinstance(column.dtype, pd.ArrowDtype):
         return pa.types.is_decimal(column.dtype.pyarrow_dtype)
     return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
+
+
+def _as_arrow(column: pd.Series) -> pd.Series:
+    """Decimals of any number of digits as Arrow's, which can be missing; those of too many, and others, as they are."""
+    if not _is_decimal(column):
+        return column
+    try:
+        # Of one type, whatever digits a chunk happens to have.
+        values = pa.array(column, pa.decimal128(38, 19), from_pandas=True)
+    except pa.ArrowException:
+        return column
+    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=column.index)
 
 
 def _plain(column: pd.Series) -> pd.Series:

@@ -60,8 +60,9 @@ def schema_faults(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) 
         return {}
     from pandera.errors import SchemaErrors
 
+    plain = plain_types(values)
     try:
-        _exact_checks_of(feed.row_schema, feed.name, decimal_columns(values)).validate(plain_types(values), lazy=True)
+        _exact_checks_of(feed.row_schema, feed.name, decimal_columns(plain)).validate(plain, lazy=True)
     except SchemaErrors as error:
         return _faults(error.failure_cases, values, faults, f"the schema {feed.row_schema} on {place}")
     return {}

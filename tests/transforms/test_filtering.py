@@ -10,6 +10,7 @@ from factories import make_feed
 
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
+from restock.errors import ChunkFailed, ConfigurationError
 from transforms.contract_check import cast
 from transforms.filtering import check_filter, left_out
 
@@ -20,6 +21,10 @@ PRODUCT = Contract(
         "free": FieldSpec("free", Kind.DECIMAL),
         "weight": FieldSpec("weight", Kind.FLOAT),
         "stock": FieldSpec("stock", Kind.INTEGER),
+        "other": FieldSpec("other", Kind.DECIMAL, precision=10, scale=2),
+        "day": FieldSpec("day", Kind.DATE),
+        "uid": FieldSpec("uid", Kind.UUID),
+        "thing": FieldSpec("thing", Kind.OTHER),
     },
     key=("sku",),
 )
@@ -34,7 +39,7 @@ def taken(where: str, **cells: list[str | None]) -> list[int]:
     )
     values, faults = cast(frame.assign(sku=pd.Series(["a"] * rows, dtype="str")), PRODUCT, CsvRules())
     check_filter(feed, PRODUCT)
-    return values.index.difference(left_out(values, faults, feed, "a chunk")).tolist()
+    return values.index.difference(left_out(values, faults, feed, PRODUCT, "a chunk")).tolist()
 
 
 @pytest.mark.parametrize("column", ["price", "free"])
@@ -56,3 +61,61 @@ def test_a_number_is_exact_only_beside_decimals():
 
     assert taken("weight == 0.3 and price > 0.56", **cells) == [0]
     assert taken("(weight == 0.3) == (price == 0.57)", **cells) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "where, told",
+    [
+        ("sku == 123", "where compares sku, which is text, with a number"),
+        ("10 != sku", "where compares sku, which is text, with a number"),
+        ("sku.isin(['a', 1])", "where compares sku, which is text, with a number"),
+        ("stock in ['1']", "where compares stock, which is a number, with text"),
+        ("price > 1 and stock == '1'", "where compares stock, which is a number, with text"),
+        ("stock == sku", "where compares stock, which is a number, with text"),
+        ("day == 2026", "where compares day, which is a date or time, with a number"),
+        ("uid == '00000000-0000-0000-0000-000000000000'", "where compares uid, which is of a kind that"),
+    ],
+)
+def test_a_question_that_no_row_could_answer_by_yes_is_refused(where, told):
+    with pytest.raises(ConfigurationError, match=f"Feed 'products': {told}.*; compare columns with values of"):
+        check_filter(make_feed(where=where), PRODUCT)
+
+
+@pytest.mark.parametrize(
+    "where", ["sku == None", "day == '2026-01-01'", "thing == 5", "thing == 'a'", "stock == -1", "sku.str.len() == 3"]
+)
+def test_a_question_that_some_row_may_answer_by_yes_is_taken(where):
+    check_filter(make_feed(where=where), PRODUCT)
+
+
+def test_a_column_that_the_model_lacks_has_the_type_of_its_source():
+    columns = {"sku": "sku", "shown": {"from": "shown", "write": "never"}}
+    typed = {"source": "products.parquet", "columns": columns}
+    frame = pd.DataFrame({"shown": pd.array([0, 1, None], dtype="int64[pyarrow]")})
+
+    check_filter(make_feed(where="shown > 0", **typed), PRODUCT)
+    assert left_out(frame, {}, make_feed(where="shown > 0", **typed), PRODUCT, "a chunk").tolist() == [0, 2]
+    with pytest.raises(ChunkFailed, match="on a chunk: where compares shown, which is a number, with text"):
+        left_out(frame, {}, make_feed(where="shown == '1'", **typed), PRODUCT, "a chunk")
+    with pytest.raises(ConfigurationError, match="where compares shown, which is text, with a number"):
+        check_filter(make_feed(where="shown > 0", columns=columns), PRODUCT)
+
+
+def test_what_is_divided_by_zero_is_not_taken():
+    cells = {"price": ["4.00", "4.00", "4.00", None], "other": ["2.00", "0.00", None, "2.00"]}
+
+    assert taken("price / other > 1", **cells) == [0]
+
+
+def test_decimals_of_any_number_of_digits_may_be_missing():
+    assert taken("free.abs() > 1 and -free < 0", free=["9.99", None, "-5"]) == [0]
+    assert taken("free != 9.99", free=["9.99", None, "9.98"]) == [2]
+    assert taken("free == 9.99", free=["9.99", None, "9" * 50]) == [0]
+
+
+@pytest.mark.parametrize("where, rows", [("stock > 0", []), ("stock.isna() or stock > 0", [0, 1])])
+def test_an_optional_column_that_is_not_there_has_no_value(where, rows):
+    feed = make_feed(where=where, columns={"sku": "sku", "stock": {"from": "stock", "optional": True}})
+    frame = pd.DataFrame({"sku": pd.Series(["a", "b"], dtype="str")})
+
+    assert frame.index.difference(left_out(frame, {}, feed, PRODUCT, "a chunk")).tolist() == rows

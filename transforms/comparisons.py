@@ -1,0 +1,126 @@
+"""What a filter compares: columns with values of their own kind only, and decimals with decimals."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from restock.contract import Kind
+from transforms.plain_types import decimal_columns, exact
+
+TEXT, NUMBER, MOMENT, OTHER = "text", "a number", "a date or time", "of a kind that no value here can be equal to"
+_OF_KIND = {
+    **dict.fromkeys((Kind.TEXT, Kind.ENUM), TEXT),
+    **dict.fromkeys((Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.BOOLEAN), NUMBER),
+    **dict.fromkeys((Kind.DATE, Kind.TIME, Kind.DATETIME), MOMENT),
+    **dict.fromkeys((Kind.UUID, Kind.JSON, Kind.INTERVAL), OTHER),
+}
+
+
+class Incomparable(TypeError):
+    """A comparison that no row could ever satisfy, as the end of a sentence that begins with `where`."""
+
+
+def family_of(column: pd.Series, kind: Kind | None) -> str | None:
+    """What a column can be compared with; None if only its values can tell.
+
+    Args:
+        kind: what the model says it is, or None where the model has no such column.
+    """
+    if kind is not None:
+        return _OF_KIND.get(kind)
+    dtype = column.dtype
+    if isinstance(dtype, pd.StringDtype):
+        return TEXT
+    if not isinstance(dtype, pd.ArrowDtype):
+        return NUMBER if pd.api.types.is_numeric_dtype(dtype) else None
+    type_ = dtype.pyarrow_dtype
+    if pa.types.is_boolean(type_) or pd.api.types.is_numeric_dtype(dtype):
+        return NUMBER
+    return MOMENT if pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_) else None
+
+
+def check_comparisons(question: ast.AST, families: dict[str, str | None]) -> None:
+    """Make sure that columns are compared with what they could be equal to.
+
+    Raises:
+        Incomparable: one is not; pandas would answer no for every row.
+    """
+    for node in ast.walk(question):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            pairs = list(itertools.pairwise(sides))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            pairs = [(node.func.value, each) for each in node.args if node.func.attr in ("isin", "between")]
+        else:
+            continue
+        for one, other in pairs:
+            _check_pair(one, other, families)
+
+
+def _check_pair(one: ast.AST, other: ast.AST, families: dict[str, str | None]) -> None:
+    for left in _family_of_node(one, families):
+        for right in _family_of_node(other, families):
+            if left != right and {left, right} != {MOMENT, TEXT}:
+                column, kind, value = (one, left, right) if isinstance(one, ast.Name) else (other, right, left)
+                raise Incomparable(f"compares {ast.unparse(column)}, which is {kind}, with {value}")
+
+
+def _family_of_node(node: ast.AST, families: dict[str, str | None]) -> set[str]:
+    """The families of a column's or of some values' own; none where that is not plain."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return {family for each in node.elts for family in _family_of_node(each, families)}
+    if isinstance(node, ast.UnaryOp):
+        return _family_of_node(node.operand, families)
+    found = families.get(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(node, ast.Constant) and node.value is not None:
+        found = TEXT if isinstance(node.value, str) else NUMBER
+    return set() if found is None else {found}
+
+
+class Exactly(ast.NodeTransformer):
+    """Makes a question about decimals exact, and one that each row can answer.
+
+    The numbers beside decimals get names, under which they are decimals too; so do columns of decimals that divide,
+    without their zeros, by which Arrow would refuse to divide any row.
+    """
+
+    def __init__(self, values: pd.DataFrame) -> None:
+        self._values = values
+        self._decimals = decimal_columns(values)
+        self._is_among_decimals = False
+        self.names: dict[str, Any] = {}
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        return self._visit_question(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return self._visit_question(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        divisor = node.right
+        if isinstance(node.op, ast.Div | ast.Mod) and isinstance(divisor, ast.Name) and divisor.id in self._decimals:
+            column = self._values[divisor.id]
+            node.right = self._named(column.where(column != 0))
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if not self._is_among_decimals or exact(node.value) is node.value:
+            return node
+        return self._named(exact(node.value))
+
+    def _named(self, value: Any) -> ast.Name:
+        name = f"exact_{len(self.names)}"
+        self.names[name] = value
+        return ast.Name(f"@{name}", ast.Load())
+
+    def _visit_question(self, node: ast.expr) -> ast.AST:
+        outside = self._is_among_decimals
+        self._is_among_decimals = any(isinstance(n, ast.Name) and n.id in self._decimals for n in ast.walk(node))
+        visited = self.generic_visit(node)
+        self._is_among_decimals = outside
+        return visited
