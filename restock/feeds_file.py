@@ -13,6 +13,7 @@ from restock.csv_rules import Rules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from restock.paths import shown
+from restock.plain_yaml import PlainLoader
 
 
 class _FeedsFile(Rules):
@@ -29,7 +30,7 @@ def read_feeds(path: Path) -> dict[str, Feed]:
         ConfigurationError: the file is missing, not YAML, or holds a key or value that restock does not know.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), PlainLoader)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"There is no feeds file {shown(path)}; create it, or name another one in RESTOCK_FEEDS."
@@ -114,6 +115,11 @@ def _first_fault(error: ValidationError, where: str, model: type[BaseModel]) -> 
         return f"{where}: the key {key!r} is unknown; {hint}"
     if fault["type"] == "missing":
         return f"{where}: the key {key!r} is missing; add it."
+    if fault["type"] == "string_type" and not isinstance(fault["input"], list | dict):
+        if path[-1] == "[key]":
+            key = ".".join(path[:-2])
+        what = f"{key}: a name" if path[-1] == "[key]" else key
+        return f"{where}: {what} is text, and YAML reads {fault['input']!r} there; put it in quotes."
     message = fault["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:] if key else message
     return f"{where}: {key + ': ' if key else ''}{message}{_given(fault)}."

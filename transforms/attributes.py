@@ -47,6 +47,11 @@ def check_columns(feed: Feed, contract: Contract) -> None:
         for word, value in (("constant", rule.constant), ("default", rule.default)):
             if value is None or name not in contract.fields:
                 continue
+            if contract.fields[name].kind in (Kind.TEXT, Kind.ENUM) and not isinstance(value, str):
+                raise ConfigurationError(
+                    f"Feed {feed.name!r}: the {word} of {name} is no text for YAML, and its column holds text; write "
+                    "it in quotes."
+                )
             cell = pd.Series([as_cell(value, feed.csv)], dtype="str")
             for code in cast_column(cell, contract.fields[name], feed.csv).faults.values():
                 raise ConfigurationError(

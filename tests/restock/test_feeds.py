@@ -104,12 +104,30 @@ def test_a_pattern_that_tells_the_day_is_taken(read, pattern):
         ("feeds: [1, 2", "is not valid YAML .*line 1"),
         ("just text", "holds no feeds; begin it with `feeds:`"),
         ("", "holds no feeds"),
+        ("feeds: {shop: {}, shop: {}}", r"line 1, column 19\): the key 'shop' stands there a second time; keep one"),
+        (FEED + "    mode: insert_only\n    mode: sync\n", "the key 'mode' stands there a second time; keep one"),
+        (FEED + "    columns: {a: {constant: 00123}}", "00123 would be read as another number; write it in quotes"),
+        (FEED + "    columns: {a: {constant: 12:30}}", "12:30 would be read as another number; write it in quotes"),
+        ("feeds: {yes: {}}", "feeds: a name is text, and YAML reads True there; put it in quotes"),
+        ("feeds: {12: {}}", "feeds: a name is text, and YAML reads 12 there; put it in quotes"),
+        (FEED + "    csv: {true_values: [yes]}", "csv.true_values.0 is text, and YAML reads True there; put it in"),
+        (FEED + "    csv: {null_values: [null]}", "csv.null_values.0 is text, and YAML reads None there; put it in"),
         ("fields: {}", "feeds.yaml: the key '(fields|feeds)' is (unknown|missing)"),
     ],
 )
 def test_a_file_that_is_not_a_feeds_file_is_refused(read, text, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
         read(text)
+
+
+def test_a_number_is_what_it_looks_like_and_a_merged_key_may_be_told_anew(read):
+    base = "  base: &base {source: a.csv, app: a:b, model: a:c, mode: sync}\n"
+    columns = "{a: a, b: {constant: 0}, c: {constant: -0.50}, d: {constant: 0x1F}, e: {constant: 1_0}}"
+
+    feed = read(f"feeds:\n{base}  shop: {{<<: *base, mode: insert_only, columns: {columns}}}")["shop"]
+
+    assert feed.mode == "insert_only"
+    assert [rule.constant for rule in feed.columns.values()] == [None, 0, -0.5, 31, 10]
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):

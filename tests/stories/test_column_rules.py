@@ -192,6 +192,8 @@ def test_a_column_of_the_table_that_is_never_written_is_still_cast(sqlite_shop: 
         ({"where": "price > 'x'"}, r"where compares price, which is a number, with text"),
         ({"where": "name.dt.year > 1"}, r"where cannot be answered \(AttributeError\)"),
         ({"where": "price.abs"}, r"where cannot be answered"),
+        ({"columns": COLUMNS | {"name": {"constant": 123}}}, r"the constant of name is no text .*; write it in quotes"),
+        ({"columns": COLUMNS | {"name": {"from": "Title", "default": True}}}, r"the default of name is no text"),
         ({"columns": COLUMNS | {"stock": {"constant": "many"}}}, r"the constant of stock does not fit"),
         (
             {"columns": COLUMNS | {"name": {"from": "Title", "default": "x" * 300}}},
