@@ -19,7 +19,7 @@ from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
 from sinks.db_errors import PASSING, describe, trouble_of, when_over
-from sinks.engine_rules import check_engine
+from sinks.engine_rules import engine_of
 from sinks.time_limits import limit_transaction, usual_lease_seconds
 
 log = logging.getLogger("restock")
@@ -43,10 +43,7 @@ class AppDatabase:
         self.app_reference = app_reference
         self._sessions: sessionmaker[Session] = app.extensions["sqlalchemy"].session.session_factory
         with app.app_context(), self._sessions() as session:
-            engine = session.get_bind(mapper=model)
-        assert isinstance(engine, sa.Engine)
-        check_engine(engine, app_reference)
-        self.engine = engine
+            self.engine = engine = engine_of(session, model, app_reference)
         if hasattr(os, "register_at_fork"):
             # A connection belongs to the process that opened it; one that is forked opens its own.
             os.register_at_fork(after_in_child=partial(engine.dispose, close=False))

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from restock.errors import ConfigurationError
 
 
-def check_engine(engine: sa.Engine, app_reference: str) -> None:
-    """Make sure that restock's transactions are transactions on this engine, and reach the tables they name.
+def engine_of(session: Session, model: type[Any], app_reference: str) -> sa.Engine:
+    """The engine on which the app's sessions read and write a model, for all that restock does with it.
 
     Raises:
-        ConfigurationError: they would not.
+        ConfigurationError: there is none that restock could load through.
     """
-    if engine.dialect.name == "sqlite" and engine.dialect.get_pool_class(engine.url) is sa.SingletonThreadPool:
+    mapper = sa.inspect(model)
+    engine = session.get_bind(mapper=mapper)
+    updating = session.get_bind(mapper=mapper, clause=sa.update(mapper.tables[0]))
+    session._flushing = True  # what a session that tells reads from writes goes by
+    try:
+        flushing = session.get_bind(mapper=mapper)
+    finally:
+        session._flushing = False
+    if not (engine is updating is flushing):
+        # The ledger would be written in one database, and some rows in another.
+        raise ConfigurationError(
+            f"The sessions of the app {app_reference} read {model.__name__} from one database and write it to another; "
+            "give restock an app whose sessions use only the one that is written."
+        )
+    assert isinstance(engine, sa.Engine)
+    _check(engine, app_reference)
+    return engine
+
+
+def _check(engine: sa.Engine, app_reference: str) -> None:
+    """Make sure that restock's transactions are transactions on this engine, and reach the tables they name."""
+    dialect: Any = engine.dialect
+    if dialect.name == "sqlite" and dialect.get_pool_class(engine.url) is sa.SingletonThreadPool:
         raise ConfigurationError(
             f"The app {app_reference} has a SQLite database in memory, which is gone when the command ends; give it a "
             "file."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from contracts.loads import open_table
+from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
 from restock.errors import ConfigurationError
@@ -14,6 +15,21 @@ class Item(db.Model):
 
     sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(40))
+"""
+# The recipe of SQLAlchemy's manual.
+ROUTING = """\
+from sqlalchemy.orm import Session
+
+
+class Routing(Session):
+    def __init__(self, db, **options):
+        super().__init__(**options)
+
+    def get_bind(self, mapper=None, clause=None, **options):
+        is_written = self._flushing or isinstance(clause, sa.Update | sa.Delete)
+        return db.engines[None if is_written else "follower"]
+
+
 """
 
 
@@ -55,4 +71,14 @@ def test_an_app_without_transactions_is_refused(make_shop: MakeShop, sqlite_url:
     shop = make_shop(sqlite_url, models(engine_options=options))
 
     with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
+        open_table(shop, "Item", match_on=[])
+
+
+def test_an_app_that_reads_in_one_database_and_writes_in_another_is_refused(
+    make_shop: MakeShop, make_database: MakeDatabase
+) -> None:
+    written = ROUTING + models(session_options='{"class_": Routing}')
+    shop = make_shop(make_database("sqlite"), written, {"follower": make_database("sqlite")})
+
+    with pytest.raises(ConfigurationError, match="read Item from one database and write it to another"):
         open_table(shop, "Item", match_on=[])
