@@ -21,6 +21,7 @@ class Kind(StrEnum):
     ENUM = "enum"
     UUID = "uuid"
     BINARY = "binary"
+    ARRAY = "array"
     JSON = "json"
     OTHER = "other"  # a type restock does not know: the value goes to the database as it is
 

@@ -84,6 +84,8 @@ def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.typ
 def _kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
     if isinstance(type_, sa.Interval):
         return Kind.INTERVAL  # SQLAlchemy's is a decorator, around the moments that some databases keep in its place
+    if isinstance(type_, sa.ARRAY):
+        return Kind.ARRAY  # a decorator around one may make a list of whatever it is given
     if isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
     if isinstance(type_, sa.Numeric) and not type_.asdecimal:

@@ -14,7 +14,7 @@ from sinks.target import Target
 from sinks.write_rules import offered, stays
 
 # Kinds that compare as text: their own type has no equality, or one that is blind to case, accents or blanks.
-_AS_TEXT = (Kind.TEXT, Kind.ENUM, Kind.JSON, Kind.OTHER)
+_AS_TEXT = (Kind.TEXT, Kind.ENUM, Kind.JSON, Kind.ARRAY, Kind.OTHER)
 # Kinds that a database without a type for them keeps as text, which others may have written in another form.
 _KEPT_AS_TEXT = {
     "sqlite": (Kind.DATE, Kind.TIME, Kind.DATETIME, Kind.INTERVAL, Kind.UUID),
@@ -80,7 +80,7 @@ def _doubtful(stage: Stage) -> list[str]:
 
 def _is_doubtful(stage: Stage, name: str) -> bool:
     type_, kind = stage.target.columns[name].type, stage.target.contract.fields[name].kind
-    if isinstance(type_, sa.types.TypeDecorator) or kind is Kind.OTHER:
+    if isinstance(type_, sa.types.TypeDecorator) or kind in (Kind.ARRAY, Kind.OTHER):
         return True  # it may store one value in several ways: encrypted, say
     if kind is Kind.JSON:
         return not isinstance(type_, JSONB)

@@ -37,6 +37,7 @@ _CELL_READERS: dict[Kind, Callable[[Any, FieldSpec], Any]] = {
     Kind.JSON: object_columns.read_json,
     Kind.INTERVAL: object_columns.read_interval,
     Kind.BINARY: object_columns.read_binary,
+    Kind.ARRAY: object_columns.read_array,
     Kind.OTHER: object_columns.read_other,
 }
 _TEXT_DTYPE: Any = pd.StringDtype(na_value=np.nan)  # Any: the stubs do not know __from_arrow__

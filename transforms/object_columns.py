@@ -81,6 +81,13 @@ def read_binary(value: Any, spec: FieldSpec) -> bytes:
     return content
 
 
+def read_array(value: Any, spec: FieldSpec) -> Any:
+    """A list as it came. Text is none, of whatever form: the driver would take it for the list of its letters."""
+    if isinstance(value, str | bytes):
+        raise Misfit("wrong_type")
+    return value
+
+
 def read_other(value: Any, spec: FieldSpec) -> Any:
     """The value as it came: only the database knows what the column holds."""
     return value

@@ -11,6 +11,7 @@ from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
+from restock.contract import Kind
 from restock.errors import ConfigurationError
 from sinks.stage import open_stage
 
@@ -113,6 +114,7 @@ def test_a_type_that_never_writes_a_value_twice_alike_is_unchanged_all_the_same(
 
 def test_types_of_postgresql_alone_are_staged_as_they_are(make_shop: MakeShop, postgresql_url: str) -> None:
     listed = open_table(make_shop(postgresql_url, LISTS), "Listed", match_on=[])
+    assert listed.sink.target.contract.fields["words"].kind is Kind.ARRAY
     first = {"sku": "A", "words": ["x", "y z", ""], "home": "10.0.0.1", "extra": {"b": [1.0], "a": None}, "span": None}
     records = [first, dict.fromkeys(first) | {"sku": "b"}]
 
