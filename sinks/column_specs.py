@@ -74,6 +74,11 @@ def words_of(type_: sa.types.TypeEngine[Any]) -> dict[Any, str]:
     return dict(reversed(named))
 
 
+def makes_json_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> bool:
+    """Whether SQLAlchemy would send the JSON value `null` for None, unless it is told that NULL is meant."""
+    return isinstance(_stored_type(type_, dialect), sa.JSON)
+
+
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
     """The type behind a decorator, and the variant of it that this database uses."""
     if isinstance(type_, sa.types.TypeDecorator):

@@ -21,7 +21,7 @@ def note_nulls(session: Session, target: Target, instances: Iterable[Any], recor
 
     The NULL is put in after the model's listeners, so that these meet None, which they can test and compare.
     """
-    names = [name for name, column in target.columns.items() if _becomes_something_else(column)]
+    names = [name for name, column in target.columns.items() if name in target.json or _has_default(column)]
     if not names:
         return
     notes = session.info.setdefault(_NOTES, {})
@@ -32,8 +32,8 @@ def note_nulls(session: Session, target: Target, instances: Iterable[Any], recor
     touch_last(session, _put_nulls)
 
 
-def _becomes_something_else(column: sa.Column[Any]) -> bool:
-    return column.default is not None or column.server_default is not None or isinstance(column.type, sa.JSON)
+def _has_default(column: sa.Column[Any]) -> bool:
+    return column.default is not None or column.server_default is not None
 
 
 def _put_nulls(state: InstanceState[Any], session: Session, _connection: sa.Connection) -> None:

@@ -59,10 +59,9 @@ def _insert(session: Session, target: Target, records: list[Record]) -> list[Key
 
 def _with_nulls(records: list[Record], target: Target) -> list[Record]:
     """The records with NULL where None would become the JSON value `null`."""
-    names = [name for name, column in target.columns.items() if isinstance(column.type, sa.JSON)]
-    if not names:
+    if not target.json:
         return records
-    nulls = [{name: sa.null() for name in names if name in record and record[name] is None} for record in records]
+    nulls = [{name: sa.null() for name in target.json if record.get(name, "") is None} for record in records]
     return [{**record, **null} for record, null in zip(records, nulls, strict=True)]
 
 

@@ -72,8 +72,7 @@ def _change(instance: Any, values: Record, target: Target) -> None:
         present = getattr(instance, name)
         if name in target.primary_key or is_same(present, value):
             continue
-        is_json = isinstance(target.columns[name].type, sa.JSON)
-        setattr(instance, name, sa.null() if value is None and is_json else value)
+        setattr(instance, name, sa.null() if value is None and name in target.json else value)
         if present == value:
             flag_modified(instance, name)  # else SQLAlchemy, which takes `true` for 1, would see no change
 

@@ -86,7 +86,7 @@ class Rows:
         refused: dict[int, str] = {}
         for name in self.attributes:
             column = self.target.columns[name]
-            found[column.name], places = _bind(self.frame[name], column.type, self.dialect)
+            found[column.name], places = _bind(self.frame[name], column.type, self.dialect, name in self.target.json)
             refused |= {place: name for place in places if place not in refused}
         return BoundRows(np.asarray(self.frame.index, dtype="int64"), found, refused)
 
@@ -149,7 +149,9 @@ class BoundRows:
         return BoundRows(self.positions[places], columns, {})
 
 
-def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> tuple[Values, list[int]]:
+def _bind(
+    values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect, is_json: bool
+) -> tuple[Values, list[int]]:
     """What the driver is given for the values, and the places of those that the type refuses."""
     processor = type_.dialect_impl(dialect).bind_processor(dialect)
     if processor is None:
@@ -160,7 +162,7 @@ def _bind(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialec
     bound: list[Any] = []
     refused: list[int] = []
     for place, value in enumerate(plain_values(values)):
-        if value is None and isinstance(type_, sa.JSON):
+        if value is None and is_json:
             bound.append(None)  # NULL, where the type would make the JSON value `null` of it
             continue
         try:

@@ -16,7 +16,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec, words_of
+from sinks.column_specs import field_spec, makes_json_of_none, words_of
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Target:
     `columns` maps each attribute a feed may fill to its column. `required` are the attributes that a new row cannot do
     without: NOT NULL, and neither the model nor the database has a default for them. `unique_keys` are the attributes
     that could recognise a row, the primary key first. `stays` says of which attributes, and when, a present row keeps
-    its own value. `key_is_exact` says that keys of different text are different
-    keys for the database. `discriminator` and `identities` say which rows of a table that several models share are this
-    model's; without a discriminator all are.
+    its own value. `json` are the attributes in which NULL has to be said in so many words. `key_is_exact` says that
+    keys of different text are different keys for the database. `discriminator` and `identities` say which rows of a
+    table that several models share are this model's; without a discriminator all are.
     `inserts_keyless` says that a row without its key is inserted, and the database makes one.
     """
 
@@ -44,6 +44,7 @@ class Target:
     required: tuple[str, ...]
     unique_keys: list[tuple[str, ...]]
     stays: dict[str, Stays]
+    json: frozenset[str]
     discriminator: str | None
     identities: frozenset[Any]
     contract: Contract
@@ -117,6 +118,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
         unique_keys=_unique_keys(mapper, columns),
         stays={name: when for name in columns if (when := feed.rule_of(name).stays) is not None},
+        json=frozenset(name for name, column in columns.items() if makes_json_of_none(column.type, dialect)),
         required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
         discriminator=_discriminator(feed, mapper, by_column),
         identities=frozenset(_identities(mapper)),

@@ -64,3 +64,40 @@ def test_another_name_of_a_member_is_stored_as_the_app_stores_the_member(make_ta
     assert painted.load(records) == WriteCounts(unchanged=4)
     assert painted.load([{"id": 2, "colour": "CRIMSON"}]) == WriteCounts(updated=1)
     assert [row["colour"] for row in painted.rows("colour", "id")] == ["RED", "RED", "RED", None]
+
+
+WRAPPED = """\
+import json
+from sqlalchemy.dialects import postgresql
+
+
+class Wrapped(sa.types.TypeDecorator):
+    impl = sa.JSON
+    cache_ok = True
+
+
+class Portable(sa.types.TypeDecorator):
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect):
+        is_there = dialect.name == "postgresql"
+        return dialect.type_descriptor(postgresql.JSONB() if is_there else sa.Text())
+
+
+class Parcel(db.Model):
+    __tablename__ = "parcel"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    wrapped: Mapped[dict | None] = mapped_column(Wrapped)
+    portable: Mapped[str | None] = mapped_column(Portable)
+"""
+
+
+def test_none_is_null_also_in_json_behind_a_type_of_the_apps_own(make_table: MakeTable) -> None:
+    parcels = make_table(WRAPPED, "Parcel", match_on=[])
+    nothing = {"id": 1, "wrapped": None, "portable": None}
+    parcels.load([nothing, {"id": 2, "wrapped": {"a": 1}, "portable": "x"}])
+
+    assert parcels.load([nothing, nothing | {"id": 2}]) == WriteCounts(unchanged=1, updated=1)
+    assert parcels.shop.execute("SELECT id FROM parcel WHERE wrapped IS NOT NULL OR portable IS NOT NULL") == []
