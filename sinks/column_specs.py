@@ -79,6 +79,17 @@ def makes_json_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> 
     return isinstance(_stored_type(type_, dialect), sa.JSON)
 
 
+def makes_value_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> bool:
+    """Whether the app's own type stores something for None."""
+    if not isinstance(type_, sa.types.TypeDecorator) or makes_json_of_none(type_, dialect):
+        return False
+    processor = type_.dialect_impl(dialect).bind_processor(dialect)
+    try:
+        return processor is not None and processor(None) is not None
+    except Exception:  # whatever it raises, it does not take None
+        return False
+
+
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
     """The type behind a decorator, and the variant of it that this database uses."""
     if isinstance(type_, sa.types.TypeDecorator):

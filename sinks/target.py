@@ -16,7 +16,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec, makes_json_of_none, words_of
+from sinks.column_specs import field_spec, makes_json_of_none, makes_value_of_none, words_of
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
     _check_attributes(feed, columns)
     _check_unique(feed, mapper, columns, key)
     _check_key(feed, key)
+    _check_blanks(feed, columns, database.engine.dialect)
     generates = _generates_key(mapper) and key == primary_key
     _check_filled(feed, primary_key, generates)
     may_be_keyless = generates and feed.missing_key == "insert"
@@ -161,6 +162,15 @@ def _check_filled(feed: Feed, primary_key: tuple[str, ...], generates: bool) -> 
             f"Feed {feed.name!r}: nothing fills {', '.join(lacking)} of the key of the model {feed.model}, and the "
             "database does not make it; add it to columns, or name another unique key in match_on."
         )
+
+
+def _check_blanks(feed: Feed, columns: dict[str, sa.Column[Any]], dialect: sa.Dialect) -> None:
+    for name, column in columns.items():
+        if feed.rule_of(name).stays == "blank" and makes_value_of_none(column.type, dialect):
+            raise ConfigurationError(
+                f"Feed {feed.name!r}: columns: {name!r} cannot have `blank: keep`, because its type makes a value of a "
+                "blank, which could not be told from one that was sent; leave it out, or let the type leave None alone."
+            )
 
 
 def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:

@@ -76,12 +76,20 @@ class Tiny(sa.types.TypeDecorator):
     cache_ok = True
 
 
+class Never(sa.types.TypeDecorator):
+    impl = sa.String(40)
+
+    def process_bind_param(self, value, dialect):
+        return value or ""
+
+
 class Decorated(db.Model):
     __tablename__ = "decorated"
 
     code: Mapped[str] = mapped_column(Upper, primary_key=True)
     small: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.SmallInteger(), "postgresql"))
     tiny: Mapped[int | None] = mapped_column(Tiny)
+    note: Mapped[str | None] = mapped_column(Never)
 """
 
 
@@ -110,6 +118,11 @@ class Decorated(db.Model):
             "nothing fills code of the key .*; add it to",
         ),
         ("Offer", {"match_on": ["ean"], "version_column": "att"}, "version_column names 'att'.*; did you mean 'at'"),
+        (
+            "Decorated",
+            {"match_on": [], "columns": {"code": "code", "small": "s", "note": {"from": "n", "blank": "keep"}}},
+            "'note' cannot have `blank: keep`, because its type makes a value of a blank",
+        ),
         ("Dog", {"match_on": []}, "is mapped to 2 tables; restock loads models of one table"),
         ("db", {"match_on": []}, "is not a mapped SQLAlchemy class"),
         ("Nothing", {"match_on": []}, "Nothing"),
@@ -175,7 +188,7 @@ def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: Ma
 
 def test_a_decorated_type_and_a_variant_have_the_limits_of_what_is_behind_them(make_table: MakeTable) -> None:
     sink = make_table(MODELS, "Decorated", match_on=[]).sink
-    code, small, tiny = sink.target.contract.fields.values()
+    code, small, tiny, _ = sink.target.contract.fields.values()
 
     assert (code.kind, code.length) == (Kind.TEXT, 7)
     assert small.maximum == (2**15 - 1 if sink.database.dialect == "postgresql" else 2**63 - 1)
