@@ -43,6 +43,8 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
     if kind is Kind.DECIMAL:
         limits["precision"], limits["scale"] = _digits(own, dialect.name)
         limits["significant"] = EXACT_DIGITS_OF_A_FLOAT if dialect.name == "sqlite" else None
+    if kind is Kind.FLOAT and _rounds(own, dialect.name):
+        limits["precision"], limits["scale"] = _digits(own, dialect.name)
     if kind in (Kind.DATETIME, Kind.TIME):
         limits["fraction"] = _fraction(own, dialect.name)
     if kind is Kind.DATETIME:
@@ -128,6 +130,12 @@ def _digits(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int | None, 
     if dialect in ("mysql", "mariadb"):
         return precision or 10, scale or 0
     return precision, (scale or 0) if precision is not None else scale
+
+
+def _rounds(type_: sa.types.TypeEngine[Any], dialect: str) -> bool:
+    """Whether a column that the app reads as floats has a fixed number of digits."""
+    is_numeric = isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float)
+    return is_numeric and (type_.scale is not None or dialect in ("mysql", "mariadb"))
 
 
 def _fraction(type_: sa.types.TypeEngine[Any], dialect: str) -> int:

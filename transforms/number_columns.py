@@ -69,7 +69,18 @@ def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 
 
 def read_float(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
-    """Finite double precision numbers; text may have an exponent."""
+    """Finite double precision numbers, of no more digits than the column has; text may have an exponent."""
+    found = _finite_floats(cells, rules)
+    if spec.scale is None:
+        return found
+    # A float of Parquet has the digits of its own width.
+    told = cells if pa.types.is_floating(cells.type) else found.values
+    beyond = read_decimal(told, spec, rules).faults
+    fits = [place not in beyond for place in range(len(found.values))]
+    return Column(keep(found.values, pa.array(fits, pa.bool_())), {**beyond, **found.faults})
+
+
+def _finite_floats(cells: Any, rules: CsvRules) -> Column:
     faults: dict[int, str] = {}
     if pa.types.is_floating(cells.type):
         numbers, beyond = cells if cells.type == pa.float64() else cells.cast(pa.float64()), "not_a_number"

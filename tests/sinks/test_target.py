@@ -58,6 +58,7 @@ class Offer(db.Model):
     gross: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric(10, 2))
     open: Mapped[decimal.Decimal | None] = mapped_column(sa.Numeric)
     ratio: Mapped[float | None]
+    cents: Mapped[float | None] = mapped_column(sa.Numeric(10, 2, asdecimal=False))
     at: Mapped[dt.datetime | None] = mapped_column(sa.DateTime(timezone=True))
     local: Mapped[dt.datetime | None]
     blob: Mapped[bytes | None] = mapped_column(sa.LargeBinary(16))
@@ -168,7 +169,7 @@ def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: Ma
         **dict.fromkeys(["shop", "ean", "state"], Kind.TEXT),
         **dict.fromkeys(["gross", "open"], Kind.DECIMAL),
         **dict.fromkeys(["at", "local"], Kind.DATETIME),
-        "ratio": Kind.FLOAT,
+        **dict.fromkeys(["ratio", "cents"], Kind.FLOAT),
         "blob": Kind.BINARY,
         "size": Kind.ENUM,
         "words": Kind.OTHER,
@@ -178,6 +179,7 @@ def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: Ma
     assert limits == [(-(2 ** (size - 1)), 2 ** (size - 1) - 1) for size in bits]
     digits = {"sqlite": [(10, 2), (None, 10)], "postgresql": [(10, 2), (None, None)], "mysql": [(10, 2), (10, 0)]}
     assert [(spec.precision, spec.scale) for spec in (fields["gross"], fields["open"])] == digits[dialect]
+    assert [(fields[name].precision, fields[name].scale) for name in ("ratio", "cents")] == [(None, None), (10, 2)]
     assert fields["gross"].significant == (15 if dialect == "sqlite" else None)
     assert [fields[name].timezone for name in ("at", "local")] == [dialect == "postgresql", False]
     assert fields["at"].fraction == (0 if dialect == "mysql" else 6)

@@ -198,6 +198,13 @@ def test_floats_may_have_an_exponent_but_must_be_finite(read):
     assert codes == {2: "out_of_range", 3: "not_a_number", 4: "not_a_number"}
 
 
+def test_a_float_that_the_column_would_round_is_a_reject(read):
+    values = ["19.99", "19.999", "1e1", "123456789", "inf"]
+
+    assert read(Kind.FLOAT, values, **PRICE) == ([19.99, 10.0], {1: "scale", 3: "precision", 4: "not_a_number"})
+    assert read(Kind.FLOAT, [0.1, 0.125], dtype="float[pyarrow]", **PRICE)[1] == {1: "scale"}
+
+
 def test_a_float_of_parquet_that_is_not_a_number_is_missing_and_an_infinite_one_a_reject(read):
     cells = pd.arrays.ArrowExtensionArray(pa.array([1.5, float("nan"), float("inf"), None]))
 
