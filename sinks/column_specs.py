@@ -92,11 +92,16 @@ def makes_value_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) ->
         return False
 
 
+def variant_of(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """The type that the model names for this kind of database."""
+    return type_._variant_mapping.get(dialect.name, type_)
+
+
 def _stored_type(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
     """The type behind a decorator, and the variant of it that this database uses."""
     if isinstance(type_, sa.types.TypeDecorator):
         return type_.load_dialect_impl(dialect)
-    return type_._variant_mapping.get(dialect.name, type_)
+    return variant_of(type_, dialect)
 
 
 def _kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:

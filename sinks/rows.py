@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from restock.records import Record, plain_values, to_records
-from sinks.column_specs import members_of, words_of
+from sinks.column_specs import members_of, variant_of, words_of
 from sinks.encoding import AsText, EncodedRows, encode, is_encoder_there
 from sinks.packing import affinity, pack
 from sinks.target import Target
@@ -175,6 +175,7 @@ def _bind(
 
 def _bind_at_once(values: pd.Series, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Values | None:
     """What the type would make of the values one by one, where that is known and Arrow can do it; else None."""
+    type_ = variant_of(type_, dialect)
     if isinstance(type_, sa.types.TypeDecorator):
         return None
     if isinstance(type_, sa.Enum) and len(members_of(type_)) > len(words_of(type_)) + 1:

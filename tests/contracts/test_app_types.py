@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -101,3 +103,32 @@ def test_none_is_null_also_in_json_behind_a_type_of_the_apps_own(make_table: Mak
 
     assert parcels.load([nothing, nothing | {"id": 2}]) == WriteCounts(unchanged=1, updated=1)
     assert parcels.shop.execute("SELECT id FROM parcel WHERE wrapped IS NOT NULL OR portable IS NOT NULL") == []
+
+
+DATED = """\
+from sqlalchemy.dialects import sqlite
+
+FORM = "%(day)02d/%(month)02d/%(year)04d %(hour)02d:%(minute)02d"
+READ = r"(?P<day>\\d+)/(?P<month>\\d+)/(?P<year>\\d+) (?P<hour>\\d+):(?P<minute>\\d+)"
+
+
+class Dated(db.Model):
+    __tablename__ = "dated"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made_at: Mapped[dt.datetime | None] = mapped_column(
+        sa.DateTime().with_variant(sqlite.DATETIME(storage_format=FORM, regexp=READ), "sqlite")
+    )
+"""
+
+
+def test_a_moment_is_stored_in_the_form_that_the_model_names_for_sqlite(make_table: MakeTable) -> None:
+    dated = make_table(DATED, "Dated", match_on=[])
+    record = {"id": 1, "made_at": datetime(2026, 2, 1, 12, 30)}  # noqa: DTZ001 - naive is the point
+    with dated.admitted([1]) as [ref]:
+        chunk = dated.chunk([record], ref)
+        typed = chunk.frame.astype({"made_at": "timestamp[us][pyarrow]"})  # as a feed brings it
+
+        assert dated.load_chunk(replace(chunk, frame=typed)) == WriteCounts(inserted=1)
+    assert dated.seen_by_app("id", "made_at") == [record]
+    assert dated.load([record]) == WriteCounts(unchanged=1)
