@@ -62,6 +62,8 @@ def _literals(array: pa.Array | list[Any], driver: Any) -> pa.Array:
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     texts = array.cast(pa.large_string())
+    if pa.types.is_integer(array.type):
+        return pc.fill_null(texts, _TEXT("NULL"))  # to a BIT column, '1' would be the character
     if not driver.server_status & _NO_BACKSLASH_ESCAPES:
         texts = pc.replace_substring(texts, "\\", "\\\\")
     quoted = _joined("", _TEXT("'"), pc.replace_substring(texts, "'", "''"), _TEXT("'"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from contracts.loads import open_table
 from fix_databases import MakeDatabase
@@ -48,3 +50,17 @@ def test_values_that_sql_of_their_type_changes_are_not_written_as_they_are(
     assert items.load(records) == WriteCounts(inserted=2)
     assert [row["name"] for row in items.rows()] == ["LOUD", "LOUD"]
     assert items.load(records) == WriteCounts(unchanged=2)
+
+
+def test_flags_may_be_kept_in_a_column_of_bits(make_shop: MakeShop, mariadb_url: str) -> None:
+    models = PARTS.replace("mark: Mapped[bytes | None] = mapped_column(sa.LargeBinary)", "is_sold: Mapped[bool | None]")
+    parts = open_table(make_shop(mariadb_url, models), "Part", match_on=["number"], writer="copy")
+    parts.shop.execute("ALTER TABLE part MODIFY is_sold BIT(1)")
+    records = [{"number": number, "is_sold": flag} for number, flag in enumerate([True, False, None])]
+    with parts.admitted([3]) as [ref]:
+        chunk = parts.chunk(records, ref)
+        typed = chunk.frame.astype({"is_sold": "bool[pyarrow]"})  # as a feed brings it
+
+        assert parts.load_chunk(replace(chunk, frame=typed)) == WriteCounts(inserted=3)
+    assert parts.shop.execute("SELECT number FROM part WHERE is_sold") == [{"number": 0}]
+    assert parts.load(records) == WriteCounts(unchanged=3)
