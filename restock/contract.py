@@ -46,6 +46,7 @@ class FieldSpec:
     significant: int | None = None  # digits that survive wherever the point is, where decimals are kept as floats
     fraction: int = 6  # digits of a second that a time or datetime keeps
     timezone: bool = False  # the column keeps a zone: values are aware and in UTC, otherwise naive UTC
+    as_text: bool = False  # the app has its UUIDs as text
     choices: tuple[str, ...] = ()
     allows_nul: bool = True  # whether the database can store U+0000 in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,7 +50,10 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
         limits["fraction"] = _fraction(own, dialect.name)
     if kind is Kind.DATETIME:
         # SQLite and MySQL drop the zone of what they are sent.
-        limits["timezone"] = bool(getattr(own, "timezone", False)) and dialect.name == "postgresql"
+        keeps_zone = bool(getattr(own, "timezone", False)) and dialect.name == "postgresql"
+        limits["timezone"] = keeps_zone or _asks_for_zone(column.type, dialect)
+    if kind is Kind.UUID:
+        limits["as_text"] = not getattr(own, "as_uuid", True)
     if kind is Kind.ENUM:
         limits["choices"] = tuple(getattr(own, "enums", ()))
     return FieldSpec(
@@ -83,13 +87,25 @@ def makes_json_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> 
 
 def makes_value_of_none(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> bool:
     """Whether the app's own type stores something for None."""
-    if not isinstance(type_, sa.types.TypeDecorator) or makes_json_of_none(type_, dialect):
-        return False
+    return not makes_json_of_none(type_, dialect) and _made_of(None, type_, dialect) is not None
+
+
+def _asks_for_zone(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> bool:
+    """Whether the app's own type takes moments only with their zone."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    naive = moment.replace(tzinfo=None)
+    return _made_of(naive, type_, dialect) is None and _made_of(moment, type_, dialect) is not None
+
+
+def _made_of(value: Any, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Any:
+    """What the app's own type makes of a value; None if it refuses it. Any other type leaves values alone."""
+    if not isinstance(type_, sa.types.TypeDecorator):
+        return value
     processor = type_.dialect_impl(dialect).bind_processor(dialect)
     try:
-        return processor is not None and processor(None) is not None
-    except Exception:  # whatever it raises, it does not take None
-        return False
+        return value if processor is None else processor(value)
+    except Exception:  # whatever it raises, it is its verdict on the value
+        return None
 
 
 def variant_of(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:

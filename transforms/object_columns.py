@@ -26,8 +26,13 @@ _INTERVAL = re.compile(
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def read_uuid(value: Any, spec: FieldSpec) -> uuid.UUID:
-    """A UUID from its text, with or without hyphens and braces, or from its 16 bytes."""
+def read_uuid(value: Any, spec: FieldSpec) -> uuid.UUID | str:
+    """A UUID from its text, with or without hyphens and braces, or from its 16 bytes; as text if the app has it so."""
+    found = _uuid(value)
+    return str(found) if spec.as_text else found
+
+
+def _uuid(value: Any) -> uuid.UUID:
     if isinstance(value, uuid.UUID):
         return value
     if isinstance(value, bytes) and len(value) == 16:

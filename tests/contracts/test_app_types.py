@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 from contracts.loads import MakeTable
 
 from restock.chunks import WriteCounts
+from restock.csv_rules import CsvRules
+from restock.records import to_records
+from transforms.contract_check import cast
 
 NOTED = """\
 from sqlalchemy.dialects import postgresql
@@ -132,3 +136,45 @@ def test_a_moment_is_stored_in_the_form_that_the_model_names_for_sqlite(make_tab
         assert dated.load_chunk(replace(chunk, frame=typed)) == WriteCounts(inserted=1)
     assert dated.seen_by_app("id", "made_at") == [record]
     assert dated.load([record]) == WriteCounts(unchanged=1)
+
+
+STANDARD = """\
+class Zoned(sa.types.TypeDecorator):
+    # As the documentation of SQLAlchemy has it.
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("tzinfo is required")
+        return value.astimezone(dt.timezone.utc).replace(tzinfo=None)
+
+    def process_result_value(self, value, dialect):
+        return value and value.replace(tzinfo=dt.timezone.utc)
+
+
+class Token(db.Model):
+    __tablename__ = "token"
+
+    id: Mapped[str] = mapped_column(sa.Uuid(as_uuid=False), primary_key=True)
+    other: Mapped[str | None] = mapped_column(sa.Uuid(as_uuid=False))
+    made_at: Mapped[dt.datetime | None] = mapped_column(Zoned)
+"""
+
+
+def test_moments_that_need_a_zone_and_uuids_that_are_text_are_loaded_once(make_table: MakeTable) -> None:
+    tokens = make_table(STANDARD, "Token", match_on=[])
+    one, other = "12345678-1234-5678-9234-123456789012", "12345678-1234-5678-9234-123456789013"
+    texts = pd.DataFrame({"id": [one.upper()], "other": [other], "made_at": ["2026-02-01T12:30:00Z"]}, index=[1])
+    cells, faults = cast(texts, tokens.sink.target.contract, CsvRules())
+    [record] = to_records(cells)
+
+    assert faults == {}
+    assert tokens.load([record]) == WriteCounts(inserted=1)
+    assert tokens.seen_by_app("id", "other", "made_at") == [
+        {"id": one, "other": other, "made_at": datetime(2026, 2, 1, 12, 30, tzinfo=UTC)}
+    ]
+    assert tokens.load([record]) == WriteCounts(unchanged=1)
+    assert tokens.load([{**record, "other": one}]) == WriteCounts(updated=1)
