@@ -27,10 +27,11 @@ def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
 
     Its rows are read, transformed and cast as a sync would do, whether the table exists or not. Ends as the sync
     would, as far as that can be told without the rows in the database: 0 if it would complete, 1 if chunks would
-    fail, 3 if a limit would hold it.
+    fail, 2 if the table is missing or not as the model says, 3 if a limit would hold it.
 
-    Of the table it knows at most whether it is empty: then every row is new, and a reject if it lacks what the model
-    requires. Which rows are new to a table that has some, and which ones its constraints refuse, only a sync tells.
+    Of its rows it knows at most whether there are any: if not, every row is new, and a reject if it lacks what the
+    model requires. Which rows are new to a table that has some, and which of them its constraints refuse, a sync
+    tells.
     """
 
     def work() -> Answer:

@@ -17,7 +17,7 @@ from flows.progress import Progress
 from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
-from restock.errors import ChunkFailed, RunHeld, RunIncomplete
+from restock.errors import ChunkFailed, ConfigurationError, RunHeld, RunIncomplete, SinkUnavailable
 from restock.feeds import Feed
 from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink, open_sink
@@ -68,7 +68,7 @@ class Check:
     would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
     would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
     for their limit. `doubtful` are accepted rows whose text looks as if it had been read in a wrong encoding, by the
-    codes of `DOUBTS`.
+    codes of `DOUBTS`. `unfit` says why a sync would refuse the table.
     """
 
     feed: str
@@ -86,6 +86,7 @@ class Check:
     lacking: list[str] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     held: str | None = None
+    unfit: str | None = None
 
     def as_dict(self, with_values: bool) -> dict[str, Any]:
         """The check as plain values; those of rows only if they are asked for."""
@@ -102,9 +103,12 @@ class Check:
         """Be silent about a source that a sync would complete.
 
         Raises:
+            ConfigurationError: the table is not what the model says.
             RunHeld: a limit would hold the run.
             RunIncomplete: chunks would fail.
         """
+        if self.unfit is not None:
+            raise ConfigurationError(self.unfit)
         if self.held is not None:
             raise RunHeld(self.held)
         if self.trouble:
@@ -124,17 +128,30 @@ def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | Non
         One check; of a delta feed one for each file.
 
     Raises:
-        ConfigurationError, SourceError, SinkUnavailable: as a sync would. The database is asked only if rows lack what
-            new ones need.
+        ConfigurationError, SourceError: as a sync would.
+        SinkUnavailable: rows lack what new ones need, and the database could not be asked whether they are new.
     """
     sink = open_sink(feed, place.settings.lease_seconds)
     check_rules(feed, sink.target.contract)
     files = find_source(feed, place.settings, file)
     checks: list[Check] = []
+    unfit = _unfit(sink, progress)
     for each in [files] if feed.kind == "full" else [[each] for each in files]:
         new = Newcomers(sink.database, sink.target, feed, follow_others=any(check.accepted for check in checks))
         checks.append(_check_source(sink, each, new, progress))
+        checks[-1].unfit = unfit
     return checks
+
+
+def _unfit(sink: FlaskSink, progress: Progress) -> str | None:
+    """Why a sync would refuse the table, if it would. A source can be looked at without any."""
+    try:
+        sink.check_table()
+    except ConfigurationError as error:
+        return str(error)
+    except SinkUnavailable as error:
+        progress.note(f"The table was not looked at. {error}")
+    return None
 
 
 def _check_source(sink: FlaskSink, files: list[SourceFile], new: Newcomers, progress: Progress) -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -12,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchTableError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from restock.errors import ConfigurationError, SinkUnavailable
@@ -89,13 +90,21 @@ class AppDatabase:
                     raise CommitUnknown from error
                 raise
 
-    def has_table(self, table: sa.Table) -> bool:
-        """Whether a table is there. Nothing is made by asking: SQLite would make the file that is missing."""
+    def columns_of(self, table: sa.Table) -> dict[str, sa.types.TypeEngine[Any]] | None:
+        """The columns that the database has in a table, with their types, or None if it has no such table.
+
+        Nothing is made by asking: SQLite would make the file that is missing.
+        """
         file = Path(self.engine.url.database or "")
         if self.dialect == "sqlite" and file.is_absolute() and file.parent.is_dir() and not file.exists():
-            return False
-        with self.engine.connect() as connection:
-            return sa.inspect(connection).has_table(table.name, schema=table.schema)
+            return None
+        with self.engine.connect() as connection, warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # of a type that SQLAlchemy does not know
+            try:
+                found = sa.inspect(connection).get_columns(table.name, schema=table.schema)
+            except NoSuchTableError:
+                return None
+        return {column["name"]: column["type"] for column in found}
 
     def engine_without_transactions(self, table: sa.Table) -> str | None:
         """The engine of MySQL or MariaDB that keeps a table, if it keeps what a transaction wrote and took back."""

@@ -71,6 +71,11 @@ def members_of(type_: sa.types.TypeEngine[Any]) -> dict[str | None, Any]:
     return type_._object_lookup if getattr(type_, "enum_class", None) else {}  # type: ignore[attr-defined]
 
 
+def stored_kind(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Kind:
+    """The kind of what the database keeps in a column of that type."""
+    return _kind_of(_stored_type(type_, dialect))
+
+
 def words_of(type_: sa.types.TypeEngine[Any]) -> dict[Any, str]:
     """What is stored for each member of the app's enumeration: its name, or what the model's values_callable says.
 

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RestockError
+from restock.errors import ChunkFailed, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.references import place_of
 from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.changes import Changes, Key, RowFault
-from sinks.conflict_clauses import conflict_clauses
 from sinks.corrections import CorrectionBook
 from sinks.db_errors import describe
 from sinks.earlier_rows import loaded_before
@@ -36,6 +35,7 @@ from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import Stage, drop_stage
+from sinks.table_fit import check_fit
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
 
@@ -159,44 +159,13 @@ class FlaskSink:
         return self.feed.workers or usual_workers(self.database, self.writer, rows)
 
     def check_table(self) -> None:
-        """Make sure that the model's table is there and either takes a row or says no, before a source is read for it.
+        """Make sure that the table can take the feed's rows, before a source is read for it.
 
         Raises:
-            ConfigurationError: it is not, has no transactions, or passes over rows without a word.
+            ConfigurationError: it is not there, or not what the model says of it.
+            SinkUnavailable: the database could not be asked.
         """
-        if not with_retries(
-            lambda: self.database.has_table(self.target.table),
-            f"looking for the table {self.target.name} in {self.database.address}",
-        ):
-            raise ConfigurationError(
-                f"The table {self.target.name} of the model {self.feed.model} does not exist in "
-                f"{self.database.address}; create it first, as your app does (`flask db upgrade`, `db.create_all()`)."
-            )
-        self._check_transactions()
-        self._check_conflicts()
-
-    def _check_transactions(self) -> None:
-        engine = with_retries(
-            lambda: self.database.engine_without_transactions(self.target.table),
-            f"asking for the engine of {self.target.name} in {self.database.address}",
-        )
-        if engine is not None:
-            raise ConfigurationError(
-                f"The table {self.target.name} in {self.database.address} is kept by {engine}, which has no "
-                "transactions, so a chunk that fails would leave some of its rows; first "
-                f"`ALTER TABLE {self.target.name} ENGINE = InnoDB`."
-            )
-
-    def _check_conflicts(self) -> None:
-        def passes_over() -> bool:
-            with self.database.engine.connect() as connection:
-                return "IGNORE" in conflict_clauses(connection, self.target.table)
-
-        if with_retries(passes_over, f"reading what {self.target.name} says of conflicts in {self.database.address}"):
-            raise ConfigurationError(
-                f"The table {self.target.name} in {self.database.address} says ON CONFLICT IGNORE, so rows that it "
-                "passes over would be counted as inserted; take that out of its definition."
-            )
+        check_fit(self.database, self.target, self.feed)
 
     def correcting(self, rows: list[int]) -> FlaskSink:
         """The same sink for the mended rows of one chunk, which no limit counts a second time."""

@@ -78,7 +78,7 @@ class Newcomers:
         )
 
     def _has_rows(self) -> bool:
-        if not self.database.has_table(self.target.table):
+        if self.database.columns_of(self.target.table) is None:
             return False
         with self.database.engine.connect() as connection:
             return has_rows(connection, self.target)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
 from stories.telling import counts, everything, product, products, sync, sync_all
@@ -62,6 +63,57 @@ def test_a_check_needs_no_table(sqlite_shop: Shop, capfd: pytest.CaptureFixture[
     sqlite_shop.execute("DROP TABLE product")
 
     assert run_here(capfd, "check", "products", "--json").answer["checks"][0]["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        ("ALTER TABLE product DROP COLUMN stock", "lacks columns of the model"),
+        ("DROP TABLE product", "does not exist"),
+    ],
+)
+def test_a_table_that_was_not_migrated_is_told_before_anything_is_read(
+    shop: Shop, capfd: pytest.CaptureFixture[str], change: str, told: str
+) -> None:
+    shop.feed(columns={name: name for name in ("sku", "name", "stock")})
+    shop.write_csv("products.csv", ROWS)
+    shop.execute(change)
+
+    checked, synced = run_here(capfd, "check", "products", "--json"), run_here(capfd, "sync", "products", "--json")
+
+    assert (checked.status, synced.status) == (2, 2)
+    assert checked.answer["checks"][0]["accepted"] > 0
+    assert synced.answer["error"]["message"] == checked.answer["checks"][0]["unfit"]
+    assert told in checked.sentence
+    assert ("stock; migrate it first" in checked.sentence) == ("COLUMN" in change)
+    assert "restock_run" not in shop.tables()
+
+
+def test_a_column_that_the_feed_does_not_use_may_be_missing(shop: Shop) -> None:
+    shop.feed(columns={"sku": "sku", "name": "name"})
+    shop.write_csv("products.csv", products([1]))
+    shop.execute("ALTER TABLE product DROP COLUMN stock")
+
+    assert counts(sync(shop)) == {"inserted": 1}
+
+
+def test_a_key_of_text_for_the_table_and_a_number_for_the_model_is_refused(
+    make_shop: MakeShop, capfd: pytest.CaptureFixture[str], database_url: str
+) -> None:
+    """`00123` in the table and 123 from the feed would be two products."""
+    key = "code: Mapped[int] = mapped_column(primary_key=True)"
+    model = f'class Item(db.Model):\n    __tablename__ = "item"\n    {key}\n'
+    shop = make_shop(database_url, model)
+    shop.feeds({"items": {"model": shop.model("Item")}})
+    shop.write_csv("items.csv", [{"code": "123"}])
+    shop.execute("DROP TABLE item")
+    shop.execute("CREATE TABLE item (code VARCHAR(20) NOT NULL PRIMARY KEY)")
+
+    said = run_here(capfd, "sync", "items")
+
+    assert said.status == 2
+    assert "The key code is a number in the model" in said.sentence
+    assert "and text in the table item" in said.sentence
 
 
 def test_values_are_shown_only_to_whom_asks_for_them(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,97 @@
+"""Whether the table in the database is what the model says of it: looked at before a source is read for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from restock.contract import Kind
+from restock.errors import ConfigurationError
+from restock.feeds import Feed
+from sinks.app_database import AppDatabase
+from sinks.column_specs import stored_kind
+from sinks.conflict_clauses import conflict_clauses
+from sinks.retries import with_retries
+from sinks.target import Target
+
+# Text and numbers are compared by other rules: `00123` and `123` are two keys or one.
+_FAMILIES = {Kind.TEXT: "text", **dict.fromkeys((Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT), "a number")}
+
+
+def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
+    """Make sure that the table is there, with the columns that the feed uses and keys of the model's family of types.
+
+    It also has to have transactions, and to refuse what breaks its constraints.
+
+    Raises:
+        ConfigurationError: it is not.
+        SinkUnavailable: the database could not be asked.
+    """
+    there = with_retries(
+        lambda: database.columns_of(target.table), f"looking for the table {target.name} in {database.address}"
+    )
+    if there is None:
+        raise ConfigurationError(
+            f"The table {target.name} of the model {feed.model} does not exist in {database.address}; create it first, "
+            "as your app does (`flask db upgrade`, `db.create_all()`)."
+        )
+    # Only PostgreSQL tells names apart by their case.
+    known_as = str if database.dialect == "postgresql" else str.casefold
+    stored = {known_as(name): type_ for name, type_ in there.items()}
+    found = {name: stored.get(known_as(target.columns[name].name)) for name in _used(target, feed)}
+    lacking = [str(target.columns[name].name) for name, type_ in found.items() if type_ is None]
+    if lacking:
+        raise ConfigurationError(
+            f"The table {target.name} in {database.address} lacks columns of the model {feed.model}: "
+            f"{', '.join(lacking)}; migrate it first (`flask db upgrade`)."
+        )
+    _check_key(database, target, feed, found)
+    _check_transactions(database, target)
+    _check_conflicts(database, target)
+
+
+def _used(target: Target, feed: Feed) -> list[str]:
+    """The attributes that the feed fills or is compared by; all, where its source decides what it fills."""
+    named = {*(feed.columns or target.columns), *target.key, *target.primary_key}
+    # One that the database keeps by itself, as PostgreSQL does `xmin`, is in no list of a table's columns.
+    return [name for name, column in target.columns.items() if name in named and not column.system]
+
+
+def _check_key(
+    database: AppDatabase, target: Target, feed: Feed, found: Mapping[str, sa.types.TypeEngine[Any] | None]
+) -> None:
+    dialect = database.engine.dialect
+    for name in target.key:
+        types = (target.columns[name].type, found[name])
+        modelled, stored = (_FAMILIES.get(stored_kind(type_, dialect)) for type_ in types if type_ is not None)
+        if modelled and stored and modelled != stored:
+            raise ConfigurationError(
+                f"The key {target.columns[name].name} is {modelled} in the model {feed.model} and {stored} in the "
+                f"table {target.name} in {database.address}, so one product could become two rows; correct one of them."
+            )
+
+
+def _check_transactions(database: AppDatabase, target: Target) -> None:
+    engine = with_retries(
+        lambda: database.engine_without_transactions(target.table),
+        f"asking for the engine of {target.name} in {database.address}",
+    )
+    if engine is not None:
+        raise ConfigurationError(
+            f"The table {target.name} in {database.address} is kept by {engine}, which has no transactions, so a chunk "
+            f"that fails would leave some of its rows; first `ALTER TABLE {target.name} ENGINE = InnoDB`."
+        )
+
+
+def _check_conflicts(database: AppDatabase, target: Target) -> None:
+    def passes_over() -> bool:
+        with database.engine.connect() as connection:
+            return "IGNORE" in conflict_clauses(connection, target.table)
+
+    if with_retries(passes_over, f"reading what {target.name} says of conflicts in {database.address}"):
+        raise ConfigurationError(
+            f"The table {target.name} in {database.address} says ON CONFLICT IGNORE, so rows that it passes over would "
+            "be counted as inserted; take that out of its definition."
+        )
