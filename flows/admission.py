@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
 from flows.admission_checks import refuse_late, refuse_other_rows, refuse_small
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
 from flows.reports import RunReport
-from flows.stopping import check_stop
+from flows.spooling import spool_source
 from flows.workplace import Workplace
 from restock.errors import ConfigurationError, LeaseLost, RestockError, RunHeld, RunIncomplete, TargetBusy
 from restock.feeds import Feed
@@ -24,10 +23,8 @@ from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import FeedRuns, History
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RunEntry
-from sources.extract import Extraction, extract
 from sources.locations import SourceFile, content_of, find_source, fingerprint, former_fingerprints
-from sources.spool import Spool
-from transforms.apply import canonical_keys, check_rules, code_digest
+from transforms.apply import check_rules, code_digest
 
 AS_USUAL = Choices()
 
@@ -262,39 +259,6 @@ def _resumable(feed: Feed, files: list[SourceFile], past: FeedRuns) -> str | Non
         return None
     same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
     return newest.run_id if same else None
-
-
-def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:
-    """Read a source whole into a spool, in chunks of the size that suits the feed or its database.
-
-    Raises:
-        SourceError: it cannot be read as the feed wants it; nothing of it stays in the spool.
-    """
-    feed, contract = sink.feed, sink.target.contract
-
-    def read(rows: int) -> None:
-        progress.reading(rows)
-        check_stop()
-
-    extraction = extract(
-        files,
-        feed,
-        spool,
-        run_id,
-        feed.chunk_rows or sink.usual_chunk_rows,
-        partial(canonical_keys, feed=feed, contract=contract),
-        contract,
-        read,
-    )
-    if extraction.duplicates is not None:
-        progress.note(extraction.duplicates)
-    if extraction.keyless and sink.target.inserts_keyless:
-        progress.note(
-            f"{extraction.keyless:,} of {extraction.rows:,} rows come without {', '.join(sink.target.key)}, so nothing "
-            "recognises them: content that differs in one row is inserted with all of them. To have them recognised, "
-            "name a key that they hold in match_on."
-        )
-    return extraction
 
 
 def new_run_id() -> str:

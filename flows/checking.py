@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from flows.admission import spool_source
 from flows.progress import Progress
+from flows.spooling import spool_source
 from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault

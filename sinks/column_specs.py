@@ -160,8 +160,9 @@ def _digits(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int | None, 
 
 def _rounds(type_: sa.types.TypeEngine[Any], dialect: str) -> bool:
     """Whether a column that the app reads as floats has a fixed number of digits."""
-    is_numeric = isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float)
-    return is_numeric and (type_.scale is not None or dialect in ("mysql", "mariadb"))
+    if not isinstance(type_, sa.Numeric) or isinstance(type_, sa.Float):
+        return False
+    return type_.scale is not None or dialect in ("mysql", "mariadb")
 
 
 def _fraction(type_: sa.types.TypeEngine[Any], dialect: str) -> int:

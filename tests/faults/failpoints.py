@@ -21,7 +21,7 @@ PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
     "lease taken": ("flows.admission:take_lease", "after"),
     "chunk spooled": ("sources.spool:Spool.write", "after"),
     "superseded row listed": ("sources.superseded:SupersededList.add", "after"),
-    "source read": ("flows.admission:extract", "after"),
+    "source read": ("flows.spooling:extract", "after"),
     "run admitted": ("sinks.ledger:Ledger.admit", "after"),
     "attempt counted": ("sinks.ledger:Ledger.begin_attempt", "after"),
     "chunk read": ("sources.spool:Spool.read", "after"),

@@ -17,6 +17,7 @@ from fix_shop import MakeShop
 from looking import wait_until
 
 import flows.admission
+import flows.spooling
 import sinks.mappings_writer
 from restock.errors import SourceChanged
 
@@ -65,13 +66,13 @@ def test_only_the_same_code_goes_on(sqlite_load: Load, is_on: bool) -> None:
 
 
 def test_what_is_read_is_what_was_hashed(sqlite_load: Load, monkeypatch: pytest.MonkeyPatch, is_on: bool) -> None:
-    load, extract = sqlite_load, flows.admission.extract
+    load, extract = sqlite_load, flows.spooling.extract
 
     def change_and_extract(*arguments: Any, **keys: Any) -> Any:
         load.file.write_text(load.file.read_text(encoding="utf-8").replace("Product", "Changed"), encoding="utf-8")
         return extract(*arguments, **keys)
 
-    monkeypatch.setattr(flows.admission, "extract", change_and_extract)
+    monkeypatch.setattr(flows.spooling, "extract", change_and_extract)
     if not is_on:
         monkeypatch.setattr("sources.pinning.LocalFile.refuse_changed", lambda file, handle, cause: None)
 
