@@ -177,7 +177,11 @@ def test_the_digest_of_the_rules_leaves_out_what_does_not_shape_rows():
 
     assert make_feed(chunk_rows=5, max_rejects="1%", max_chunk_rejects=3, source="other.csv").rules_digest() == digest
     assert make_feed(csv={"decimal": ","}).rules_digest() != digest
-    assert make_feed(csv={"decimal": ","}).reader_options() != make_feed().reader_options()
+
+
+def test_only_what_makes_rows_of_the_bytes_is_part_of_a_fingerprint():
+    assert make_feed(csv={"decimal": ","}).reader_options() == make_feed().reader_options()
+    assert make_feed(csv={"delimiter": ";"}).reader_options() != make_feed().reader_options()
 
 
 def test_a_feed_cannot_be_changed_after_it_was_read():
