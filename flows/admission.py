@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flows.admission_checks import refuse_late, refuse_other_rows, refuse_small
+from flows.admission_checks import refuse_late, refuse_other_rows, refuse_overtaken, refuse_small
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -22,7 +22,7 @@ from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import FeedRuns, History
 from sinks.lease import Lease, keeping, take_lease
-from sinks.ledger_entries import Admission, RunEntry
+from sinks.ledger_entries import Admission
 from sources.locations import SourceFile, content_of, find_source, fingerprint, former_fingerprints
 from transforms.apply import check_rules, code_digest
 
@@ -83,7 +83,7 @@ class _Entrance:
         past = self._past([[file] for file in files])
         _refuse_namesakes(self.sink.feed, files)
         new = self._new(files, past, are_asked_for=choices.file is not None)
-        reports = self._load_older(past.unfinished, new)
+        reports = self._load_older(past, new)
         try:
             for file in new:
                 reports.append(self._load(self._admit([file], self._runs())))
@@ -153,10 +153,11 @@ class _Entrance:
             self.place.spool.remove_run(run_id)
         return report
 
-    def _load_older(self, older: list[RunEntry], new: list[SourceFile]) -> list[RunReport]:
+    def _load_older(self, past: FeedRuns, new: list[SourceFile]) -> list[RunReport]:
         """What older runs of a delta still owe comes before anything new; without versions nothing may overtake it."""
         feed, reports = self.sink.feed, []
-        for run in older:
+        for run in past.unfinished:
+            refuse_overtaken(feed, past, run)
             reports.append(report := self._load(run.run_id))
             if not report.summary.outstanding:
                 continue

@@ -7,6 +7,7 @@ from datetime import datetime
 from restock.errors import AlreadyServed, ConfigurationError, RunHeld
 from restock.feeds import Feed
 from sinks.history import FeedRuns, History
+from sinks.ledger_entries import RunEntry
 from sources.locations import SourceFile, content_of, fingerprint
 
 
@@ -23,6 +24,21 @@ def refuse_late(feed: Feed, past: FeedRuns, files: list[SourceFile], due: dateti
         raise AlreadyServed(
             f"This run of feed {feed.name} was due at {due:%Y-%m-%d %H:%M} UTC, and run {newest.run_id} has "
             "loaded the same content since then; nothing is left to do."
+        )
+
+
+def refuse_overtaken(feed: Feed, past: FeedRuns, run: RunEntry) -> None:
+    """Only a version column lets an older run come after a newer one; a feed may have lost its own meanwhile.
+
+    Raises:
+        ConfigurationError: what the run still owes would be written over what a newer one brought.
+    """
+    newest, is_owing = past.newest, run.run_id in past.owing
+    if feed.version_column is None and is_owing and newest is not None and newest.run_id != run.run_id:
+        raise ConfigurationError(
+            f"Run {run.run_id} of feed {feed.name} owes chunks that are older than run {newest.run_id}, and the feed "
+            "has no version_column any more that keeps newer rows; give it back, or give the chunks up with "
+            f"`restock abandon {run.run_id}`."
         )
 
 

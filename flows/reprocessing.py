@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.admission import own_target
+from flows.admission_checks import refuse_overtaken
 from flows.databases import find_run, unfinished_runs, visit_databases
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -30,7 +31,7 @@ def reprocess(
         A report for each run that had something outstanding; none if there was nothing to do.
 
     Raises:
-        ConfigurationError: the run or a chunk is unknown.
+        ConfigurationError: the run or a chunk is unknown, or the run was overtaken by a newer one.
         TargetBusy, SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
     """
     if run_id is not None:
@@ -48,6 +49,7 @@ def reprocess(
     reports = []
     for each in found:
         with own_target(each.sink, progress, wait) as lease:
+            refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
             report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
         if not report.summary.outstanding:
             place.spool.remove_run(each.run.run_id)

@@ -311,6 +311,30 @@ def test_with_versions_a_file_that_still_fails_is_named_and_lets_the_next_in(sql
     assert table(sqlite_shop) == expected(MONDAY[:2], TUESDAY)
 
 
+@pytest.mark.parametrize("kind", ["full", "delta"])
+def test_an_older_night_is_not_loaded_over_a_newer_one_when_the_versions_are_given_up(
+    sqlite_shop: Shop, kind: str
+) -> None:
+    shop = sqlite_shop
+    broken = add_transform(shop, "broken", BROKEN)
+    shop.feed(kind=kind, version_column="updated_at", chunk_rows=2, transform=broken)
+    shop.write_csv("products.csv", dated([product(1), product(2, name="POISON")], 2))
+    monday = sync(shop).run.run_id
+    shop.write_csv("products.csv", dated(products([1, 2], "!"), 3))
+    sync_all(shop)
+    before = everything(shop)
+
+    mend_transform(shop, kind=kind)
+    sentence = f"Run {monday} of feed products owes chunks that are older than run .*`restock abandon {monday}`"
+    with pytest.raises(ConfigurationError, match=sentence):
+        reprocess(shop)
+    if kind == "delta":
+        with pytest.raises(ConfigurationError, match=sentence):
+            sync_all(shop)
+
+    assert everything(shop) == before
+
+
 def test_with_versions_an_unfinished_file_is_tried_again_with_the_next(sqlite_shop: Shop) -> None:
     monday = two_dated_files(sqlite_shop)
     mend_transform(sqlite_shop, kind="delta", source="*.csv", version_column="updated_at")
