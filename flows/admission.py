@@ -79,7 +79,10 @@ class _Entrance:
         return [self._load(resumed or self._admit(files, past))]
 
     def delta(self, files: list[SourceFile], choices: Choices) -> list[RunReport]:
-        """Load what older runs still owe, then each new file. One that the run's choices name is loaded in any case."""
+        """Load what older runs still owe, then each new file. One that the run's choices name is loaded in any case.
+
+        A file that fails stops the next; with a version column it does not, for it may come late.
+        """
         past = self._past([[file] for file in files])
         _refuse_namesakes(self.sink.feed, files)
         new = self._new(files, past, are_asked_for=choices.file is not None)
@@ -87,7 +90,7 @@ class _Entrance:
         try:
             for file in new:
                 reports.append(self._load(self._admit([file], self._runs())))
-                if reports[-1].summary.outstanding:
+                if reports[-1].summary.outstanding and self.sink.feed.version_column is None:
                     break
         except RestockError:
             for each in reports:  # which the caller does not get

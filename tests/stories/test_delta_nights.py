@@ -335,6 +335,17 @@ def test_an_older_night_is_not_loaded_over_a_newer_one_when_the_versions_are_giv
     assert everything(shop) == before
 
 
+def test_with_versions_a_file_that_fails_lets_the_next_in_at_once(sqlite_shop: Shop) -> None:
+    keys = {"kind": "delta", "source": "*.csv", "version_column": "updated_at"}
+    sqlite_shop.feed(**keys, chunk_rows=2, transform=add_transform(sqlite_shop, "broken", BROKEN))
+    sqlite_shop.write_csv("01.csv", dated(MONDAY, 2))
+    sqlite_shop.write_csv("02.csv", dated(TUESDAY, 3))
+
+    assert [report.summary.outstanding for report in sync_all(sqlite_shop)] == [2, 0]
+
+    assert table(sqlite_shop) == expected(MONDAY[:2], TUESDAY)
+
+
 def test_with_versions_an_unfinished_file_is_tried_again_with_the_next(sqlite_shop: Shop) -> None:
     monday = two_dated_files(sqlite_shop)
     mend_transform(sqlite_shop, kind="delta", source="*.csv", version_column="updated_at")
