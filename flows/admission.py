@@ -145,9 +145,8 @@ class _Entrance:
                 new.append(file)
             elif run.run_id not in past.owing:
                 new += [file] if are_asked_for else []
-                self.progress.note(
-                    f"{file.name} was loaded before and is {'loaded again' if are_asked_for else 'skipped'}."
-                )
+                now = "loaded again" if are_asked_for else "skipped"
+                self.progress.note(f"{file.name} was {past.fate_of(run)} and is {now}.")
         return new
 
     def _load(self, run_id: str) -> RunReport:

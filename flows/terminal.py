@@ -160,6 +160,8 @@ def _print_totals(console: Console, report: RunReport) -> None:
 
 
 def _status(run: RunEntry, summary: RunSummary) -> str:
+    if summary.abandoned and summary.status != "abandoned":
+        return f"{summary.status}, {summary.abandoned:,} rows abandoned"
     return f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
 
 

@@ -26,10 +26,11 @@ _NEWEST_FIRST = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id
 
 @dataclass(frozen=True)
 class FeedRuns:
-    """The runs of a feed at one moment, newest first, and the ids of all runs that have outstanding chunks."""
+    """The runs of a feed at one moment, newest first, and the ids of all runs with outstanding or abandoned chunks."""
 
     all: list[RunEntry]
     owing: frozenset[str]
+    given_up: frozenset[str] = frozenset()
 
     @property
     def newest(self) -> RunEntry | None:
@@ -42,9 +43,15 @@ class FeedRuns:
         some = [run for run in self.all if run.run_id in self.owing]
         return sorted(some, key=lambda run: (run.generation, run.run_id))
 
+    def fate_of(self, run: RunEntry) -> str:
+        """What was done with a run that owes nothing any more."""
+        if run.status == "abandoned":
+            return f"abandoned (run {run.run_id})"
+        return f"loaded but for abandoned chunks (run {run.run_id})" if run.run_id in self.given_up else "loaded before"
+
     @property
     def last_completed(self) -> RunEntry | None:
-        """The newest that came to its end with nothing outstanding."""
+        """The newest that came to its end with nothing outstanding, and was not abandoned as a whole."""
         return next((run for run in self.all if run.status.startswith("completed")), None)
 
 
@@ -79,8 +86,12 @@ class History:
         """The runs of a feed."""
 
         def read(connection: sa.Connection) -> FeedRuns:
-            owing = connection.execute(sa.select(chunks.c.run_id.distinct()).where(_IS_OWED)).scalars()
-            return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), frozenset(owing))
+            is_given_up = chunks.c.status == "abandoned"
+            told = sa.select(chunks.c.run_id, chunks.c.status).where(sa.or_(_IS_OWED, is_given_up)).distinct()
+            found = connection.execute(told).all()
+            owing = frozenset(entry.run_id for entry in found if entry.status in OUTSTANDING)
+            given_up = frozenset(entry.run_id for entry in found if entry.status not in OUTSTANDING)
+            return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), owing, given_up)
 
         return self._read(read) if self.exists() else FeedRuns([], frozenset())
 

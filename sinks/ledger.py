@@ -216,9 +216,12 @@ class Ledger:
                 connection = self.database.connection(session)
                 mine = chunks.c.run_id == run_id
                 owed = sa.func.count(sa.case((chunks.c.status.in_(OUTSTANDING), 1)))
-                totals = sa.select(owed.label("outstanding"), sa.func.sum(chunks.c.rejected).label("rejected"))
-                outstanding, rejected = connection.execute(totals.where(mine)).one()
+                done = sa.func.count(sa.case((chunks.c.status != "abandoned", 1)))
+                totals = sa.select(owed, sa.func.sum(chunks.c.rejected), sa.func.count(), done)
+                outstanding, rejected, planned, kept = connection.execute(totals.where(mine)).one()
                 status = "completed with rejects" if rejected else "completed"
+                if planned and not kept:
+                    status = "abandoned"
                 if outstanding:
                     status = "incomplete" if stopped is None else "held"
                 connection.execute(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from shops import Shop
+from stories.doorway import run_here
 from stories.telling import (
     BROKEN,
     Text,
@@ -92,6 +93,36 @@ def test_a_chunk_given_up_lets_the_next_night_in(sqlite_shop: Shop) -> None:
     assert given_up.summary.status == "completed"
     assert counts(report) == {"inserted": 2, "updated": 1}
     assert table(sqlite_shop) == expected(MONDAY[:2], TUESDAY)
+
+
+def test_a_file_that_was_abandoned_is_not_called_loaded_nor_its_run_completed(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notes, broken = Notes(), add_transform(sqlite_shop, "broken", BROKEN)
+    for name, content, chunk_rows in (("01.csv", MONDAY[:3], 3), ("02.csv", MONDAY, 2)):
+        sqlite_shop.feed(kind="delta", source="*.csv", chunk_rows=chunk_rows, transform=broken)
+        sqlite_shop.write_csv(name, content)
+        abandon(sqlite_shop, sync_all(sqlite_shop, progress=notes)[-1].run.run_id)
+
+    partly, whole = run_here(capfd, "runs", "--json").answer["runs"]
+    assert (whole["status"], partly["status"]) == ("abandoned", "completed")
+    assert "completed, 2 rows abandoned" in " ".join(run_here(capfd, "runs").out.split())
+    assert sync_all(sqlite_shop, progress=notes) == []
+    assert notes.sentences[-2:] == [
+        f"01.csv was abandoned (run {whole['run_id']}) and is skipped.",
+        f"02.csv was loaded but for abandoned chunks (run {partly['run_id']}) and is skipped.",
+    ]
+
+
+def test_a_night_that_was_abandoned_is_no_measure_of_the_next(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(min_rows="50%", transform=add_transform(shop, "broken", BROKEN))
+    shop.write_csv("products.csv", [*products(range(4, 20)), product(3, name="POISON")])
+    abandon(shop, sync(shop).run.run_id)
+
+    shop.write_csv("products.csv", products([1, 2]))
+
+    assert counts(sync(shop)) == {"inserted": 2}
 
 
 def test_an_older_night_that_is_held_by_its_limit_holds_the_next(sqlite_shop: Shop) -> None:
