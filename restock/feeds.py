@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -133,10 +134,14 @@ class Feed(Rules):
             return attribute
         return self.columns[attribute].source if attribute in self.columns else None
 
-    def renames(self, source_columns: list[str]) -> dict[str, str]:
-        """Source column -> attribute, for those columns the feed takes, in the order of the source."""
+    def renames(self, source_columns: list[str], attributes: Collection[str]) -> dict[str, str]:
+        """Source column -> attribute, for those columns the feed takes, in the order of the source.
+
+        `attributes` are those of the model: where columns are matched by name, the feed may ignore all others.
+        """
         taken = ((column, self.attribute_of(column)) for column in source_columns)
-        return {column: attribute for column, attribute in taken if attribute is not None}
+        only = attributes if self.columns is None and self.unknown_columns == "ignore" else None
+        return {column: name for column, name in taken if name is not None and (only is None or name in only)}
 
     @property
     def taken_columns(self) -> dict[str, bool] | None:

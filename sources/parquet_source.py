@@ -48,7 +48,7 @@ class ParquetSource:
             self.schema, rows = opened.schema_arrow, opened.metadata.num_rows
             self.columns = list(self.schema.names)
             refuse_bad_names(self.columns, file.name)
-            self._taken = feed.renames(self.columns)
+            self._taken = feed.renames(self.columns, contract.fields)
             self._wrapped = [name for name in wrapped_columns(opened) if name in self._taken]
         self._nested = [name for name in self._taken if pa.types.is_nested(plain_type(self.schema.field(name).type))]
         self._refuse_nested(contract)

@@ -24,9 +24,7 @@ def attributes(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFram
 
     Constants and defaults stand in it as the text that the source would hold for them, keys in the feed's form.
     """
-    names = feed.renames([name for name in raw.columns if name not in SPOOL_COLUMNS])
-    if feed.columns is None and feed.unknown_columns == "ignore":
-        names = {column: name for column, name in names.items() if name in contract.fields}
+    names = feed.renames([name for name in raw.columns if name not in SPOOL_COLUMNS], contract.fields)
     frame = raw[list(names)].rename(columns=names)
     for name, rule in (feed.columns or {}).items():
         if rule.constant is not None:

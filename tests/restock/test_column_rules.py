@@ -25,7 +25,7 @@ def test_constants_come_from_no_column():
 
     assert feed.taken_columns == {"Item": False, "N": True}
     assert feed.source_column_of("supplier") is None
-    assert feed.renames(["N", "Item", "x"]) == {"N": "note", "Item": "sku"}
+    assert feed.renames(["N", "Item", "x"], ()) == {"N": "note", "Item": "sku"}
 
 
 @pytest.mark.parametrize(

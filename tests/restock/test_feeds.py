@@ -166,9 +166,10 @@ def test_which_row_of_a_key_counts_follows_from_the_feed(keys, rule):
 def test_columns_are_renamed_to_attributes_or_matched_by_name():
     mapped, by_name = make_feed(columns={"sku": "Item", "name": "Title"}), make_feed()
 
-    assert mapped.renames(["Note", "Title", "Item"]) == {"Title": "name", "Item": "sku"}
+    assert mapped.renames(["Note", "Title", "Item"], ()) == {"Title": "name", "Item": "sku"}
     assert (mapped.attribute_of("Note"), mapped.source_column_of("sku")) == (None, "Item")
-    assert by_name.renames(["b", "a"]) == {"b": "b", "a": "a"}
+    assert by_name.renames(["b", "a"], {"a"}) == {"b": "b", "a": "a"}
+    assert make_feed(unknown_columns="ignore").renames(["b", "a"], {"a"}) == {"a": "a"}
     assert by_name.source_column_of("sku") == "sku"
 
 

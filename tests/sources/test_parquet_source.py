@@ -94,6 +94,14 @@ def test_a_nested_column_matters_only_where_the_feed_takes_it(read_table):
         read_table(table)
 
 
+def test_a_nested_column_that_the_model_does_not_know_may_be_ignored(read_table):
+    table = pa.table({"a": pa.array([["x"], None]), "tags": [["y"], ["z"]]})
+
+    frame = read_table(table, json=("a",), unknown_columns="ignore")
+
+    assert list(frame.columns[:2]) == ["a", ROW]
+
+
 @pytest.mark.parametrize(
     "value,kind,text",
     [
