@@ -25,7 +25,10 @@ def refuse_bad_names(names: list[str], source: str) -> None:
         raise SourceError(f"{source} has {len(names)} columns; restock reads up to {MOST_COLUMNS}.")
     empty = [str(place) for place, name in enumerate(names, 1) if not name.strip()]
     if empty:
-        raise SourceError(f"{source} has a column without a name (number {', '.join(empty)}); name it in the header.")
+        raise SourceError(
+            f"{source} has a column without a name (number {', '.join(empty)}); name it in the header, or skip what "
+            "stands above the header with `csv: skip_lines`."
+        )
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise SourceError(f"{source} has two columns named {_listed(twice)}; give each column a name of its own.")

@@ -135,11 +135,12 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     is_behind_each = all(not cells[-1] for _, cells in rows if len(cells) == width)
     if is_behind_each:
         guessed.rules["trailing_delimiter"] = True
-    header = next(
+    tabular = [
         place
         for place, (_, cells) in enumerate(rows)
         if len(cells) == width or (is_behind_each and len(cells) == width - 1)
-    )
+    ]
+    header = next((place for place in tabular if not _is_padded(rows[place][1])), tabular[0])
     line, names = rows[header]
     if header:
         guessed.rules["skip_lines"] = line - 1
@@ -154,6 +155,11 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
             "the first row looks like values; if it is no header, say 0 and name the columns under names"
         )
         guessed.rules["header_rows"] = 1
+
+
+def _is_padded(cells: list[str]) -> bool:
+    """Whether it seems to be a line above the table, filled up with delimiters to its width as spreadsheets do."""
+    return not cells[-1].strip() and 2 * sum(1 for cell in cells if cell.strip()) <= len(cells)
 
 
 def _are_values(first: list[str], others: list[list[str]]) -> bool:
