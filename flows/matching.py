@@ -21,9 +21,12 @@ _SAME_MEANING = (
     "price unitprice regularprice listprice retailprice preis prix amount vk verkaufspreis precio prezzo",
     "stock quantity qty inventory onhand available bestand menge lagerbestand quantité",
     "brand brands manufacturer vendor make marke hersteller marque",
-    "updatedat modifiedat lastmodified changedat lastupdate modified geändertam",
+    "updatedat modifiedat lastmodified changedat lastupdate modified geändert geändertam aktualisiert",
     "category categories productcategory kategorie warengruppe catégorie producttype",
     "weight gewicht poids",
+    "status state condition zustand état",
+    "active isactive enabled aktiv actif activo",
+    "warehouse location lager lagerort depot entrepôt",
     "url link producturl deeplink",
     "image images imageurl imagelink picture bild",
 )

@@ -12,6 +12,7 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
 
+from flows.matching import match_columns
 from restock.feeds_file import read_feeds
 
 FILES = Path(__file__).parent.parent / "data" / "csv"
@@ -198,6 +199,16 @@ def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
     assert "doubt: the first row looks like the others, so there seems to be no header" in text
     assert text.count("doubt: matched by its values and its place alone") == 4
     assert synced(capfd, "f")["inserted"] == 3
+
+
+@pytest.mark.parametrize(
+    "attribute, column",
+    [("status", "Zustand"), ("updated_at", "Geändert"), ("active", "Aktiv"), ("warehouse", "Lager")],
+)
+def test_a_column_is_matched_by_its_meaning_in_another_language(attribute: str, column: str) -> None:
+    [match] = match_columns(["Farbe", column], ["weight", attribute])
+
+    assert (match.attribute, match.column, match.doubt) == (attribute, column, "matched by its meaning")
 
 
 def test_a_number_that_may_mean_two_things_is_a_doubt(
