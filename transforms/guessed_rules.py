@@ -124,6 +124,22 @@ def _guess_number_signs(columns: list[tuple[FieldSpec, pd.Series]], guessed: Gue
             guessed.doubt("decimal", readings_differ)
             guessed.rules["decimal"] = best.decimal
             break
+    _doubt_thousands(columns, best, guessed)
+
+
+def _doubt_thousands(columns: list[tuple[FieldSpec, pd.Series]], rules: CsvRules, guessed: GuessedRules) -> None:
+    """What is taken for thousands may be more decimals than the model holds, unless another number shows its sign."""
+    texts = [text for _, cells in columns for text in cells]
+    sign = rules.thousands or ""
+    if sign not in (".", ",") or any(rules.decimal in text or text.count(sign) > 1 for text in texts):
+        return
+    for spec, cells in columns:
+        if spec.kind is not Kind.INTEGER and cells.str.contains(sign, regex=False).any():
+            text = next(text for text in cells if sign in text)
+            value = _read([(spec, pd.Series([text], dtype="str"))], rules)[0][0]
+            told = f"{text} is read as {value}; {sign!r} may be the decimal sign, of more decimals than the model holds"
+            guessed.doubt("thousands", told)
+            return
 
 
 def _currencies(columns: list[pd.Series]) -> list[str]:

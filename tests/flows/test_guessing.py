@@ -211,6 +211,22 @@ def test_a_column_is_matched_by_its_meaning_in_another_language(attribute: str, 
     assert (match.attribute, match.column, match.doubt) == (attribute, column, "matched by its meaning")
 
 
+@pytest.mark.parametrize(
+    "prices, is_doubt", [(("1.234", "2.345"), True), (("1.234", "2,50"), False), (("1.234.567", "2.345"), False)]
+)
+def test_thousands_that_may_be_decimals_are_a_doubt(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str], prices: tuple[str, str], is_doubt: bool
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    rows = "".join(f"{number};Hose;{price}\n" for number, price in enumerate(prices))
+    (shop.folder / "f.csv").write_text(f"sku;name;price\n{rows}", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert (feed["csv"]["decimal"], feed["csv"]["thousands"]) == (",", ".")
+    assert ("doubt: 1.234 is read as 1234" in text) is is_doubt
+
+
 def test_a_number_that_may_mean_two_things_is_a_doubt(
     make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
