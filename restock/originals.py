@@ -43,7 +43,7 @@ def texts_of(column: pd.Series) -> list[str | None]:
         return [text_of(record["cell"]) for record in to_records(column.to_frame("cell"))]
     except pa.ArrowException:  # a type that only pandas knows
         return texts_of(column.astype(object))
-    except OverflowError:  # Parquet may hold moments that Python has no object for; Arrow can write them all the same
+    except (OverflowError, pd.errors.OutOfBoundsDatetime):  # of moments that Python lacks and Parquet may hold
         return arrow_texts(pa.array(column, from_pandas=True)).to_pylist()
 
 

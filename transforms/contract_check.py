@@ -115,13 +115,25 @@ def _missing(values: Any) -> list[int]:
 
 def _read_cells(cells: Any, spec: FieldSpec) -> Column:
     read = _CELL_READERS[spec.kind]
-    beyond: dict[int, str] = {}
-    if isinstance(cells, pa.Array) and pa.types.is_duration(cells.type):
-        cells, beyond = time_columns.within_python(cells)
-    values = cells.to_pylist() if isinstance(cells, pa.Array) else cells
+    values, beyond = (cells, {}) if isinstance(cells, list) else _python_objects(cells)
     values, faults = columns.one_by_one(values, lambda value: read(value, spec))
     faults |= beyond
     return Column(pa.array(values, pa.binary()) if spec.kind is Kind.BINARY else values, faults)
+
+
+def _python_objects(cells: Any) -> tuple[list[Any], dict[int, str]]:
+    """The cells as Python has them; a date, a moment or a span of time that it cannot hold is a fault."""
+    try:
+        return cells.to_pylist(), {}
+    except (OverflowError, ValueError):
+        return columns.one_by_one(list(cells), _python_object)
+
+
+def _python_object(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError) as error:
+        raise columns.Misfit("out_of_range") from error
 
 
 def _read_column(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:

@@ -89,16 +89,6 @@ def read_timestamp(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     return Column(values.cast(INSTANT) if spec.timezone else values, faults)
 
 
-def within_python(spans: Any) -> tuple[Any, dict[int, str]]:
-    """Spans of time that Python can hold; the others are missing, and faults."""
-    if spans.type.unit not in ("s", "ms"):
-        return spans, {}
-    most = (2**63 - 1) // _MICROSECONDS[spans.type.unit]
-    ticks = spans.cast(pa.int64())
-    fits = pc.and_(pc.less_equal(ticks, most), pc.greater_equal(ticks, -most))
-    return keep(spans, fits), dict.fromkeys(places(pc.invert(fits)), "out_of_range")
-
-
 def _text_instants(cells: Any, rules: CsvRules, faults: dict[int, str]) -> Any:
     pattern = rules.datetime_format
     local = _cast_at_once(cells) if pattern is None else None

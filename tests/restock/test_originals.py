@@ -38,7 +38,10 @@ def test_what_python_cannot_hold_has_a_text_all_the_same():
     moments = pd.Series([2**61], dtype="int64").astype(pd.ArrowDtype(pa.timestamp("s", "America/New_York")))
     spans = pd.Series([2**62], dtype="int64").astype(pd.ArrowDtype(pa.duration("s")))
 
+    last = pd.Series([2**63 - 1], dtype="int64").astype(pd.ArrowDtype(pa.timestamp("ns", "Europe/Berlin")))
+
     assert texts_of(moments)[0].endswith("Z")
+    assert texts_of(last) == ["2262-04-11 23:47:16.854775807Z"]
     assert texts_of(spans) == [str(2**62)]
 
 

@@ -235,6 +235,23 @@ def test_durations_that_python_cannot_hold_are_rejects(read):
     assert (values, codes) == ([timedelta(seconds=1)], {0: "out_of_range"})
 
 
+@pytest.mark.parametrize("kind", [Kind.UUID, Kind.JSON, Kind.INTERVAL, Kind.BINARY, Kind.OTHER])
+@pytest.mark.parametrize(
+    "type_",
+    [
+        pa.timestamp("us"),
+        pa.timestamp("us", "UTC"),
+        pa.timestamp("ms", "Europe/Berlin"),
+        pa.timestamp("s"),
+        pa.date64(),
+    ],
+)
+def test_moments_that_python_cannot_hold_are_rejects_of_any_kind(read, type_, kind):
+    far = pa.array([2**62 // 86_400_000 * 86_400_000, None]).cast(type_)
+
+    assert read(kind, pd.arrays.ArrowExtensionArray(far), dtype=None) == ([None], {0: "out_of_range"})
+
+
 def test_nanoseconds_of_a_duration_are_cut_off(read):
     assert read(Kind.INTERVAL, arrow([1999, -1], pa.duration("ns")), dtype=None)[0] == [
         timedelta(microseconds=1),
