@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from restock.errors import ChunkFailed
 from restock.feeds import Feed
 from restock.originals import originals, presentable, texts_of
 from restock.rejecting import RejectedRows
+from restock.row_filter import columns_of
 from transforms.attributes import attributes, check_columns
 from transforms.contract_check import Faults, cast, describe, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
@@ -67,7 +69,7 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     unknown = [str(name) for name in frame.columns if name not in contract.fields and name not in feed.unwritten]
     if unknown:
         raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
-    values, faults = _cast(frame, feed, contract)
+    values, faults = _cast_what_is_read(frame, feed, contract)
     unwritten = [name for name in feed.unwritten if name in frame]
     if unwritten:
         values = values.assign(**{name: frame[name] for name in unwritten if name not in values})
@@ -78,6 +80,18 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     for row, found in schema_faults(values, faults, feed, str(ref)).items():
         faults.setdefault(row, []).extend(found)
     return values.drop(columns=unwritten) if unwritten else values, faults
+
+
+def _cast_what_is_read(frame: pd.DataFrame, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:
+    """The cast, which demands of columns that are never written only what filter and schema need to judge them."""
+    only_read = {n: replace(contract.fields[n], nullable=True) for n in feed.unwritten if n in contract.fields}
+    if not only_read:
+        return _cast(frame, feed, contract)
+    values, faults = _cast(frame, feed, replace(contract, fields=contract.fields | only_read))
+    judged = only_read if feed.row_schema else columns_of(feed.where) if feed.where else ()
+    idle = only_read.keys() - set(judged)
+    kept = {row: [fault for fault in found if fault.column not in idle] for row, found in faults.items()}
+    return values, {row: found for row, found in kept.items() if found}
 
 
 def _cast(frame: pd.DataFrame, feed: Feed, contract: Contract) -> tuple[pd.DataFrame, Faults]:

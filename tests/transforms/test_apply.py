@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -82,6 +83,22 @@ def test_the_raw_frame_goes_on_under_the_rows_positions():
 
     assert chunk.raw.index.tolist() == [101, 102]
     assert list(chunk.raw.columns) == ["Item", "Title", "Price", "Note", *SPOOL_COLUMNS]
+
+
+@pytest.mark.parametrize(
+    "where, names, codes",
+    [(None, ["a", "b", "c"], []), ("price > 1", ["b"], ["not_a_number"]), ("price.isna()", ["a"], ["not_a_number"])],
+)
+def test_what_is_never_written_rejects_a_row_only_where_the_filter_cannot_judge_it(where, names, codes):
+    columns = {"sku": "Item", "name": "Title", "price": {"from": "Price", "write": "never"}}
+    needed = replace(PRODUCT, fields=PRODUCT.fields | {"price": replace(PRODUCT.fields["price"], nullable=False)})
+    rows = [("1", "a", None), ("2", "b", "5"), ("3", "c", "cheap")]
+    raw = spooled(*({"Item": item, "Title": title, "Price": price} for item, title, price in rows))
+
+    chunk = transform_chunk(raw, make_ref(rows=3), make_feed(columns=columns, where=where), needed)
+
+    assert [record["name"] for record in to_records(chunk.frame)] == names
+    assert [reject.code for reject in chunk.rejects] == codes
 
 
 def test_a_chunk_that_an_older_restock_spooled_has_no_bytes():
