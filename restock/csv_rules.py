@@ -89,6 +89,13 @@ class CsvRules(Rules):
             raise ValueError(f"{name!r} is not a time zone; write a name such as Europe/Berlin") from error
         return name
 
+    @field_validator("currency")
+    @classmethod
+    def _signs_show(cls, signs: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not sign.strip() for sign in signs):
+            raise ValueError("it holds an empty sign; name the signs that stand beside numbers, or leave the key out")
+        return signs
+
     @field_validator("date_format", "datetime_format")
     @classmethod
     def _tells_the_day(cls, pattern: str | None) -> str | None:
@@ -137,6 +144,13 @@ class CsvRules(Rules):
             raise ValueError(f"delimiter holds the escape {self.escape!r}; they must differ")
         if self.comment is not None and self.comment[0] in (self.quote, self.escape, self.delimiter[0]):
             raise ValueError("comment begins like a field (with delimiter, quote or escape); give other signs")
+        return self
+
+    @model_validator(mode="after")
+    def _flags_differ(self) -> CsvRules:
+        both = {word.lower() for word in self.true_values} & {word.lower() for word in self.false_values}
+        if both:
+            raise ValueError(f"{min(both)!r} stands in true_values and in false_values; name the words of both anew")
         return self
 
     @model_validator(mode="after")

@@ -60,6 +60,12 @@ def test_one_word_or_a_list_may_stand_where_several_are_possible(read):
         ("    csv: {date_format: tt.mm.jjjj}\n", "csv.date_format: it reads no year"),
         ("    csv: {date_format: '%Y-%Q'}\n", "csv.date_format: it is no pattern of Python's strptime"),
         ("    csv: {date_format: '%Y-W%W'}\n", "csv.date_format: a week is no day"),
+        ("    csv: {true_values: [da], false_values: [DA, weg]}\n", "csv: 'da' stands in true_values and in false_val"),
+        (
+            "    csv: {true_values: ['N']}\n",
+            "csv: 'n' stands in true_values and in false_values; name the words",
+        ),
+        ("    csv: {currency: ''}\n", "csv.currency: it holds an empty sign"),
         ("    csv: {encoding: utf-9}\n", "'utf-9' is not an encoding"),
         ("    csv: {decimal: ',', thousands: ','}\n", "they must differ"),
         ("    csv: {delimiter: '\"'}\n", "delimiter and quote are both"),
