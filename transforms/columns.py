@@ -112,7 +112,9 @@ def read_flag(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
         words = cells
     elif pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type):
         true, false = ["1"], ["0"]
-        words = cells.cast(pa.float64(), safe=False).cast(TEXT)
+        numbers = cells.cast(pa.float64(), safe=False)
+        cells = keep(numbers, pc.invert(pc.is_nan(numbers)))
+        words = cells.cast(TEXT)
     else:
         return wrong_type(cells, pa.bool_())
     known = pa.array([*true, *false], TEXT)

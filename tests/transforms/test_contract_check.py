@@ -138,6 +138,13 @@ def test_zero_and_one_are_flags_and_other_numbers_are_not(read, type_):
     assert read(Kind.BOOLEAN, arrow(cells), dtype=None) == ([True, False, None], {2: "not_a_flag"})
 
 
+@pytest.mark.parametrize("kind", [Kind.BOOLEAN, Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT])
+def test_nan_in_a_column_of_floats_is_no_value_and_an_infinite_number_is_a_reject(read, kind):
+    values, codes = read(kind, arrow([1.0, float("nan"), float("-inf")]), dtype=None, precision=10, scale=2)
+
+    assert (values, list(codes)) == ([1, None], [2])
+
+
 def test_words_that_arrow_knows_are_flags_only_where_the_feed_knows_them(read):
     german = CsvRules(true_values=("ja", "1"), false_values=("nein", "0"))
 
