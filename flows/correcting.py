@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
-
-import pandas as pd
 
 from flows.admission import own_target
 from flows.databases import FoundRun, find_run
+from flows.mended_rows import MendedRow, as_spooled, loaded_together, with_keys_compared
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
-from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef, WriteCounts
+from restock.chunks import RAW, ChunkRef, WriteCounts
 from restock.errors import ConfigurationError, SourceError
 from restock.feeds import Feed
 from restock.paths import shown
@@ -52,14 +50,6 @@ class Corrected:
             self.resolved_before + other.resolved_before,
             self.again + other.again,
         )
-
-
-@dataclass(frozen=True)
-class _Mended:
-    """A row that a person has changed: its reject, and its cells as they are now."""
-
-    reject: RejectEntry
-    cells: dict[str, str | None]
 
 
 def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
@@ -104,11 +94,13 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
     changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original, sink.feed)]
     mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
+    mended = with_keys_compared(mended, sink.feed, sink.target.contract)
+    _check_new_keys(mended, sink.feed)
     counts = WriteCounts()
-    for _, of_chunk in groupby(sorted(mended, key=_address), key=lambda each: each.reject.chunk):
-        counts += _load_rows(sink, lease, list(of_chunk))
+    for together in loaded_together(mended):
+        counts += _load_rows(sink, lease, together)
     sink.ledger.settle(run_id)
-    tried = {_address(each) for each in mended}
+    tried = {each.address for each in mended}
     return Corrected(
         reports=[read_report(found.history, run_id)],
         counts=counts,
@@ -118,16 +110,12 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     )
 
 
-def _address(mended: _Mended) -> tuple[int, int]:
-    return mended.reject.chunk, mended.reject.position
-
-
-def _mended(row: RejectedRow, reject: RejectEntry, feed: Feed, path: Path) -> _Mended:
+def _mended(row: RejectedRow, reject: RejectEntry, feed: Feed, path: Path) -> MendedRow:
     """A changed row with its cells: those that were filled in, or those of its text if that was corrected."""
     if not row.is_text_changed(reject.original):
-        return _Mended(reject, row.mended_cells(reject.original, feed))
+        return MendedRow(reject, row.mended_cells(reject.original, feed))
     columns = [name for name in reject.original if name != RAW]
-    return _Mended(reject, row.cells_of_text(columns, feed, path))
+    return MendedRow(reject, row.cells_of_text(columns, feed, path))
 
 
 def _read(place: Workplace, path: Path) -> list[RejectedRow]:
@@ -156,20 +144,32 @@ def _sink_for(found: FoundRun) -> FlaskSink:
     return found.sink if feed.mode == "insert_only" else found.sink.only_adding()
 
 
-def _load_rows(sink: FlaskSink, lease: Lease, mended: list[_Mended]) -> WriteCounts:
-    """Load the mended rows of one chunk in one transaction; return what became of them."""
-    rejects = [each.reject for each in mended]
-    positions = [each.position for each in rejects]
-    ref = ChunkRef(rejects[0].run_id, rejects[0].chunk, "", positions[0], len(positions), lease.token)
-    raw = pd.DataFrame([each.cells for each in mended], dtype="str")
-    raw[ROW] = positions
-    raw[LINE] = pd.array([each.line for each in rejects], dtype="Int64")
-    raw[BYTE] = pd.array([None] * len(positions), dtype="Int64")
-    raw[FAULT] = pd.Series([None] * len(positions), dtype="str")
-    raw[RAW] = pd.Series([None] * len(positions), dtype="str")
-    raw[SUPERSEDED] = False
-    chunk = transform_chunk(raw, ref, sink.feed, sink.target.contract)
+def _load_rows(sink: FlaskSink, lease: Lease, mended: list[MendedRow]) -> WriteCounts:
+    """Load mended rows of one chunk in one transaction; return what became of them."""
+    if mended[0].has_new_key and _may_replace(sink.feed):
+        sink = sink.only_adding()
+    first = mended[0].reject
+    positions = [each.reject.position for each in mended]
+    ref = ChunkRef(first.run_id, first.chunk, "", positions[0], len(positions), lease.token)
+    chunk = transform_chunk(as_spooled(mended), ref, sink.feed, sink.target.contract)
     return sink.correcting(positions).load(chunk)
+
+
+def _may_replace(feed: Feed) -> bool:
+    """Whether a row may replace one of the table that another row of its run has brought, and nothing would tell."""
+    return feed.version_column is None and feed.mode != "insert_only"
+
+
+def _check_new_keys(mended: list[MendedRow], feed: Feed) -> None:
+    if feed.mode != "update_only" or not _may_replace(feed):
+        return
+    for each in mended:
+        if each.has_new_key:
+            raise ConfigurationError(
+                f"Row {each.reject.position} of chunk {each.reject.chunk} of run {each.reject.run_id} has another key "
+                f"than its source gave it, and feed {feed.name} only updates: it could replace what another row "
+                "brought; nothing was loaded, leave the row out and send it with the feed's next file."
+            )
 
 
 def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntry], path: Path) -> None:

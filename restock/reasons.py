@@ -17,12 +17,12 @@ REASONS: dict[str, str] = {
     "quote": "A quoted field is not closed, or text follows its closing quote.",
     "field_too_large": "A field is larger than restock accepts.",
     "drift": "The columns of the row's file differ from those of the first file, and the feed rejects such rows.",
-    "duplicate_key": "Another row of the source has the same key, and the feed rejects such rows.",
+    "duplicate_key": "Another row of the source, or of its correction, has the same key.",
     "key_twice": "The table has several rows whose {column} is this one in the feed's form of keys; keep one of them.",
     "key_conflict": "{column} is that of another row than the one its key meets.",
     "overtaken": (
-        "The table has the row of this {column} with other values, and a newer run may have brought them: if they are "
-        "wrong, send the row with the feed's next changes."
+        "The table has the row of this {column} with other values, and a newer run or another row may have brought "
+        "them: if they are wrong, send the row with the feed's next changes."
     ),
     # Found by the cast to what the model demands.
     "missing_key": "{column} is part of the key and is missing.",

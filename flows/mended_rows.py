@@ -1,0 +1,78 @@
+"""The rows that a person has changed, and what their keys allow: a correction must not replace a good row unseen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import pandas as pd
+
+from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED
+from restock.contract import Contract
+from restock.feeds import Feed
+from sinks.ledger_entries import RejectEntry
+from transforms.apply import canonical_keys
+
+Cells = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class MendedRow:
+    """A row that a person has changed: its reject, and its cells as they are now.
+
+    `has_new_key` says that its key is not the one its source gave it: another row of the source may have that one.
+    """
+
+    reject: RejectEntry
+    cells: Cells
+    has_new_key: bool = False
+    fault: str | None = None
+
+    @property
+    def address(self) -> tuple[int, int]:
+        return self.reject.chunk, self.reject.position
+
+
+def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) -> list[MendedRow]:
+    """The rows with their keys compared: with those of their source, and with each other.
+
+    Rows that share a key are at fault, all of them: which one counts nobody has said.
+    """
+    before = _keys([each.reject.original for each in mended], feed, contract)
+    now = _keys([each.cells for each in mended], feed, contract)
+    times = Counter(now)
+    return [
+        replace(each, has_new_key=key != old, fault="duplicate_key" if key is not None and times[key] > 1 else None)
+        for each, old, key in zip(mended, before, now, strict=True)
+    ]
+
+
+def loaded_together(mended: list[MendedRow]) -> Iterator[list[MendedRow]]:
+    """The rows by what one transaction can take: those of one chunk, with new keys or without, in their order."""
+
+    def kind(each: MendedRow) -> tuple[int, bool]:
+        return each.reject.chunk, each.has_new_key
+
+    for _, rows in groupby(sorted(mended, key=lambda each: (*kind(each), each.address)), key=kind):
+        yield list(rows)
+
+
+def as_spooled(mended: list[MendedRow]) -> pd.DataFrame:
+    """The rows as a chunk of them would come from the spool."""
+    raw = pd.DataFrame([each.cells for each in mended], dtype="str")
+    raw[ROW] = [each.reject.position for each in mended]
+    raw[LINE] = pd.array([each.reject.line for each in mended], dtype="Int64")
+    raw[BYTE] = pd.array([None] * len(mended), dtype="Int64")
+    raw[FAULT] = pd.Series([each.fault for each in mended], dtype="str")
+    raw[RAW] = pd.Series([None] * len(mended), dtype="str")
+    raw[SUPERSEDED] = False
+    return raw
+
+
+def _keys(rows: list[Cells], feed: Feed, contract: Contract) -> list[tuple[str, ...] | None]:
+    """The keys of some rows as they are compared; None where one is incomplete or does not fit."""
+    raw = pd.DataFrame([{name: cell for name, cell in row.items() if name != RAW} for row in rows], dtype="str")
+    keys = canonical_keys(raw, feed, contract)[list(contract.key)]
+    return [None if any(pd.isna(part) for part in key) else tuple(map(str, key)) for key in keys.to_numpy(object)]

@@ -1,0 +1,92 @@
+"""Corrections that give a row another key, or one key to two rows: no good row is replaced by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from shops import Shop
+from stories.telling import Text, correct, counts, expected, export, mend, product, products, sync, table
+
+from restock.errors import ConfigurationError
+
+GOOD = products([4, 5])
+
+
+def night_with_rejects(shop: Shop, *rejected: Text, **rules: Any) -> str:
+    shop.feed(**rules)
+    shop.write_csv("products.csv", [*rejected, *GOOD])
+    return sync(shop).run.run_id
+
+
+@pytest.mark.parametrize("rule", ["last", "reject"])
+def test_a_row_that_is_given_the_key_of_another_row_does_not_replace_it(shop: Shop, rule: str) -> None:
+    rejected = [product(1, price="cheap"), product(2, price="dear"), product(3, sku="")]
+    run_id = night_with_rejects(shop, *rejected, missing_key="reject", on_duplicate=rule)
+    path = export(shop, run_id)
+    mend(
+        path, {"cheap": {"price": "1.00"}, "dear": {"price": "2.00", "sku": "S-005"}, "3.00": {"sku": "S-004"}}, "price"
+    )
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 3, "rejected": 2}
+    assert done.reports[0].reasons == [("overtaken", "sku", 2)]
+    assert table(shop) == expected(GOOD, products([1]))
+
+
+def test_a_row_that_is_given_a_new_key_is_inserted_and_one_that_keeps_its_key_updates(shop: Shop) -> None:
+    run_id = night_with_rejects(shop, product(1, price="cheap"), product(2, sku=""), missing_key="reject")
+    path = export(shop, run_id)
+    shop.insert("product", {"sku": "S-001", "name": "of yesterday"})
+    mend(path, {"1": {"price": "1.00"}, "2": {"sku": "S-002"}}, "stock")
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 3, "updated": 1}
+    assert table(shop) == expected(GOOD, products([1, 2]))
+
+
+def test_two_rows_mended_to_one_key_in_two_goes_do_not_replace_each_other(shop: Shop) -> None:
+    run_id = night_with_rejects(shop, product(1, sku=""), product(2, sku=""), missing_key="reject")
+    first, second = export(shop, run_id), export(shop, run_id, "second.csv")
+    mend(first, {"1": {"sku": "S-009"}}, "stock")
+    mend(second, {"2": {"sku": "S-009"}}, "stock")
+
+    correct(shop, first)
+    done = correct(shop, second)
+
+    assert counts(done.reports[0]) == {"inserted": 3, "rejected": 1}
+    assert table(shop) == expected(GOOD, [product(1, sku="S-009")])
+
+
+def test_a_feed_that_only_updates_refuses_a_row_with_another_key(sqlite_shop: Shop) -> None:
+    sqlite_shop.insert("product", {"sku": "S-004", "name": "here"})
+    run_id = night_with_rejects(sqlite_shop, product(1, price="cheap"), mode="update_only")
+    path = export(sqlite_shop, run_id)
+    mend(path, {"S-001": {"price": "1.00", "sku": "S-004"}})
+
+    with pytest.raises(ConfigurationError, match=r"Row 1 of chunk 1 .* another key"):
+        correct(sqlite_shop, path)
+
+    assert table(sqlite_shop) == expected(products([4]))
+
+
+@pytest.mark.parametrize("rules", [{}, {"chunk_rows": 1}, {"writer": "objects"}, {"writer": "mappings"}], ids=str)
+def test_mended_rows_of_one_key_stay_open_all_of_them(
+    make_shop: Callable[..., Shop], database_url: str, rules: dict[str, Any]
+) -> None:
+    """Which of them should count nobody has said."""
+    shop = make_shop(database_url)
+    shop.insert("product", {"sku": "S-001", "name": "of yesterday"})
+    rejected = [product(1, price="cheap"), product(2, price="cheap"), product(3, price="cheap")]
+    path = export(shop, night_with_rejects(shop, *rejected, **rules))
+    prices = {"S-001": {"price": "1.00"}, "S-002": {"price": "2.00", "sku": "S-001"}, "S-003": {"price": "3.00"}}
+    mend(path, prices)
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 3, "rejected": 2}
+    assert done.reports[0].reasons == [("duplicate_key", None, 2)]
+    assert {row["sku"]: row["name"] for row in shop.rows("product")}["S-001"] == "of yesterday"
