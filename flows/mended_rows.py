@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +11,15 @@ from itertools import groupby
 import pandas as pd
 
 from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED
-from restock.contract import Contract
+from restock.contract import Contract, Kind
 from restock.feeds import Feed
 from sinks.ledger_entries import RejectEntry
 from transforms.apply import canonical_keys
 
 Cells = dict[str, str | None]
+
+# Bytes of a binary cell that are no text, as a reject's original shows them.
+_SHOWN_BYTES = re.compile(r"\\x[89a-f][0-9a-f]")
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,18 @@ class MendedRow:
 def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) -> list[MendedRow]:
     """The rows with their keys compared: with those of their source, and with each other.
 
-    Rows that share a key are at fault, all of them: which one counts nobody has said.
+    Rows that share a key are at fault, all of them: which one counts nobody has said. So is a row with bytes that a
+    text file cannot hold.
     """
     before = _keys([each.reject.original for each in mended], feed, contract)
     now = _keys([each.cells for each in mended], feed, contract)
     times = Counter(now)
     return [
-        replace(each, has_new_key=key != old, fault="duplicate_key" if key is not None and times[key] > 1 else None)
+        replace(
+            each,
+            has_new_key=key != old,
+            fault="duplicate_key" if key is not None and times[key] > 1 else _bytes_fault(each.cells, feed, contract),
+        )
         for each, old, key in zip(mended, before, now, strict=True)
     ]
 
@@ -69,6 +78,11 @@ def as_spooled(mended: list[MendedRow]) -> pd.DataFrame:
     raw[RAW] = pd.Series([None] * len(mended), dtype="str")
     raw[SUPERSEDED] = False
     return raw
+
+
+def _bytes_fault(cells: Cells, feed: Feed, contract: Contract) -> str | None:
+    binary = {feed.source_column_of(name) for name, field in contract.fields.items() if field.kind is Kind.BINARY}
+    return "encoding" if any(_SHOWN_BYTES.search(cells.get(name or "") or "") for name in binary) else None
 
 
 def _keys(rows: list[Cells], feed: Feed, contract: Contract) -> list[tuple[str, ...] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -75,8 +76,8 @@ def _as_rule(value: Any) -> Any:
 Column = Annotated[ColumnRule, BeforeValidator(_as_rule, json_schema_input_type=str | ColumnRule)]
 
 
-def as_cell(value: Scalar, rules: CsvRules) -> str:
-    """A value of feeds.yaml as the text that the feed's source would hold for it."""
+def as_cell(value: Scalar | Decimal, rules: CsvRules) -> str:
+    """A value as the text that the feed's source would hold for it: one of feeds.yaml, or of a typed source."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -85,4 +86,5 @@ def as_cell(value: Scalar, rules: CsvRules) -> str:
         return value.isoformat() if rules.datetime_format is None else value.strftime(rules.datetime_format)
     if isinstance(value, date):
         return value.isoformat() if rules.date_format is None else value.strftime(rules.date_format)
-    return str(value).replace(".", rules.decimal)
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    return text.replace(".", rules.decimal)

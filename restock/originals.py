@@ -1,4 +1,4 @@
-"""A row's cells as text under the source's own column names: what a person needs to mend a rejected row."""
+"""Cells as text for people: a value at fault, and the cells of a row that has no other form."""
 
 from __future__ import annotations
 
@@ -6,35 +6,15 @@ import json
 import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from restock.chunks import SPOOL_COLUMNS
 from restock.records import to_records
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 VALUE_CHARACTERS = 200  # of the value at fault: enough to recognise it, short enough for a report
 _UNSHOWN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # controls but for tabs and line ends
-
-
-def originals(raw: pd.DataFrame, positions: Iterable[int]) -> dict[int, dict[str, str | None]]:
-    """The cells of some rows as text, None for missing.
-
-    Args:
-        raw: a spooled chunk, indexed by row position.
-        positions: the rows that are asked for; each must be in the chunk.
-    """
-    wanted = list(positions)
-    if not wanted:
-        return {}
-    rows = raw.loc[wanted]
-    names = [name for name in raw.columns if name not in SPOOL_COLUMNS]
-    cells = [texts_of(rows[name]) for name in names]
-    return {position: dict(zip(names, texts, strict=True)) for position, *texts in zip(wanted, *cells, strict=True)}
 
 
 def texts_of(column: pd.Series) -> list[str | None]:

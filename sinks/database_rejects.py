@@ -7,14 +7,16 @@ from typing import Any
 import pandas as pd
 
 from restock.chunks import LINE, Chunk, Reject
+from restock.contract import Contract
 from restock.feeds import Feed
-from restock.originals import originals, presentable
+from restock.originals import presentable
+from restock.source_texts import originals
 from sinks.changes import RowFault
 
 
-def as_rejects(chunk: Chunk, feed: Feed, faults: list[RowFault]) -> list[Reject]:
+def as_rejects(chunk: Chunk, feed: Feed, contract: Contract, faults: list[RowFault]) -> list[Reject]:
     """One reject per fault, with the row as its source wrote it."""
-    cells = originals(chunk.raw, [fault.row for fault in faults])
+    cells = originals(chunk.raw, [fault.row for fault in faults], feed, contract)
     return [_as_reject(chunk.raw.at[fault.row, LINE], cells[fault.row], feed, fault) for fault in faults]
 
 

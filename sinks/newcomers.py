@@ -64,7 +64,7 @@ class Newcomers:
             faults = [fault for fault in faults if fault.row in keyless]
         if not faults:
             return chunk
-        rejects = chunk.rejects + as_rejects(chunk, self.feed, faults)
+        rejects = chunk.rejects + as_rejects(chunk, self.feed, self.target.contract, faults)
         return replace(
             chunk,
             frame=chunk.frame.drop(index=[fault.row for fault in faults]),

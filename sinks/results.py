@@ -25,7 +25,7 @@ class Result:
 
 def result_of(chunk: Chunk, feed: Feed, written: Changes) -> Result:
     """What a chunk has come to with its changes written."""
-    rejects = chunk.rejects + as_rejects(chunk, feed, written.faults)
+    rejects = chunk.rejects + as_rejects(chunk, feed, written.rows.target.contract, written.faults)
     counts = WriteCounts(
         inserted=len(written.inserts),
         updated=len(written.updates),

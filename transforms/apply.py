@@ -11,9 +11,10 @@ from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, Chunk, Chunk
 from restock.contract import Contract
 from restock.errors import ChunkFailed
 from restock.feeds import Feed
-from restock.originals import originals, presentable, texts_of
+from restock.originals import presentable, texts_of
 from restock.rejecting import RejectedRows
 from restock.row_filter import columns_of
+from restock.source_texts import originals
 from transforms.attributes import attributes, check_columns
 from transforms.contract_check import Faults, cast, describe, fitting
 from transforms.feed_transforms import check_transforms, code_digest, run_transforms
@@ -38,7 +39,8 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
     good = rows[~(superseded | faulty)] if superseded.any() or faulty.any() else rows
     frame, set_aside = run_transforms(attributes(good, feed, contract), feed, contract, str(ref))
     values, faults = _judged(frame, ref, feed, contract)
-    rejects = [*(_unread(rows[faulty]) if faulty.any() else ()), *_rejects(good, _set_aside(set_aside) | faults)]
+    rejects = _rejects(good, _set_aside(set_aside) | faults, feed, contract)
+    rejects += _unread(rows[faulty], feed, contract) if faulty.any() else []
     loadable = fitting(values, faults)
     skipped = int(len(rows) - superseded.sum() - len(loadable) - len(rejects))
     return Chunk(
@@ -144,19 +146,19 @@ def _set_aside(rejected: Iterable[RejectedRows]) -> Faults:
     return faults
 
 
-def _rejects(rows: pd.DataFrame, faults: Faults) -> list[Reject]:
+def _rejects(rows: pd.DataFrame, faults: Faults, feed: Feed, contract: Contract) -> list[Reject]:
     if not faults:
         return []
-    cells, lines = originals(rows, faults), _numbers(rows.loc[list(faults)], LINE)
+    cells, lines = originals(rows, faults, feed, contract), _numbers(rows.loc[list(faults)], LINE)
     return [
         Reject(row, line, first.code, first.column, first.value, cells[row], further=tuple(others))
         for (row, (first, *others)), line in zip(faults.items(), lines, strict=True)
     ]
 
 
-def _unread(rows: pd.DataFrame) -> list[Reject]:
+def _unread(rows: pd.DataFrame, feed: Feed, contract: Contract) -> list[Reject]:
     """Rows that were at fault already when they were read."""
-    cells = originals(rows, rows.index)
+    cells = originals(rows, rows.index, feed, contract)
     lines, places, texts = _numbers(rows, LINE), _numbers(rows, BYTE), texts_of(rows[RAW])
     found = zip(rows.index, lines, places, rows[FAULT], texts, strict=True)
     return [

@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from restock.chunks import ROW
-from restock.originals import originals, presentable, text_of, texts_of
+from restock.originals import presentable, text_of, texts_of
 
 
 @pytest.mark.parametrize(
@@ -43,15 +42,6 @@ def test_what_python_cannot_hold_has_a_text_all_the_same():
     assert texts_of(moments)[0].endswith("Z")
     assert texts_of(last) == ["2262-04-11 23:47:16.854775807Z"]
     assert texts_of(spans) == [str(2**62)]
-
-
-def test_originals_are_the_cells_of_the_rows_asked_for_in_that_order():
-    raw = pd.DataFrame({"b": [1, 2, 3], "a": ["x", None, "z"], ROW: [7, 8, 9]}, index=[7, 8, 9])
-
-    found = originals(raw, [9, 8])
-
-    assert list(found.items()) == [(9, {"b": "3", "a": "z"}), (8, {"b": "2", "a": None})]
-    assert originals(raw, []) == {}
 
 
 def test_a_long_value_is_shortened():
