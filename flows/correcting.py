@@ -150,7 +150,8 @@ def _load_rows(sink: FlaskSink, lease: Lease, mended: list[MendedRow]) -> WriteC
         sink = sink.only_adding()
     first = mended[0].reject
     positions = [each.reject.position for each in mended]
-    ref = ChunkRef(first.run_id, first.chunk, "", positions[0], len(positions), lease.token)
+    span = positions[-1] - positions[0] + 1
+    ref = ChunkRef(first.run_id, first.chunk, "", positions[0], span, lease.token)
     chunk = transform_chunk(as_spooled(mended), ref, sink.feed, sink.target.contract)
     return sink.correcting(positions).load(chunk)
 

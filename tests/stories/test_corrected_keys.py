@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from shops import Shop
-from stories.telling import Text, correct, counts, expected, export, mend, product, products, sync, table
+from stories.telling import Text, add_transform, correct, counts, expected, export, mend, product, products, sync, table
 
 from restock.errors import ConfigurationError
 
@@ -90,3 +90,28 @@ def test_mended_rows_of_one_key_stay_open_all_of_them(
     assert counts(done.reports[0]) == {"inserted": 3, "rejected": 2}
     assert done.reports[0].reasons == [("duplicate_key", None, 2)]
     assert {row["sku"]: row["name"] for row in shop.rows("product")}["S-001"] == "of yesterday"
+
+
+REFUSING = """\
+from restock import reject
+
+
+def clean(frame):
+    return reject(frame, frame["stock"].isin(["1", "8"]), "stock_too_odd", "stock")
+"""
+
+
+def test_mended_rows_without_a_key_are_not_inserted_twice_however_far_apart_they_stand(sqlite_shop: Shop) -> None:
+    rows = [product(number, stock=str(number)) for number in range(1, 9)]
+    sqlite_shop.write_csv("products.csv", rows)
+    sqlite_shop.feed(match_on=["id"], chunk_rows=2)
+    sync(sqlite_shop)
+    sqlite_shop.execute("UPDATE product SET sku = 'old ' || sku")  # or its own unique key would tell
+    sqlite_shop.feed(match_on=["id"], transform=add_transform(sqlite_shop, "refusing", REFUSING))
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, {"1": {"stock": "10"}, "8": {"stock": "80"}}, "stock")
+
+    done = correct(sqlite_shop, path)
+
+    assert counts(done.reports[0]) == {"skipped": 8}
+    assert len(sqlite_shop.rows("product")) == 8
