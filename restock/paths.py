@@ -1,8 +1,10 @@
-"""How a path is shown to people: never from the root of their machine."""
+"""Paths that people give: shown to them never from the root of their machine, and never written over."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from restock.errors import SourceError
 
 
 def shown(path: Path | str) -> str:
@@ -12,3 +14,16 @@ def shown(path: Path | str) -> str:
         return str(absolute.relative_to(Path.cwd()))
     except ValueError:
         return str(Path("…", *absolute.parts[1:][-2:]))
+
+
+def check_is_new(path: Path) -> None:
+    """Make sure that no file is overwritten by one that is written for a person.
+
+    Raises:
+        SourceError: there is one.
+    """
+    if path.is_file():
+        raise SourceError(
+            f"{shown(path)} is there already, and what was written into it would be lost; name another file, or remove "
+            "it first."
+        )

@@ -12,7 +12,7 @@ from typing import Any
 from restock.chunks import RAW
 from restock.errors import SourceError
 from restock.feeds import Feed
-from restock.paths import shown
+from restock.paths import check_is_new, shown
 from sources.csv_rows import RowSplitter
 
 RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
@@ -83,8 +83,10 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
     A row that could not be split has its text under `_raw`, to be corrected there or in the columns.
 
     Raises:
-        SourceError: the file cannot be written, or holds a character the feed's encoding does not have.
+        SourceError: the file is there already, cannot be written, or holds a character the feed's encoding does not
+            have.
     """
+    check_is_new(path)
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
     columns = columns or list(feed.taken_columns or ())
     raw = [RAW] if any(RAW in row.cells for row in rows) else []
@@ -97,6 +99,8 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
                 address = [row.run_id, row.chunk, row.row, row.reason]
                 writer.writerow([*texts, *address, *(row.cells.get(name) or "" for name in raw)])
     except (OSError, UnicodeEncodeError) as error:
+        if path.is_file():
+            path.unlink()  # half of it would stand in the way of the next attempt
         reason = error.strerror if isinstance(error, OSError) else f"a text does not fit into {feed.csv.encoding}"
         raise SourceError(f"{shown(path)} cannot be written: {reason}.") from error
 

@@ -14,7 +14,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from restock.errors import SourceError
-from restock.paths import shown
+from restock.paths import check_is_new, shown
 from sources.losers import Losers
 from sources.spool import Spool, unwritable
 
@@ -98,8 +98,9 @@ def export_superseded(spool: Spool, run_id: str, path: Path) -> int:
     """Write the list of a run as CSV; return how many rows there are.
 
     Raises:
-        SourceError: it cannot be read, or the file cannot be written.
+        SourceError: it cannot be read, or the file is there already or cannot be written.
     """
+    check_is_new(path)
     count = 0
     try:
         with pcsv.CSVWriter(path, SCHEMA) as written:

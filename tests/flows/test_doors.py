@@ -394,6 +394,18 @@ def test_rejects_are_written_where_they_are_asked_for(home: Shop, capfd: Capture
     assert (home.folder / "mine.csv").read_text(encoding="utf-8").splitlines()[0].startswith("sku,name,price,stock,")
 
 
+@pytest.mark.parametrize("command", ["rejects", "superseded"])
+def test_a_file_that_is_there_is_not_written_over(home: Shop, capfd: Capture, command: str) -> None:
+    run_id = failed_night(home)
+    (home.folder / "mine.csv").write_text("corrections of an hour", encoding="utf-8")
+
+    said = run_here(capfd, command, run_id, "--csv", "mine.csv")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.sentence.startswith("mine.csv is there already,")
+    assert (home.folder / "mine.csv").read_text(encoding="utf-8") == "corrections of an hour"
+
+
 def test_a_rejects_file_that_cannot_be_written_is_refused_with_a_sentence(home: Shop, capfd: Capture) -> None:
     run_id = failed_night(home)
 
