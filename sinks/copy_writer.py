@@ -13,6 +13,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sinks.announcing import is_anybody_listening
 from sinks.attaching import attach
 from sinks.changes import Changes, Key
+from sinks.db_errors import DataFault, RowRefused
 from sinks.found_by_key import primary_keys
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import made_by_model
@@ -126,6 +127,7 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
 
     Raises:
         StaleDataError: one of them has gone since they were compared.
+        RowRefused: one of them meets several rows.
     """
     target = stage.target
     is_one = _is_one_of(stage.position, positions, connection.dialect.name)
@@ -143,7 +145,9 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
         .where(*is_met)
     )
     met = connection.execute(statement).rowcount
-    if met != len(positions):
+    if met > len(positions):
+        raise RowRefused(DataFault("key_twice", target.columns[target.key[0]].name))
+    if met < len(positions):
         # A row that was present when it was compared has gone since: the transaction decides again.
         raise StaleDataError(f"{len(positions) - met} rows of {target.name} have gone meanwhile")
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm.exc import FlushError, StaleDataError
 
 
 class Trouble(Enum):
@@ -21,6 +21,7 @@ class Trouble(Enum):
     CONNECTION = "a lost or refused connection"
     RESOURCE = "no space or memory left in the database"
     READ_ONLY = "a database that does not accept writes"
+    GONE = "a row that is not there, or is kept as it is, when it is updated"
     DATA = "a row that the database refuses"
     FATAL = "a database that is not as the app expects it"
 
@@ -39,6 +40,10 @@ class DataFault:
 
     code: str
     column: str | None = None
+
+
+class RowRefused(SQLAlchemyError):
+    """The database did other than it was told with a row, and raised no error. `args` name the fault."""
 
 
 _POSTGRESQL = {
@@ -100,8 +105,8 @@ def trouble_of(error: BaseException) -> Trouble:
     """Say what an error raised by SQLAlchemy or a driver means. An unknown code is FATAL, never DATA."""
     if isinstance(error, StaleDataError):
         # A row that was present when it was compared has gone since: the transaction decides again.
-        return Trouble.TRANSIENT
-    if isinstance(error, ModelRefused):
+        return Trouble.GONE
+    if isinstance(error, ModelRefused | RowRefused | FlushError):
         return Trouble.DATA
     if isinstance(error, PoolTimeout):
         return Trouble.CONNECTION
@@ -174,6 +179,10 @@ def data_fault(error: BaseException) -> DataFault:
     """Name what the database refused: which constraint, or which kind of value; never the value itself."""
     if isinstance(error, ModelRefused):
         return DataFault(f"model:{error.args[0]}")
+    if isinstance(error, RowRefused):
+        return error.args[0]
+    if isinstance(error, StaleDataError):
+        return DataFault("trigger")  # it is there, as the transaction has been repeated
     cause = getattr(error, "orig", None) or error
     text = str(cause.args[-1]) if getattr(cause, "args", None) else ""
     if hasattr(cause, "diag"):

@@ -20,6 +20,7 @@ from sinks.app_database import AppDatabase, open_database
 from sinks.changes import Changes, Key, RowFault
 from sinks.corrections import CorrectionBook
 from sinks.db_errors import describe
+from sinks.dropped_rows import none_dropped
 from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
@@ -127,7 +128,8 @@ class FlaskSink:
 
     def _write(self, session: Session, changes: Changes, isolating: bool) -> tuple[Changes, list[Key]]:
         if not isolating:
-            return changes, self.writer.write(session, self.target, changes)
+            with none_dropped(self.database.connection(session), changes):
+                return changes, self.writer.write(session, self.target, changes)
         refused, keys = write_isolated(session, self.writer, self.target, changes)
         return changes.without(refused), keys
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from sinks.changes import Changes, Key, RowFault
 from sinks.db_errors import DataFault, ModelRefused, Trouble, data_fault, trouble_of
+from sinks.dropped_rows import none_dropped
 from sinks.rows import BoundRows, Rows
 from sinks.stage import Stage
 from sinks.target import Target
@@ -50,8 +51,10 @@ def write_isolated(
     keys: list[Key] = []
 
     def write(positions: Sequence[int]) -> None:
-        written = writer.write(session, target, changes.of(positions))
-        session.flush()
+        some = changes.of(positions)
+        with none_dropped(session.connection(bind_arguments={"mapper": target.mapper}), some):
+            written = writer.write(session, target, some)
+            session.flush()
         keys.extend(written)
 
     refused = _halve(session, write, [*changes.inserts, *changes.updates])
@@ -108,7 +111,7 @@ def _halve(session: Session, attempt: Attempt, numbers: Sequence[int]) -> Refuse
     try:
         attempt(numbers)
     except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
-        if trouble_of(error) is not Trouble.DATA:
+        if trouble_of(error) not in (Trouble.DATA, Trouble.GONE):
             raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
         savepoint.rollback()
         if len(numbers) == 1:

@@ -17,7 +17,12 @@ from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, when_ov
 
 # How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
 # each time, which makes a minute altogether.
-ATTEMPTS: Mapping[Trouble, int] = {Trouble.TRANSIENT: 12, Trouble.CONNECTION: 5, Trouble.READ_ONLY: 5}
+ATTEMPTS: Mapping[Trouble, int] = {
+    Trouble.TRANSIENT: 12,
+    Trouble.CONNECTION: 5,
+    Trouble.READ_ONLY: 5,
+    Trouble.GONE: 3,
+}
 ONCE: Mapping[Trouble, int] = {}
 # One conflict is everyday; at the next one, whoever looks on is told why nothing moves.
 HEARD_OF = 2
@@ -66,7 +71,7 @@ def with_retries(
         except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
-        if trouble is Trouble.DATA:
+        if trouble is Trouble.DATA or (trouble is Trouble.GONE and attempt >= attempts.get(trouble, 1)):
             raise DataTrouble(doing) from cause
         if trouble is Trouble.FATAL:
             raise ConfigurationError(

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from contracts.loads import ITEM, MakeTable, Table, make_items, open_table, recorded_statements
+from fix_databases import MakeDatabase
 from fix_shop import MakeShop
-from shops import refuse_by_trigger
+from shops import Shop, refuse_by_trigger
 
 from restock.chunks import WriteCounts
 from restock.errors import ChunkFailed
@@ -201,3 +202,91 @@ def test_a_deferred_constraint_fails_the_chunk_as_a_whole(
         late.load_chunk(late.chunk([{"id": 3, "parent": None}], second))
 
     assert late.rows("id") == [{"id": 3}]
+
+
+# Triggers that keep rows from coming in, or as they are, and raise no error.
+SILENT = {
+    "sqlite": ["CREATE TRIGGER quiet BEFORE INSERT ON product WHEN NEW.stock = 4 BEGIN SELECT RAISE(IGNORE); END"],
+    "postgresql": [
+        "CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.stock = 4 THEN RETURN NULL; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER quiet BEFORE INSERT OR UPDATE ON product FOR EACH ROW EXECUTE FUNCTION quiet()",
+    ],
+}
+
+
+@pytest.fixture(params=SILENT)
+def quiet(request: pytest.FixtureRequest, make_shop: MakeShop, make_database: MakeDatabase) -> Shop:
+    """A shop whose database drops rows of which there are four."""
+    shop = make_shop(make_database(request.param))
+    for statement in SILENT[request.param]:
+        shop.execute(statement)
+    return shop
+
+
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
+def test_a_row_that_a_trigger_drops_is_a_reject_each_night(quiet: Shop, writer: str) -> None:
+    products = open_table(quiet, writer=writer)
+    items = [item | {"stock": number} for number, item in enumerate(make_items(6))]
+
+    assert products.load(items) == WriteCounts(inserted=5, rejected=1)
+    assert products.load(items) == WriteCounts(unchanged=5, rejected=1)
+
+    assert len(products.rows()) == 5
+    [reject] = products.rejects()
+    # Where SQLAlchemy waits for the key of each row, it is the one who finds out.
+    assert reject.position == 5
+    assert reject.code in ("trigger", "refused")
+
+
+def test_a_dropped_row_without_a_key_fails_its_chunk(quiet: Shop) -> None:
+    products = open_table(quiet, match_on=[], missing_key="insert")
+
+    with pytest.raises(ChunkFailed, match="A trigger of product keeps rows from coming in"):
+        products.load([item | {"stock": 4} for item in make_items(2)])
+
+    assert products.rows() == []
+
+
+def test_rows_that_a_trigger_brings_into_a_partition_are_in_the_table(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url)
+    shop.execute("CREATE TABLE product_low () INHERITS (product)")
+    shop.execute(
+        "CREATE FUNCTION route() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO product_low VALUES (NEW.*); RETURN NULL; END $$"
+    )
+    shop.execute("CREATE TRIGGER route BEFORE INSERT ON product FOR EACH ROW EXECUTE FUNCTION route()")
+    products = open_table(shop)
+
+    assert products.load(make_items(3)) == WriteCounts(inserted=3)
+    assert products.load(make_items(3)) == WriteCounts(unchanged=3)
+
+
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
+def test_a_row_that_a_trigger_keeps_as_it_is_is_a_reject(
+    make_shop: MakeShop, postgresql_url: str, no_pauses: None, writer: str
+) -> None:
+    shop = make_shop(postgresql_url)
+    for statement in SILENT["postgresql"]:
+        shop.execute(statement)
+    products = open_table(shop, writer=writer)
+    items = [item | {"stock": 0} for item in make_items(3)]
+    products.load(items)
+
+    counts = products.load([item | {"stock": stock} for item, stock in zip(items, (3, 4, 5), strict=True)])
+
+    assert counts == WriteCounts(updated=2, rejected=1)
+    assert [row["stock"] for row in products.rows()] == [3, 0, 5]
+    assert [(each.position, each.code) for each in products.rejects()] == [(2, "trigger")]
+
+
+def test_a_row_whose_key_the_table_has_twice_is_a_reject(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url)
+    shop.execute("ALTER TABLE product DROP CONSTRAINT product_sku_key")
+    products = open_table(shop)
+    items = make_items(2)
+    products.load(items)
+    shop.insert("product", items[0])
+
+    assert products.load([item | {"stock": 77} for item in items]) == WriteCounts(updated=1, rejected=1)
+    assert [(each.code, each.column) for each in products.rejects()] == [("key_twice", "sku")]
