@@ -135,13 +135,18 @@ def _driver_trouble(error: DBAPIError) -> Trouble:
     number = _mysql_number(cause)
     if number is not None:
         return _MYSQL.get(number, Trouble.CONNECTION if error.connection_invalidated else Trouble.FATAL)
-    state = getattr(cause, "sqlstate", None)
+    state = _state(cause)
     if state is not None:
         return _POSTGRESQL.get(state) or _POSTGRESQL_CLASSES.get(state[:2], Trouble.FATAL)
     if isinstance(cause, _VALUE_ERRORS) or type(cause).__name__ in ("ProgrammingError", "DataError"):
         return Trouble.DATA  # refused by the driver itself, before the server saw it
     # psycopg gives no state to a connection that was refused or cut (measured with 3.3.9).
     return Trouble.CONNECTION if type(cause).__name__ in ("OperationalError", "InterfaceError") else Trouble.FATAL
+
+
+def _state(cause: BaseException | None) -> str | None:
+    """The SQLSTATE, which psycopg2 calls pgcode."""
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
 def _sqlite_code(cause: BaseException | None) -> str | None:
@@ -163,7 +168,7 @@ def when_over(error: BaseException) -> str:
 
 def is_denied(error: DBAPIError) -> bool:
     """Whether the database's user lacks a right on the database as a whole."""
-    return _mysql_number(error.orig) == 1044 or getattr(error.orig, "sqlstate", None) == "42501"
+    return _mysql_number(error.orig) == 1044 or _state(error.orig) == "42501"
 
 
 def describe(error: BaseException) -> str:
@@ -171,7 +176,7 @@ def describe(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     name = type(cause).__name__
     number = next((each for each in getattr(cause, "args", ()) if isinstance(each, int)), None)  # MySQL and MariaDB
-    code = getattr(cause, "sqlite_errorname", None) or number or getattr(cause, "sqlstate", None)
+    code = getattr(cause, "sqlite_errorname", None) or number or _state(cause)
     return f"{name} {code}" if code else name
 
 
@@ -196,7 +201,7 @@ def data_fault(error: BaseException) -> DataFault:
 
 
 def _postgresql_fault(cause: BaseException) -> DataFault:
-    state = getattr(cause, "sqlstate", None) or ""
+    state = _state(cause) or ""
     diagnosis = getattr(cause, "diag", None)
     constraint = getattr(diagnosis, "constraint_name", None)
     column = getattr(diagnosis, "column_name", None)

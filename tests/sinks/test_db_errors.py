@@ -132,6 +132,22 @@ def test_a_row_that_the_database_refuses_has_a_reason_without_its_values(parts: 
     assert "SECRET" not in str([(data_fault(error), describe(error)) for error in errors.values()])
 
 
+def test_what_psycopg2_raises_is_told_apart_as_well(make_shop: MakeShop, postgresql_url: str) -> None:
+    pytest.importorskip("psycopg2", reason="restock does not come with psycopg2, which an app may use.")
+    shop = make_shop(postgresql_url, PARTS)
+    shop.insert("part", GOOD)
+    engine = sa.create_engine(shop.engine.url.set(drivername="postgresql+psycopg2"), poolclass=sa.NullPool)
+
+    refused = error_of(engine, INSERT, **GOOD | {"label": "SECRET-b"})
+    with shop.engine.begin() as holder:
+        holder.execute(sa.text("UPDATE part SET small = 2"))
+        locked = error_of(engine, "SET lock_timeout = '20ms'", "UPDATE part SET small = 3")
+
+    assert (trouble_of(refused), data_fault(refused)) == (Trouble.DATA, DataFault("unique:part_pkey"))
+    assert describe(refused) == "UniqueViolation 23505"
+    assert trouble_of(locked) is Trouble.TRANSIENT
+
+
 def test_a_unique_constraint_over_several_columns_names_them_on_sqlite(make_shop: MakeShop, sqlite_url: str) -> None:
     shop = make_shop(sqlite_url)
     shop.execute("CREATE TABLE pair (a INTEGER, b INTEGER, UNIQUE (a, b))")
