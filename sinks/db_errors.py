@@ -64,8 +64,11 @@ _POSTGRESQL_CLASSES = {
     "57": Trouble.CONNECTION,
     "22": Trouble.DATA,
     "23": Trouble.DATA,
+    "44": Trouble.DATA,  # a view WITH CHECK OPTION
     "P0": Trouble.DATA,  # RAISE and its like, in a trigger of the user's: we call no function of theirs otherwise
 }
+# Classes that neither the standard nor PostgreSQL uses begin so: a trigger of the user's has made them up (ERRCODE).
+_MADE_UP = tuple("689IJKLMNOQRSTUVWYZ")
 _MYSQL = {
     **dict.fromkeys((1020, 1205, 1213, 3572), Trouble.TRANSIENT),
     **dict.fromkeys(
@@ -73,9 +76,11 @@ _MYSQL = {
     ),
     **dict.fromkeys((1021, 1114, 1037, 1041), Trouble.RESOURCE),
     **dict.fromkeys((1290, 1792, 1836), Trouble.READ_ONLY),
-    **dict.fromkeys((1048, 1062, 1118, 1264, 1292, 1366, 1406, 1451, 1452, 3819, 4025, 1364, 1265), Trouble.DATA),
+    **dict.fromkeys((1048, 1062, 1118, 1264, 1292, 1366, 1406, 1451, 1452, 3819, 4025, 1364, 1265, 1526), Trouble.DATA),
     **dict.fromkeys((1643, 1644), Trouble.DATA),  # SIGNAL in a trigger of the user's
 }
+# From here on no server has errors of its own: a trigger of the user's has made them up (MYSQL_ERRNO).
+_MYSQL_MADE_UP = 30_000
 _SQLITE = {
     "BUSY": Trouble.TRANSIENT,
     "LOCKED": Trouble.TRANSIENT,
@@ -134,9 +139,13 @@ def _driver_trouble(error: DBAPIError) -> Trouble:
         return _SQLITE.get(sqlite_code, Trouble.FATAL)
     number = _mysql_number(cause)
     if number is not None:
+        if number >= _MYSQL_MADE_UP:
+            return Trouble.DATA
         return _MYSQL.get(number, Trouble.CONNECTION if error.connection_invalidated else Trouble.FATAL)
     state = _state(cause)
     if state is not None:
+        if state.startswith(_MADE_UP) or _is_kept_out_by_policy(cause):
+            return Trouble.DATA
         return _POSTGRESQL.get(state) or _POSTGRESQL_CLASSES.get(state[:2], Trouble.FATAL)
     if isinstance(cause, _VALUE_ERRORS) or type(cause).__name__ in ("ProgrammingError", "DataError"):
         return Trouble.DATA  # refused by the driver itself, before the server saw it
@@ -147,6 +156,12 @@ def _driver_trouble(error: DBAPIError) -> Trouble:
 def _state(cause: BaseException | None) -> str | None:
     """The SQLSTATE, which psycopg2 calls pgcode."""
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+
+
+def _is_kept_out_by_policy(cause: BaseException | None) -> bool:
+    """Whether row-level security refuses the row, and not the table: the state is that of a right that is lacking."""
+    # The text of the message would be in the server's language.
+    return getattr(getattr(cause, "diag", None), "source_function", None) == "ExecWithCheckOptions"
 
 
 def _sqlite_code(cause: BaseException | None) -> str | None:
@@ -208,7 +223,7 @@ def _postgresql_fault(cause: BaseException) -> DataFault:
     kind = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23P01": "exclusion"}.get(state)
     if kind is not None:
         return DataFault(f"{kind}:{constraint}" if constraint else kind, column)
-    if state.startswith("P0"):
+    if state.startswith(("P0", *_MADE_UP)):
         return DataFault("trigger")
     code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(
         state, f"refused:{state}" if state else "refused"
@@ -241,7 +256,7 @@ def _mysql_fault(number: int, text: str) -> DataFault:
     if number in (3819, 4025):
         name = re.search(r"(?:CONSTRAINT|Check constraint) [`']([^`']*)[`']", text, re.IGNORECASE)
         return DataFault(f"check:{name.group(1).rpartition('.')[2]}" if name else "check")
-    if number in (1643, 1644):
+    if number in (1643, 1644) or number >= _MYSQL_MADE_UP:
         return DataFault("trigger")
     code = {1048: "null", 1364: "null", 1406: "too_long", 1264: "out_of_range"}.get(number, f"refused:{number}")
     column = re.search(r"(?:[Cc]olumn|Field) '([^']*)'", text) if number in (1048, 1364, 1406, 1264) else None

@@ -172,6 +172,48 @@ def test_a_trigger_on_postgresql_may_name_the_kind_of_its_refusal(make_shop: Mak
     assert data_fault(error_of(shop.engine, INSERT, **GOOD)) == DataFault("check")
 
 
+def test_what_a_trigger_makes_up_refuses_a_row_and_not_the_run(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url, PARTS)
+    refuse_by_trigger(shop, "part", "true", " USING ERRCODE = 'U0001'")
+
+    error = error_of(shop.engine, INSERT, **GOOD)
+
+    assert (trouble_of(error), data_fault(error)) == (Trouble.DATA, DataFault("trigger"))
+
+
+def test_a_policy_on_postgresql_refuses_a_row_and_not_the_run(make_shop: MakeShop, postgresql_url: str) -> None:
+    shop = make_shop(postgresql_url, PARTS)
+    statements = [
+        f"CREATE ROLE {shop.package}",
+        f"GRANT INSERT ON part TO {shop.package}",
+        "ALTER TABLE part ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY small_ones ON part WITH CHECK (small < 1)",
+        f"SET LOCAL ROLE {shop.package}",
+    ]
+
+    policy = error_of(shop.engine, *statements, INSERT, **GOOD)
+    right = error_of(shop.engine, *statements[:1], *statements[4:], INSERT, **GOOD)
+
+    assert (trouble_of(policy), data_fault(policy)) == (Trouble.DATA, DataFault("refused:42501"))
+    assert trouble_of(right) is Trouble.FATAL
+
+
+def test_a_row_without_a_partition_or_with_a_made_up_error_is_refused_by_mariadb(
+    make_shop: MakeShop, mariadb_url: str
+) -> None:
+    shop = make_shop(mariadb_url)
+    shop.execute("CREATE TABLE year (number INT) PARTITION BY LIST (number) (PARTITION one VALUES IN (1))")
+    shop.execute("CREATE TABLE month (number INT)")
+    shop.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON month FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31001"
+    )
+
+    errors = [error_of(shop.engine, f"INSERT INTO {name} VALUES (2)") for name in ("year", "month")]
+
+    assert [trouble_of(error) for error in errors] == [Trouble.DATA] * 2
+    assert [data_fault(error) for error in errors] == [DataFault("refused:1526"), DataFault("trigger")]
+
+
 def test_an_exclusion_on_postgresql_refuses_a_row(make_shop: MakeShop, postgresql_url: str) -> None:
     shop = make_shop(postgresql_url)
     shop.execute("CREATE TABLE stay (days int4range, CONSTRAINT one_guest EXCLUDE USING gist (days WITH &&))")
