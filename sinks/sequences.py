@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from sinks.changes import Changes
@@ -12,7 +14,8 @@ _MOVE = sa.text("""
     SELECT CASE WHEN has_sequence_privilege(name, 'UPDATE') AND has_sequence_privilege(name, 'SELECT')
     THEN CASE WHEN :highest > coalesce(pg_sequence_last_value(CAST(name AS regclass)), 0)
     THEN setval(CAST(name AS regclass), :highest) END END
-    FROM (SELECT pg_get_serial_sequence(:table, :column) AS name) AS own WHERE name IS NOT NULL
+    FROM (SELECT coalesce(CAST(to_regclass(:named) AS text), pg_get_serial_sequence(:table, :column)) AS name) AS own
+    WHERE name IS NOT NULL
 """)
 
 
@@ -29,5 +32,20 @@ def keep_sequence_ahead(connection: sa.Connection, written: Changes) -> None:
     brought = rows.frame.loc[written.inserts, name].dropna()
     if len(brought):
         table = plain_name(connection, target.table)
-        column = target.columns[name].name
-        connection.execute(_MOVE, {"highest": int(brought.max()), "table": table, "column": column})
+        column = target.columns[name]
+        connection.execute(
+            _MOVE,
+            {
+                "highest": int(brought.max()),
+                "table": table,
+                "column": column.name,
+                "named": _sequence_of_model(connection, column),
+            },
+        )
+
+
+def _sequence_of_model(connection: sa.Connection, column: sa.Column[Any]) -> str | None:
+    """The sequence that the model names for a column: the database does not know that it belongs to it."""
+    if not isinstance(column.default, sa.Sequence):
+        return None
+    return connection.dialect.identifier_preparer.format_sequence(column.default)

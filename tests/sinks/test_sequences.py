@@ -8,6 +8,15 @@ from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 
+# A sequence of the model's, which the database does not know to belong to the column.
+TICKETS = """\
+class Ticket(db.Model):
+    __tablename__ = "ticket"
+
+    id: Mapped[int] = mapped_column(sa.Sequence("Ticket-numbers"), primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(40))
+"""
+
 
 @pytest.fixture(params=["copy", "mappings", "objects"])
 def products(request: pytest.FixtureRequest, make_shop: MakeShop, postgresql_url: str) -> Table:
@@ -39,3 +48,11 @@ def test_rows_that_are_there_use_no_key_up(products: Table) -> None:
 
     assert counts == [WriteCounts(unchanged=5), WriteCounts(updated=5)]
     assert next_id(products) == 6
+
+
+def test_a_sequence_that_the_model_names_is_kept_ahead_as_well(make_shop: MakeShop, postgresql_url: str) -> None:
+    tickets = open_table(make_shop(postgresql_url, TICKETS), "Ticket", match_on=[])
+
+    tickets.load([{"id": 3, "name": "a"}, {"id": 7, "name": "b"}])
+
+    assert tickets.shop.execute("""SELECT nextval('"Ticket-numbers"') AS id""") == [{"id": 8}]
