@@ -39,8 +39,8 @@ class ObjectsWriter:
         members = _members(target)
         records = changes.new_records()
         updates = [_with_members(record, members) for record in changes.changed_records()]
-        present = _load(session, target, updates)
         try:
+            present = _load(session, target, updates)
             new = [target.model(**_with_members(record, members)) for record in records]
             note_nulls(session, target, new, records)
             give_keys_ahead(session, session.connection(bind_arguments={"mapper": target.mapper}))
@@ -51,7 +51,7 @@ class ObjectsWriter:
         except SQLAlchemyError:
             raise
         except Exception as error:
-            # The app's own code runs here, and what it raises is its verdict on a row.
+            # The app's own code runs here, and what it raises is its verdict on a row, the stored one included.
             raise ModelRefused(type(error).__name__) from error
         keys = [tuple(getattr(each, name) for name in target.primary_key) for each in new]
         # The chunk's instances are not needed again, and would only be carried along to its end.

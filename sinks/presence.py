@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
+from restock.errors import RestockError
 from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
@@ -16,6 +19,8 @@ from sinks.rows import Rows
 from sinks.stage import Stage, open_stage
 from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
+
+log = logging.getLogger("restock")
 
 # A feed's, or that of a correction that comes late: what would change a present row is rejected.
 Mode = Literal["sync", "insert_only", "update_only", "only_adding"]
@@ -86,7 +91,7 @@ def _compare_keyed(
     stage = open_stage(connection, rows.target, rows.attributes)
     refused = fill(stage, rows, places)
     changes.faults += refused
-    judged = read_verdicts(connection.execute(_question(stage, mode)))
+    judged = _judged(connection, stage, mode)
     left_alone = staged - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
@@ -95,19 +100,37 @@ def _compare_keyed(
     _judge(changes, mode, judged, _ruled(stage))
 
 
-def _question(stage: Stage, mode: Mode) -> sa.Select[Any]:
-    """What is to be known of every staged row that is not left alone.
+def _judged(connection: sa.Connection, stage: Stage, mode: Mode) -> Judged:
+    try:
+        return read_verdicts(connection.execute(_question(stage, mode)))
+    except (SQLAlchemyError, RestockError):
+        raise
+    except Exception as error:
+        # A stored value that the column's type cannot read, written by others; the row is to have the one that is sent.
+        log.warning(
+            "A value in %s cannot be read (%s), so all rows of its chunk that may differ are written.",
+            stage.target.name,
+            type(error).__name__,
+        )
+        return read_verdicts(connection.execute(_question(stage, mode, Verdict.CHANGED)))
+
+
+def _question(stage: Stage, mode: Mode, doubtful: Verdict = Verdict.DOUBTFUL) -> sa.Select[Any]:
+    """What is to be known of every staged row that is not left alone, and what is said of doubtful ones.
 
     Position, verdict, met primary key, which values of that row stay, and doubtful values.
     """
     target = stage.target
     is_met = sa.and_(*(target.columns[name] == stage.sent(name) for name in target.key))
     key = [readable(target, name).label(f"k{place}") for place, name in enumerate(target.primary_key)]
-    rules: list[Any] = [(condition, sa.literal_column(str(int(verdict)))) for condition, verdict in _rules(stage, mode)]
+    rules: list[Any] = [
+        (condition, sa.literal_column(str(int(verdict)))) for condition, verdict in _rules(stage, mode, doubtful)
+    ]
     verdict = sa.case(*rules, else_=sa.literal_column(str(int(Verdict.ALONE)))).label("verdict")
     flags = [sa.case((stays(target, name, stage.sent(name)), 1), else_=0) for name in _ruled(stage)]
     kept = [flag.label(f"s{place}") for place, flag in enumerate(flags)]
-    asked = sa.select(stage.position, verdict, *key, *kept, *doubtful_values(stage))
+    values = doubtful_values(stage) if doubtful is Verdict.DOUBTFUL else []
+    asked = sa.select(stage.position, verdict, *key, *kept, *values)
     judged = asked.select_from(stage.table.outerjoin(target.table, is_met)).subquery("judged")
     return sa.select(judged).where(judged.c.verdict != sa.literal_column(str(int(Verdict.ALONE))))
 
@@ -117,7 +140,7 @@ def _ruled(stage: Stage) -> list[str]:
     return [name for name in stage.target.stays if name in stage.attributes and name in stage.target.changeable]
 
 
-def _rules(stage: Stage, mode: Mode) -> list[Rule]:
+def _rules(stage: Stage, mode: Mode, doubtful: Verdict) -> list[Rule]:
     """The verdicts, each under its condition; the first that holds counts."""
     target = stage.target
     rules: list[Rule] = [(target.columns[target.key[0]].is_(None), Verdict.ABSENT)]
@@ -134,7 +157,7 @@ def _rules(stage: Stage, mode: Mode) -> list[Rule]:
     for place, name in enumerate(target.primary_key):
         if name in stage.attributes and name not in target.key:
             rules.append((stage.sent(name) != target.columns[name], Verdict.CONFLICT + place))
-    return [*rules, (differs(stage), Verdict.CHANGED), (may_differ(stage), Verdict.DOUBTFUL)]
+    return [*rules, (differs(stage), Verdict.CHANGED), (may_differ(stage), doubtful)]
 
 
 def _is_older(sent: sa.ColumnElement[Any], stored: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import pytest
-from contracts.loads import MakeTable
+from contracts.loads import MakeTable, open_table
+from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 from restock.csv_rules import CsvRules
@@ -178,3 +180,36 @@ def test_moments_that_need_a_zone_and_uuids_that_are_text_are_loaded_once(make_t
     ]
     assert tokens.load([record]) == WriteCounts(unchanged=1)
     assert tokens.load([{**record, "other": one}]) == WriteCounts(updated=1)
+
+
+UNREADABLE = {"plain": "", "made_at": "01/02/2026", "code": "n/a"}
+KEPT = (
+    NOTED
+    + """\
+    made_at: Mapped[dt.datetime | None]
+    code: Mapped[uuid.UUID | None]
+"""
+)
+
+
+@pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_stored_value_that_cannot_be_read_does_not_keep_its_chunk_from_loading(
+    make_shop: MakeShop, sqlite_url: str, name: str, writer: str
+) -> None:
+    noted = open_table(make_shop(sqlite_url, KEPT), "Noted", match_on=[], writer=writer)
+    sent = {"plain": {"a": 1}, "made_at": datetime(2026, 2, 1, 12), "code": uuid.UUID(int=1)}  # noqa: DTZ001 - naive
+    records = [{"id": number, name: sent[name]} for number in (1, 2, 3)]
+    noted.load(records[:2])
+    noted.shop.execute(f"UPDATE noted SET {name} = :value WHERE id = 2", value=UNREADABLE[name])
+
+    counts = noted.load(records)
+
+    if noted.writes_in_bulk:
+        assert counts == WriteCounts(inserted=1, updated=1, unchanged=1)
+        assert noted.seen_by_app("id", name) == records
+        assert noted.load(records) == WriteCounts(unchanged=3)
+    else:  # the app cannot read the row either
+        assert counts == WriteCounts(inserted=1, unchanged=1, rejected=1)
+        [reject] = noted.rejects()
+        assert reject.code in ("model:ValueError", "model:JSONDecodeError")
