@@ -13,6 +13,7 @@ from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.column_specs import stored_kind
 from sinks.conflict_clauses import conflict_clauses
+from sinks.keys_as_text import key_in_another_form
 from sinks.retries import with_retries
 from sinks.target import Target
 
@@ -50,6 +51,7 @@ def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
     _check_key(database, target, feed, found)
     _check_transactions(database, target)
     _check_conflicts(database, target)
+    _check_keys(database, target)
 
 
 def _used(target: Target, feed: Feed) -> list[str]:
@@ -94,4 +96,18 @@ def _check_conflicts(database: AppDatabase, target: Target) -> None:
         raise ConfigurationError(
             f"The table {target.name} in {database.address} says ON CONFLICT IGNORE, so rows that it passes over would "
             "be counted as inserted; take that out of its definition."
+        )
+
+
+def _check_keys(database: AppDatabase, target: Target) -> None:
+    def in_another_form() -> str | None:
+        with database.engine.connect() as connection:
+            return key_in_another_form(connection, target)
+
+    name = with_retries(in_another_form, f"looking at the keys of {target.name} in {database.address}")
+    if name is not None:
+        raise ConfigurationError(
+            f"The table {target.name} in {database.address} has rows whose key {name} is text of another form than the "
+            "app writes (a UUID with hyphens, a moment without microseconds), and none would be met; write these keys "
+            "anew through the app's model."
         )

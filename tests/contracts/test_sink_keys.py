@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,6 +11,7 @@ from contracts.loads import MakeTable, make_items, open_table
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
+from restock.errors import ConfigurationError
 
 KEYS = """\
 class Price(db.Model):
@@ -209,3 +210,30 @@ def test_more_keys_than_one_statement_looks_up_are_all_found(make_table: MakeTab
     prices.load(records)
 
     assert prices.load(records) == WriteCounts(unchanged=5_500)
+
+
+STAMPED = """\
+class Stamped(db.Model):
+    __tablename__ = "stamped"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[uuid.UUID] = mapped_column(unique=True)
+    made_at: Mapped[dt.datetime] = mapped_column(unique=True)
+    day: Mapped[dt.date] = mapped_column(unique=True)
+"""
+
+
+@pytest.mark.parametrize("key", ["code", "made_at", "day"])
+def test_keys_that_sqlite_has_in_another_form_than_the_app_writes_are_refused(
+    make_shop: MakeShop, sqlite_url: str, key: str
+) -> None:
+    stamped = open_table(make_shop(sqlite_url, STAMPED), "Stamped", match_on=[key])
+    record = {"code": uuid.uuid4(), "made_at": datetime(2026, 2, 1, 12), "day": date(2026, 2, 1)}  # noqa: DTZ001
+    stamped.load([record])
+    stamped.sink.check_table()
+    other = {"code": str(uuid.uuid4()), "made_at": "2026-02-02 12:00:00", "day": "02.02.2026"}
+    columns = ", ".join(other)
+    stamped.shop.execute(f"INSERT INTO stamped ({columns}) VALUES (:code, :made_at, :day)", **other)
+
+    with pytest.raises(ConfigurationError, match=f"rows whose key {key} is text of another form than the app writes"):
+        stamped.sink.check_table()
