@@ -169,19 +169,6 @@ class FlaskSink:
         """
         check_fit(self.database, self.target, self.feed)
 
-    def _check_keys(self) -> None:
-        def in_another_form() -> str | None:
-            with self.database.engine.connect() as connection:
-                return key_in_another_form(connection, self.target)
-
-        name = with_retries(in_another_form, f"looking at the keys of {self.target.name} in {self.database.address}")
-        if name is not None:
-            raise ConfigurationError(
-                f"The table {self.target.name} in {self.database.address} has rows whose key {name} is text of another "
-                "form than the app writes (a UUID with hyphens, a moment without microseconds), and none would be met; "
-                "write these keys anew through the app's model."
-            )
-
     def correcting(self, rows: list[int]) -> FlaskSink:
         """The same sink for the mended rows of one chunk, which no limit counts a second time."""
         return replace(self, feed=self.feed.without_limits(), book=CorrectionBook(self.ledger, rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,20 +16,29 @@ from sinks.app_database import AppDatabase
 from sinks.changes import RowFault
 from sinks.database_rejects import as_rejects
 from sinks.db_errors import DataFault
+from sinks.own_fillings import may_fill
 from sinks.retries import with_retries
 from sinks.rows import Rows
 from sinks.target import Target
 
 
-def incomplete(rows: Rows, positions: Sequence[int]) -> list[RowFault]:
-    """The rows at these positions, all new, that lack what neither the model nor the database has a default for."""
+def incomplete(rows: Rows, positions: Sequence[int], may_be_filled: Callable[[], bool]) -> list[RowFault]:
+    """The rows at these positions, all new, that lack what neither the model nor the database has a default for.
+
+    Args:
+        may_be_filled: whether what the rows do not bring at all may be filled otherwise; asked if they lack something.
+    """
     if not positions:
         return []
     target = rows.target
     left, places = np.asarray(positions), rows.frame.index.get_indexer(pd.Index(positions))
     kept = [name for name in target.stays if name in rows.attributes and not target.columns[name].nullable]
     faults: list[RowFault] = []
-    for name in dict.fromkeys((*target.required, *kept)):
+    absent = [name for name in target.required if name not in rows.attributes]
+    required = (
+        [name for name in target.required if name not in absent] if absent and may_be_filled() else target.required
+    )
+    for name in dict.fromkeys((*required, *kept)):
         lacking = rows.lacks([name])[places]
         faults += [RowFault(position, DataFault("null", name)) for position in left[lacking].tolist()]
         left, places = left[~lacking], places[~lacking]
@@ -58,7 +67,7 @@ class Newcomers:
         if self.feed.mode == "update_only":
             return chunk
         rows = Rows(chunk.frame, self.target, self.database.engine.dialect)
-        faults = incomplete(rows, rows.positions)
+        faults = incomplete(rows, rows.positions, lambda: self._may_be_filled)
         if faults and not self._all_are_new:
             keyless = set(np.asarray(rows.positions)[rows.lacks(self.target.key)].tolist())
             faults = [fault for fault in faults if fault.row in keyless]
@@ -76,6 +85,16 @@ class Newcomers:
         return not self.follow_others and not with_retries(
             self._has_rows, f"looking into the table {self.target.name} in {self.database.address}"
         )
+
+    @cached_property
+    def _may_be_filled(self) -> bool:
+        return with_retries(self._ask_who_fills, f"looking at {self.target.name} in {self.database.address}")
+
+    def _ask_who_fills(self) -> bool:
+        if self.database.columns_of(self.target.table) is None:
+            return may_fill(None, self.target)
+        with self.database.engine.connect() as connection:
+            return may_fill(connection, self.target)
 
     def _has_rows(self) -> bool:
         if self.database.columns_of(self.target.table) is None:

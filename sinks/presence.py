@@ -15,6 +15,7 @@ from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
 from sinks.newcomers import incomplete
+from sinks.own_fillings import may_fill
 from sinks.rows import Rows
 from sinks.stage import Stage, open_stage
 from sinks.verdicts import Judged, Verdict, read_verdicts
@@ -68,7 +69,7 @@ def compare(
     _compare_keyed(connection, changes, mode, fill, others)
     if mode == "only_adding":
         _reject_updates(changes)
-    _reject_incomplete(changes)
+    _reject_incomplete(connection, changes)
     changes.inserts.sort()
     return changes
 
@@ -207,9 +208,9 @@ def _reject_updates(changes: Changes) -> None:
     changes.updates = {}
 
 
-def _reject_incomplete(changes: Changes) -> None:
+def _reject_incomplete(connection: sa.Connection, changes: Changes) -> None:
     """There is no need to ask the database whether it takes such a row."""
-    faults = incomplete(changes.rows, changes.inserts)
+    faults = incomplete(changes.rows, changes.inserts, lambda: may_fill(connection, changes.rows.target))
     if faults:
         gone = {fault.row for fault in faults}
         changes.faults += faults

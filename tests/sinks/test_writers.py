@@ -167,6 +167,48 @@ def test_what_the_model_makes_for_each_row_by_itself_is_left_to_mappings_and_the
     assert items.rows("own") == [{"own": seen}]
 
 
+SLUG = "    slug: Mapped[str] = mapped_column(sa.String(40))\n"
+FILLED = {
+    "by a listener": """
+
+@sa.event.listens_for(Item, "before_insert")
+def fill(_mapper, _connection, item):
+    item.slug = f"s-{item.sku}"
+""",
+    "by the constructor": """
+    def __init__(self, **values):
+        super().__init__(slug=f"s-{values['sku']}", **values)
+""",
+    "by a trigger": "",
+}
+TRIGGER = {
+    "postgresql": [
+        "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.slug = 's-' || NEW.sku; RETURN NEW; END $$",
+        "CREATE TRIGGER fill BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION fill()",
+    ],
+    "mysql": ["CREATE TRIGGER fill BEFORE INSERT ON item FOR EACH ROW SET NEW.slug = CONCAT('s-', NEW.sku)"],
+}
+
+
+@pytest.mark.parametrize("how", FILLED)
+def test_what_the_feed_does_not_bring_may_be_filled_by_the_app_or_by_a_trigger(
+    make_shop: MakeShop, database_url: str, how: str
+) -> None:
+    writer = "copy" if how == "by a trigger" else "objects"
+    items = open_table(make_shop(database_url, PLAIN + SLUG + FILLED[how]), "Item", match_on=[], writer=writer)
+    if how == "by a trigger":
+        for statement in TRIGGER.get(items.sink.database.dialect, ()):
+            items.shop.execute(statement)
+    is_filled = items.sink.database.dialect in TRIGGER or how != "by a trigger"
+
+    counts = items.load([{"sku": "a", "name": "x"}, {"sku": "b", "name": "y"}])
+
+    assert counts == (WriteCounts(inserted=2) if is_filled else WriteCounts(rejected=2))
+    assert [row["slug"] for row in items.rows("slug", "sku")] == (["s-a", "s-b"] if is_filled else [])
+    assert is_filled or {(each.code, each.column) for each in items.rejects()} == {("null", "slug")}
+
+
 MADE = {
     "what SQL makes": ("sa.String(40), default=sa.func.upper('new')", "NEW"),
     "the time": ("sa.DateTime, default=sa.func.now()", None),
