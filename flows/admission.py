@@ -228,7 +228,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
     until = time.monotonic() + wait
     while True:
         try:
-            lease = take_lease(sink.database, sink.target.name)
+            lease = take_lease(sink.database, sink.target.name, sink.feed.name)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until:

@@ -38,6 +38,8 @@ from restock.errors import (
 )
 
 NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk is outstanding."
+# A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
+WAIT_SECONDS = 3600.0
 DRAIN_SECONDS = 5.0
 # Of each call to Prefect's server: a person waits at the terminal.
 RETRIES = 1
@@ -48,6 +50,16 @@ STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
 
 class LoggedProgress(Progress):
     """Progress of a deployed flow run: task runs and an artifact show it, and notes go to its log."""
+
+    def __init__(self) -> None:
+        self._told_waiting = False
+
+    def waiting(self, busy: TargetBusy) -> None:
+        if busy.by_own_feed:
+            raise busy  # which brings in what this run would have
+        if not self._told_waiting:
+            self.note(f"{busy} Waiting …")
+            self._told_waiting = True
 
     def note(self, sentence: str) -> None:
         get_run_logger().info(sentence)
@@ -77,7 +89,7 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
         feed: the feed that the flow run brings in, if it is one.
     """
     at_terminal = _caller.get()
-    caller = at_terminal or Caller(LoggedProgress())
+    caller = at_terminal or Caller(LoggedProgress(), WAIT_SECONDS)
     with open_showcase(runtime.flow_run.id) as showcase:
         try:
             check_stop()
@@ -106,7 +118,7 @@ def _announce_end(report: RunReport) -> None:
 
 
 def _stopped_state(error: Exception) -> State[None]:
-    if isinstance(error, (TargetBusy, AlreadyServed)):
+    if isinstance(error, AlreadyServed) or (isinstance(error, TargetBusy) and error.by_own_feed):
         return Completed(name="Skipped", message=str(error))
     names: dict[type[Exception], str] = {RunHeld: "Held", RunIncomplete: "Incomplete", RunInterrupted: "Interrupted"}
     return Failed(name=names.get(type(error), "Failed"), message=explained(error))

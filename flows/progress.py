@@ -10,7 +10,11 @@ class Progress:
     """Shows nothing. Doors override what they show."""
 
     def waiting(self, busy: TargetBusy) -> None:
-        """Another run owns the target, and it is waited for. Called about once a second."""
+        """Another run owns the target, and it is waited for. Called about once a second.
+
+        Raises:
+            TargetBusy: it is not waited for here.
+        """
 
     def reading(self, rows: int) -> None:
         """So many more rows of the source were read and spooled."""

@@ -43,9 +43,10 @@ class LeaseLost(RestockError):
 
 
 class TargetBusy(RestockError):
-    """Another run owned the target from the start. Nothing was begun."""
+    """Another run owned the target from the start. Nothing was begun. `by_own_feed`: it brings the same feed in."""
 
     exit_status = 4
+    by_own_feed = False
 
 
 class AlreadyServed(RestockError):

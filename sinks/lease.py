@@ -38,8 +38,8 @@ class Lease:
     seconds: float
 
 
-def take_lease(database: AppDatabase, target: str) -> Lease:
-    """Become the owner of a target, with none of its former owners' transactions left open.
+def take_lease(database: AppDatabase, target: str, feed: str) -> Lease:
+    """Become the owner of a target for a feed, with none of its former owners' transactions left open.
 
     Raises:
         TargetBusy: another execution owns it; the sentence says who, and for how long.
@@ -62,7 +62,7 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
 
     def try_to_take() -> Lease | None:
         with database.transaction() as session:
-            lease = _take(database.connection(session), target, database.lease_seconds)
+            lease = _take(database.connection(session), target, feed, database.lease_seconds)
             if lease is not None:
                 taken.append(lease)
         return lease
@@ -78,7 +78,7 @@ def take_lease(database: AppDatabase, target: str) -> Lease:
     return with_retries(take, f"taking the lease of {target} in {database.address}", settled)
 
 
-def _take(connection: sa.Connection, target: str, seconds: float) -> Lease | None:
+def _take(connection: sa.Connection, target: str, feed: str, seconds: float) -> Lease | None:
     """The lease; none where the target is not entered yet."""
     mine = Owner.this_process()
     # The write comes first: it locks the row, on every database, before anything is decided.
@@ -89,17 +89,19 @@ def _take(connection: sa.Connection, target: str, seconds: float) -> Lease | Non
     if held.owner is not None and held.expires_at > held.now:
         owner = Owner.read(held.owner)
         if owner == mine or not owner.is_dead_here:
-            raise TargetBusy(
+            busy = TargetBusy(
                 f"The table {target} is being written by {owner.name} (run {held.run_id or 'not yet begun'}, for "
                 f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again."
             )
+            busy.by_own_feed = held.feed == feed
+            raise busy
     # Waits for every transaction that the former owner has fenced.
     if not connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token)).rowcount:
         return None
     connection.execute(
         sa.update(leases)
         .where(leases.c.target == target)
-        .values(owner=str(mine), run_id=None, taken_at=held.now, expires_at=held.now + seconds)
+        .values(owner=str(mine), feed=feed, run_id=None, taken_at=held.now, expires_at=held.now + seconds)
     )
     return Lease(target, held.token, seconds)
 

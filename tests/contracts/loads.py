@@ -74,7 +74,7 @@ class Table:
     def take_lease(self) -> Lease:
         """The lease of the table, for as long as this test runs."""
         self.sink.ledger.create()
-        return take_lease(self.sink.database, self.sink.target.name)
+        return take_lease(self.sink.database, self.sink.target.name, self.sink.feed.name)
 
     def take_over(self) -> None:
         """Take the lease of the table from whoever has it, as another run would."""

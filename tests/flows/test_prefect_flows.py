@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +140,50 @@ def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunke
 
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
-    with keeping(sink.database, take_lease(sink.database, sink.target.name)), pytest.raises(TargetBusy) as busy:
+    with (
+        keeping(sink.database, take_lease(sink.database, sink.target.name, sink.feed.name)),
+        pytest.raises(TargetBusy) as busy,
+    ):
         run_sync()
 
     state = server.flow_run().state
     assert (state.type.value, state.name, state.message) == ("COMPLETED", "Skipped", str(busy.value))
     assert chunked_shop.rows("product") == []
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_deployed_run_waits_for_a_table_that_another_feed_writes(
+    server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    from flows.sync_products import sync_products
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+    from sinks.lease import keeping, take_lease
+
+    monkeypatch.setattr("flows.flow_runs.WAIT_SECONDS", 20.0 if ends else 0.5)
+    sink = open_sink(open_workplace().feed("products"))
+    sink.ledger.create()
+    with ExitStack() as other:
+        other.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, "stock")))
+        if ends:  # as soon as it is waited for
+            monkeypatch.setattr("flows.flow_runs.LoggedProgress.waiting", lambda *_: other.close())
+        state = sync_products(feed="products", return_state=True)
+
+    assert state.name == ("Completed" if ends else "Failed")
+    assert ends or str(state.message).startswith("The table product is being written by ")
+    assert len(chunked_shop.rows("product")) == (6 if ends else 0)
+
+
+def test_a_deployed_run_does_not_wait_for_its_own_feed(server: Any, chunked_shop: Shop) -> None:
+    from flows.sync_products import sync_products
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+    from sinks.lease import keeping, take_lease
+
+    sink = open_sink(open_workplace().feed("products"))
+    sink.ledger.create()
+    with keeping(sink.database, take_lease(sink.database, sink.target.name, "products")):
+        assert sync_products(feed="products", return_state=True).name == "Skipped"
 
 
 def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any, chunked_shop: Shop) -> None:

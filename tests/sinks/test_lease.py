@@ -29,7 +29,7 @@ sys.path.append({folder!r})
 sink = open_sink(Feed(name="products", source="p.csv", app={app!r}, model={model!r}, match_on=["sku"]))
 """
 CREATE = "sink.ledger.create()\n"
-TAKE_LEASE = CREATE + "take_lease(sink.database, sink.target.name)\nprint('taken', flush=True)\n"
+TAKE_LEASE = CREATE + "take_lease(sink.database, sink.target.name, sink.feed.name)\nprint('taken', flush=True)\n"
 WAIT = "print('ready', flush=True)\nsys.stdin.readline()\n"
 STAY = "sys.stdin.read()\n"
 

@@ -98,7 +98,7 @@ def test_a_run_that_is_overtaken_while_a_reprocess_waits_stays_superseded(shop: 
     sink = open_sink(place.feed(shop.feed_name))
 
     with ExitStack() as held:
-        held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name)))
+        held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, sink.feed.name)))
         progress = Overtaken(shop, held)
         [report] = reprocessing.reprocess(place, load_here, progress, monday, wait=30)
 
