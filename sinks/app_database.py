@@ -13,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import NoSuchTableError, SAWarning, SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, NoSuchTableError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
-from sinks.db_errors import PASSING, describe, trouble_of, when_over
+from sinks.db_errors import PASSING, describe, server_of, trouble_of, turned_away, when_over
 from sinks.engine_rules import engine_of
 from sinks.time_limits import limit_transaction, usual_lease_seconds
 
@@ -176,6 +176,32 @@ def _open_database(
         ) from error
 
 
+def _check_database(app_reference: str, error: SQLAlchemyError) -> None:
+    """Say what is wrong with the database that an app could not use while it was made, if that can be told.
+
+    Raises:
+        SinkUnavailable: it is away.
+        ConfigurationError: the address is wrong.
+    """
+    if isinstance(error, NoSuchModuleError):
+        kind = str(error).rpartition(":")[2]
+        advice = "write postgresql://" if kind == "postgres" else "correct it, or install what it needs"
+        raise ConfigurationError(
+            f"The app {app_reference} has a database address that begins with {kind}, which SQLAlchemy does not know; "
+            f"{advice}."
+        ) from error
+    told = f"could not use its database{server_of(error)} while it was made"
+    if (why := turned_away(error)) is not None:
+        raise ConfigurationError(
+            f"The app {app_reference} {told}: {why} ({describe(error)}); correct the address that the app has of it."
+        ) from error
+    if trouble_of(error) in PASSING:
+        raise SinkUnavailable(
+            f"The app {app_reference} {told} ({describe(error)}); start again {when_over(error)}, if the address that "
+            "the app has is right."
+        ) from error
+
+
 @cache
 def _open_app(reference: str, _process: int) -> Flask:
     found, arguments, named_arguments = resolve_call(reference, "the app")
@@ -188,11 +214,8 @@ def _open_app(reference: str, _process: int) -> Flask:
         try:
             app = found(*arguments, **named_arguments)
         except (Exception, SystemExit) as error:
-            if isinstance(error, SQLAlchemyError) and trouble_of(error) in PASSING:
-                raise SinkUnavailable(
-                    f"The app {reference} could not use its database while it was made ({describe(error)}); start "
-                    f"again {when_over(error)}."
-                ) from error
+            if isinstance(error, SQLAlchemyError):
+                _check_database(reference, error)
             # Whatever the user's factory raises, the reader needs its place, not our stack.
             raise ConfigurationError(
                 f"The app {reference} failed while it was made ({named(error)} in {place_of(error)}); "

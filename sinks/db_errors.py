@@ -103,6 +103,19 @@ _SQLITE_WHEN_OVER = {
     "CANTOPEN": "when the folder of the SQLite file exists, and folder and file may be opened",
     "READONLY": "when the SQLite file and its folder are there and may be written",
 }
+# What a server says at its door that it will say again until somebody corrects the app's address, by code; psycopg
+# gives none to a connection that failed, so by its words too, which may name a user and are not shown.
+_NO_DATABASE, _NO_LOGIN = "it has no database of that name", "it does not accept the app's user or password"
+_TURNED_AWAY: dict[object, str] = {
+    **dict.fromkeys(("3D000", 1049), _NO_DATABASE),
+    **dict.fromkeys(("28000", "28P01", 1045), _NO_LOGIN),
+}
+_TURNED_AWAY_IN_WORDS = {
+    re.compile('FATAL: +database ".*" does not exist'): _NO_DATABASE,
+    re.compile('FATAL: +(password authentication failed|role ".*" does not exist|no pg_hba.conf entry)'): _NO_LOGIN,
+}
+# Never a socket's folder, which is a path of the machine.
+_SERVER = re.compile(r"""(?:server at|server on|resolve host) ["']([^"'/]+)["'](?:, port (\d+))?""")
 _VALUE_ERRORS = (OverflowError, UnicodeEncodeError, ValueError, TypeError, LookupError)
 
 
@@ -149,6 +162,8 @@ def _driver_trouble(error: DBAPIError) -> Trouble:
         return _POSTGRESQL.get(state) or _POSTGRESQL_CLASSES.get(state[:2], Trouble.FATAL)
     if isinstance(cause, _VALUE_ERRORS) or type(cause).__name__ in ("ProgrammingError", "DataError"):
         return Trouble.DATA  # refused by the driver itself, before the server saw it
+    if turned_away(error):
+        return Trouble.FATAL
     # psycopg gives no state to a connection that was refused or cut (measured with 3.3.9).
     return Trouble.CONNECTION if type(cause).__name__ in ("OperationalError", "InterfaceError") else Trouble.FATAL
 
@@ -179,6 +194,21 @@ def when_over(error: BaseException) -> str:
     """When it makes sense to try again after trouble that does not pass by itself, as the end of a sentence."""
     of_file = _SQLITE_WHEN_OVER.get(_sqlite_code(getattr(error, "orig", None)) or "")
     return of_file or _WHEN_OVER.get(trouble_of(error), "when the database is back")
+
+
+def turned_away(error: BaseException) -> str | None:
+    """Why the server lets nobody in with the address that the app has, if that is the trouble."""
+    cause = getattr(error, "orig", None)
+    code = _mysql_number(cause) or getattr(cause, "sqlstate", None)
+    if code is not None:
+        return _TURNED_AWAY.get(code)
+    return next((why for words, why in _TURNED_AWAY_IN_WORDS.items() if words.search(str(cause))), None)
+
+
+def server_of(error: BaseException) -> str:
+    """The server that an error of a connection names, as the end of a clause: ` at HOST:PORT`, or nothing."""
+    found = _SERVER.search(str(getattr(error, "orig", None) or ""))
+    return f" at {':'.join(part for part in found.groups() if part)}" if found else ""
 
 
 def is_denied(error: DBAPIError) -> bool:

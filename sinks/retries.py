@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, when_over
+from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, turned_away, when_over
 
 # How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
 # each time, which makes a minute altogether.
@@ -73,6 +73,11 @@ def with_retries(
         trouble = trouble_of(cause)
         if trouble is Trouble.DATA or (trouble is Trouble.GONE and attempt >= attempts.get(trouble, 1)):
             raise DataTrouble(doing) from cause
+        if (why := turned_away(cause)) is not None:
+            raise ConfigurationError(
+                f"The database server turned the app away while {doing}: {why} ({describe(cause)}); correct the "
+                "address that the app has of it."
+            ) from cause
         if trouble is Trouble.FATAL:
             raise ConfigurationError(
                 f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start "

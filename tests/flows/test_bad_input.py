@@ -9,9 +9,11 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.doorway import Said, run_here
@@ -317,6 +319,64 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
     assert "s3cret" not in said.err
     assert "clerk" not in said.err
     assert everything(stocked) == before
+
+
+MADE_AT_ONCE = """\
+import sqlalchemy as sa
+from flask import Flask
+from {package}.models import db
+
+
+def create_app():
+    app = Flask(__name__, instance_path={folder!r})
+    app.config["SQLALCHEMY_DATABASE_URI"] = {url!r}
+    db.init_app(app)
+    if {creates}:
+        with app.app_context():
+            db.create_all()
+    return app
+"""
+
+
+@pytest.mark.parametrize("creates", [True, False], ids=["create_all", "plain"])
+@pytest.mark.parametrize(
+    "kind, change, status, told",
+    [
+        ("postgresql", {"database": "no_such_shop"}, 2, "it has no database of that name"),
+        ("postgresql", {"username": "nobody-here"}, 2, "it does not accept the app's user or password"),
+        ("mariadb", {"database": "no_such_shop"}, 2, "it has no database of that name"),
+        ("mariadb", {"username": "nobody-here", "password": "s3cret"}, 2, "does not accept the app's user or password"),
+        ("postgresql", {"host": "127.0.0.1", "port": 1}, 1, "127.0.0.1:1"),
+        ("postgresql", {"drivername": "postgres"}, 2, "begins with postgres, which SQLAlchemy does not know"),
+    ],
+)
+def test_a_wrong_address_of_the_database_is_told_apart_from_one_that_is_away(
+    stocked: Shop,
+    make_database: MakeDatabase,
+    no_pauses: None,
+    capfd: pytest.CaptureFixture[str],
+    creates: bool,
+    kind: str,
+    change: dict[str, Any],
+    status: int,
+    told: str,
+) -> None:
+    url = sa.make_url(make_database(kind)).set(**change)
+    if "port" in change:
+        url = url.difference_update_query(["host"])
+    code = MADE_AT_ONCE.format(
+        package=stocked.package,
+        folder=str(stocked.folder / "instance"),
+        url=url.render_as_string(hide_password=False),
+        creates=creates,
+    )
+    (stocked.folder / stocked.package / "wrong.py").write_text(code, encoding="utf-8")
+    stocked.feed(app=f"{stocked.package}.wrong:create_app")
+
+    said = run_here(capfd, *SYNC)
+
+    check_refusal(said, status, told, stocked)
+    assert not [each for each in ("s3cret", "nobody-here") if each in said.err]
 
 
 def test_a_user_who_may_not_create_the_ledger_is_told_what_to_do(make_shop: MakeShop, postgresql_url: str) -> None:

@@ -314,12 +314,12 @@ def test_a_wrong_password_on_mariadb_is_nothing_to_try_again(mariadb_url: str) -
     assert describe(raised.value) == "OperationalError 1045"
 
 
-def test_a_wrong_login_on_postgresql_looks_like_a_refused_connection(postgresql_url: str) -> None:
-    """psycopg tells no code of it, so that it is tried again a few times; the sentence names the connection."""
+def test_a_wrong_login_on_postgresql_is_nothing_to_try_again(postgresql_url: str) -> None:
+    """psycopg tells no code of it, but words."""
     with pytest.raises(sa.exc.OperationalError) as raised:
         sa.create_engine(sa.make_url(postgresql_url).set(username="nobody-here", password="SECRET")).connect()
 
-    assert trouble_of(raised.value) is Trouble.CONNECTION
+    assert trouble_of(raised.value) is Trouble.FATAL
 
 
 def test_a_pool_without_a_free_connection_is_a_refused_connection(sqlite_url: str) -> None:
