@@ -72,26 +72,22 @@ def find_run(place: Workplace, run_id: str) -> FoundRun:
         SinkUnavailable: it is in none that answers, and some do not.
     """
     visits, unreached = visit_databases(place)
-    for visit in visits:
-        run = visit.history.find_run(run_id)
-        if run is not None:
-            return FoundRun(run, _sink_of(visit, run), visit.history)
+    found = [(visit, run) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
+    # Two addresses may lead to one database, each with the sinks of its own feeds.
+    for visit, run in found:
+        if run.feed in visit.sinks:
+            return FoundRun(run, visit.sinks[run.feed], visit.history)
+    if found:
+        raise ConfigurationError(
+            f"Run {run_id} belongs to the feed {found[0][1].feed!r}, which feeds.yaml does not have any more; put it "
+            "back, or give the run's chunks up where it is known."
+        )
     if unreached:
         raise SinkUnavailable(
             f"Run {run_id} was not found, but the database of feed {unreached[0].feed} could not be asked: "
             f"{unreached[0].reason}"
         )
     raise ConfigurationError(f"There is no run {run_id} in any ledger; `restock runs` lists those there are.")
-
-
-def _sink_of(visit: Visit, run: RunEntry) -> FlaskSink:
-    sink = visit.sinks.get(run.feed)
-    if sink is None:
-        raise ConfigurationError(
-            f"Run {run.run_id} belongs to the feed {run.feed!r}, which feeds.yaml does not have any more; put it back, "
-            "or give the run's chunks up where it is known."
-        )
-    return sink
 
 
 def unfinished_runs(visits: list[Visit]) -> Iterator[FoundRun]:

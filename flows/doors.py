@@ -107,8 +107,9 @@ def prune_all(older_than_days: float) -> Pruned:
 def list_runs() -> tuple[list[tuple[RunEntry, RunSummary]], list[Unreached]]:
     """The runs of every database that answers with their totals, newest first; the feeds whose database does not."""
     visits, unreached = visit_databases(open_workplace())
-    found = [each for visit in visits for each in visit.history.summaries()]
-    return sorted(found, key=lambda each: each[0].started_at, reverse=True), unreached
+    # Each once, though two addresses may lead to one database.
+    found = {run.run_id: (run, summary) for visit in visits for run, summary in visit.history.summaries()}
+    return sorted(found.values(), key=lambda each: each[0].started_at, reverse=True), unreached
 
 
 def report_of(run_id: str) -> RunReport:

@@ -291,6 +291,20 @@ def test_a_database_that_does_not_answer_is_not_said_to_have_no_runs(home: Shop,
     assert said.sentence.startswith("Feed products could not be asked: The app nowhere:app cannot be imported")
 
 
+def test_a_database_under_two_addresses_has_each_run_once(home: Shop, capfd: Capture) -> None:
+    package = home.folder / home.package
+    url = home.engine.url.render_as_string()
+    code = (package / "__init__.py").read_text(encoding="utf-8").replace(repr(url), repr(f"{url}?timeout=7"))
+    (package / "other.py").write_text(code.replace("from .models", f"from {home.package}.models"), encoding="utf-8")
+    feed = {"match_on": ["sku"], "source": "products.csv"}
+    home.feeds({"products": feed, "second": feed | {"app": f"{home.package}.other:create_app"}})
+    home.write_csv("products.csv", products([1]))
+    run_id = run_here(capfd, "sync", "second", "--json").answer["run_id"]
+
+    assert run_here(capfd, "show", run_id, "--json").answer["feed"] == "second"
+    assert [run["run_id"] for run in run_here(capfd, "runs", "--json").answer["runs"]] == [run_id]
+
+
 def test_prune_clears_away_what_it_can_and_says_what_it_could_not_ask(home: Shop, capfd: Capture) -> None:
     feed = {"match_on": ["sku"]}
     home.feeds({"lost": feed | {"app": "nowhere:app"}, "products": feed})
