@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flows.databases import Unreached, Visit, visit_databases
 from flows.workplace import Workplace
+from restock.errors import ConfigurationError
 from sinks.pruning import forget_old_runs
 
 SECONDS_PER_DAY = 86_400
@@ -28,7 +29,12 @@ def prune(place: Workplace, older_than_days: float) -> Pruned:
 
     Folders that no ledger knows are removed a day after they were last written, and only if every database of
     feeds.yaml answered: one that does not may know them.
+
+    Raises:
+        ConfigurationError: that is no number of days.
     """
+    if not older_than_days >= 0:  # nan is neither more nor less
+        raise ConfigurationError(f"Runs cannot be older than {older_than_days:g} days; give a number from 0 up.")
     visits, unreached = visit_databases(place)
     orphans = _remove_orphans(place, visits, is_all_known=not unreached)
     forgotten = [

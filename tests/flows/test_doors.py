@@ -305,6 +305,14 @@ def test_a_database_under_two_addresses_has_each_run_once(home: Shop, capfd: Cap
     assert [run["run_id"] for run in run_here(capfd, "runs", "--json").answer["runs"]] == [run_id]
 
 
+@pytest.mark.parametrize("days", ["nan", "-1"])
+def test_prune_refuses_an_age_that_is_none(home: Shop, capfd: Capture, days: str) -> None:
+    said = run_here(capfd, "prune", f"--older-than={days}")
+
+    assert said.status == 2
+    assert said.sentence == f"Runs cannot be older than {float(days):g} days; give a number from 0 up."
+
+
 def test_prune_clears_away_what_it_can_and_says_what_it_could_not_ask(home: Shop, capfd: Capture) -> None:
     feed = {"match_on": ["sku"]}
     home.feeds({"lost": feed | {"app": "nowhere:app"}, "products": feed})
