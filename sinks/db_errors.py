@@ -199,7 +199,7 @@ def when_over(error: BaseException) -> str:
 def turned_away(error: BaseException) -> str | None:
     """Why the server lets nobody in with the address that the app has, if that is the trouble."""
     cause = getattr(error, "orig", None)
-    code = _mysql_number(cause) or getattr(cause, "sqlstate", None)
+    code = _mysql_number(cause) or _state(cause)
     if code is not None:
         return _TURNED_AWAY.get(code)
     return next((why for words, why in _TURNED_AWAY_IN_WORDS.items() if words.search(str(cause))), None)
