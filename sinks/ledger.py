@@ -26,7 +26,7 @@ from sinks.ledger_entries import (
     reject_values,
     run_values,
 )
-from sinks.ledger_tables import chunks, database_time, rejects, runs
+from sinks.ledger_tables import chunks, database_time, exactly, rejects, runs
 from sinks.results import Result
 from sinks.retries import ONCE, with_retries
 
@@ -93,7 +93,7 @@ class Ledger:
             with self.database.transaction() as session:
                 connection = self.database.connection(session)
                 renew(connection, lease)
-                old = sa.and_(runs.c.feed == feed, runs.c.fingerprint == former, runs.c.content.is_(None))
+                old = sa.and_(exactly(runs.c.feed) == feed, runs.c.fingerprint == former, runs.c.content.is_(None))
                 connection.execute(sa.update(runs).where(old).values(today))
 
         with_retries(write, f"knowing older runs of feed {feed} again")
@@ -261,7 +261,7 @@ def _deadly(ref: ChunkRef, attempts: int) -> str:
 
 
 def _supersede_older(connection: sa.Connection, run: Admission) -> list[str]:
-    older = sa.select(runs.c.run_id).where(runs.c.feed == run.feed, runs.c.run_id != run.run_id)
+    older = sa.select(runs.c.run_id).where(exactly(runs.c.feed) == run.feed, runs.c.run_id != run.run_id)
     affected = sa.and_(chunks.c.run_id.in_(older), chunks.c.status.in_(OUTSTANDING))
     names = connection.execute(sa.select(chunks.c.run_id).where(affected).distinct()).scalars().all()
     if not names:

@@ -19,6 +19,12 @@ metadata = sa.MetaData()
 
 _LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
+# Transactions, and texts that are equal only if they are the same, whatever the server's own defaults are.
+_OPTIONS = {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}
+_ON_MYSQL: dict[str, Any] = {
+    f"{dialect}_{name}": value for dialect in ("mysql", "mariadb") for name, value in _OPTIONS.items()
+}
+
 # One row per run: bringing one source version into one target.
 runs = sa.Table(
     "restock_run",
@@ -43,8 +49,7 @@ runs = sa.Table(
     # JSON: what was measured of runs of the feed that were forgotten while this one was the newest; else null.
     sa.Column("forgotten", _LONG),
     sa.Column("content", sa.String(64)),  # of the source's bytes alone; null in a run of an older restock
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
+    **_ON_MYSQL,
 )
 
 # One row per chunk, all of them entered together with their run.
@@ -64,8 +69,7 @@ chunks = sa.Table(
     sa.Column("error", _LONG),
     # JSON: positions of its rows without a key that were left out on purpose, and so are in no table; else null.
     sa.Column("left_out", _LONG),
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
+    **_ON_MYSQL,
 )
 
 # One row per rejected row. A mended one keeps its entry, with the time at which it was resolved.
@@ -83,8 +87,7 @@ rejects = sa.Table(
     sa.Column("original", _LONG, nullable=False),  # JSON: the row under the source's own column names
     sa.Column("resolved_at", sa.Float(53)),
     sa.Column("further", _LONG),  # JSON: code, column and value of each fault after the first
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
+    **_ON_MYSQL,
 )
 
 # One row per target: who may write it, until when, and the token under which.
@@ -98,8 +101,7 @@ leases = sa.Table(
     sa.Column("run_id", sa.String(40)),
     sa.Column("taken_at", sa.Float(53)),
     sa.Column("expires_at", sa.Float(53), nullable=False),
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
+    **_ON_MYSQL,
 )
 
 # One row per target: the token of its lease, read and locked by every transaction that writes rows, changed by whoever
@@ -109,8 +111,7 @@ fences = sa.Table(
     metadata,
     sa.Column("target", sa.String(200), primary_key=True),
     sa.Column("token", sa.BigInteger, nullable=False),
-    mysql_charset="utf8mb4",
-    mariadb_charset="utf8mb4",
+    **_ON_MYSQL,
 )
 
 
@@ -135,3 +136,21 @@ def _postgresql_time(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(database_time, "mariadb")
 def _mysql_time(_element: Any, _compiler: Any, **_: Any) -> str:
     return "(unix_timestamp(sysdate(6)) + 0.0)"
+
+
+class exactly(GenericFunction[str]):
+    """A text column to be compared letter by letter, also in an older ledger of MySQL, which is blind to case."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(exactly)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(exactly, "mysql")
+@compiles(exactly, "mariadb")
+def _by_its_letters(element: Any, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} COLLATE utf8mb4_bin)"

@@ -11,7 +11,12 @@ from shops import Shop
 from stories.doorway import run_here
 from stories.telling import add_transform, correct, counts, everything, export, mend, sync
 
+from flows.admission import sync as bring_in
+from flows.loading import load_here
+from flows.progress import Progress
+from flows.workplace import open_workplace
 from restock.errors import ConfigurationError
+from sinks.flask_sink import open_sink
 
 CATEGORIES = [{"name": "Lamps"}, {"name": "Chairs"}, {"name": "Rugs"}]
 ALL = ["Chairs", "Lamps", "Rugs"]
@@ -57,6 +62,28 @@ def test_whoever_brings_in_rows_without_a_key_is_told_what_that_means(
 
     sqlite_shop.write_csv("products.csv", [{"id": 7, "name": "Lamps"}])
     assert "come without" not in run_here(capfd, "sync", "products").err
+
+
+@pytest.mark.parametrize("ledger", ["of today", "of an older restock"])
+def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(
+    make_shop: MakeShop, mariadb_url: str, ledger: str
+) -> None:
+    shop = make_shop(mariadb_url)
+    keys = {"model": shop.model("Category"), "match_on": ["id"], "source": "products.csv"}
+    shop.feeds({"Acme": keys, "acme": keys})
+    shop.write_csv("products.csv", CATEGORIES)
+    place = open_workplace()
+    open_sink(place.feed("Acme")).ledger.create()
+    made = shop.execute("SHOW CREATE TABLE restock_run")[0]["Create Table"]
+    assert "ENGINE=InnoDB" in made
+    assert "utf8mb4_bin" in made
+    if ledger != "of today":
+        shop.execute("ALTER TABLE restock_run CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+
+    for feed in ("Acme", "acme"):
+        [report] = bring_in(place, place.feed(feed), load_here, Progress())
+        shop.execute("DELETE FROM category")
+        assert (report.run.generation, counts(report)) == (1, {"inserted": 3})
 
 
 # What the first restock, and the last one of its kind, hashed of a feed that says nothing of `csv:`.
