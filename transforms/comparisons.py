@@ -13,12 +13,17 @@ from restock.contract import Kind
 from transforms.plain_types import decimal_columns, exact
 
 TEXT, NUMBER, MOMENT, OTHER = "text", "a number", "a date or time", "of a kind that no value here can be equal to"
+PARSED = "a number or flag"  # Arrow reads the text that such a column is compared with, and says where it cannot
 _OF_KIND = {
     **dict.fromkeys((Kind.TEXT, Kind.ENUM), TEXT),
-    **dict.fromkeys((Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.BOOLEAN), NUMBER),
+    Kind.INTEGER: NUMBER,
+    **dict.fromkeys((Kind.DECIMAL, Kind.FLOAT, Kind.BOOLEAN), PARSED),
     **dict.fromkeys((Kind.DATE, Kind.TIME, Kind.DATETIME), MOMENT),
     **dict.fromkeys((Kind.UUID, Kind.JSON, Kind.INTERVAL), OTHER),
 }
+
+
+_COMPARED = ({MOMENT, TEXT}, {PARSED, TEXT}, {PARSED, NUMBER})
 
 
 class Incomparable(TypeError):
@@ -39,8 +44,8 @@ def family_of(column: pd.Series, kind: Kind | None) -> str | None:
     if not isinstance(dtype, pd.ArrowDtype):
         return NUMBER if pd.api.types.is_numeric_dtype(dtype) else None
     type_ = dtype.pyarrow_dtype
-    if pa.types.is_boolean(type_) or pd.api.types.is_numeric_dtype(dtype):
-        return NUMBER
+    if pa.types.is_boolean(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return PARSED
     return MOMENT if pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_) else None
 
 
@@ -65,7 +70,7 @@ def check_comparisons(question: ast.AST, families: dict[str, str | None]) -> Non
 def _check_pair(one: ast.AST, other: ast.AST, families: dict[str, str | None]) -> None:
     for left in _family_of_node(one, families):
         for right in _family_of_node(other, families):
-            if left != right and {left, right} != {MOMENT, TEXT}:
+            if left != right and {left, right} not in _COMPARED:
                 column, kind, value = (one, left, right) if isinstance(one, ast.Name) else (other, right, left)
                 raise Incomparable(f"compares {ast.unparse(column)}, which is {kind}, with {value}")
 
@@ -107,6 +112,12 @@ class Exactly(ast.NodeTransformer):
             column = self._values[divisor.id]
             node.right = self._named(column.where(column != 0))
         return self.generic_visit(node)
+
+    def visit_List(self, node: ast.List) -> ast.AST:
+        values = [each.value for each in node.elts if isinstance(each, ast.Constant)]
+        if not self._is_among_decimals or len(values) < len(node.elts):
+            return self.generic_visit(node)
+        return self._named(exact(values))  # as a whole: pandas takes a list of one name for that name
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if not self._is_among_decimals or exact(node.value) is node.value:

@@ -189,7 +189,7 @@ def test_a_column_of_the_table_that_is_never_written_is_still_cast(sqlite_shop: 
     "keys, told",
     [
         ({"where": "colour == 'red'"}, "where asks 'colour', which the feed does not fill"),
-        ({"where": "price > 'x'"}, r"where compares price, which is a number, with text"),
+        ({"where": "price > 'x'"}, r"where cannot be answered \(TypeError\)"),
         ({"where": "name.dt.year > 1"}, r"where cannot be answered \(AttributeError\)"),
         ({"where": "price.abs"}, r"where cannot be answered"),
         ({"columns": COLUMNS | {"name": {"constant": 123}}}, r"the constant of name is no text .*; write it in quotes"),

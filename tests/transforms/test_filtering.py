@@ -52,6 +52,8 @@ def test_a_price_is_compared_as_it_is_written(column, price):
     assert taken(f"{column} >= {price}", **cells) == [0, 2]
     assert taken(f"{column}.between({price}, {price})", **cells) == [0]
     assert taken(f"{column} in [{price}, 3]", **cells) == [0]
+    assert taken(f"{column} in [{price}] or {column} in [1]", **cells) == [0]
+    assert taken(f"{column} == '{price}'", **cells) == [0]
     assert taken(f"{column}.notna() and not {column}.isin([{price}])", **cells) == [2]
     assert taken(f"{price} <= {column} < 1e15", **cells) == [0, 2]
 
@@ -82,7 +84,15 @@ def test_a_question_that_no_row_could_answer_by_yes_is_refused(where, told):
 
 
 @pytest.mark.parametrize(
-    "where", ["sku == None", "day == '2026-01-01'", "thing == 5", "thing == 'a'", "stock == -1", "sku.str.len() == 3"]
+    "where",
+    [
+        "sku == None",
+        "day == '2026-01-01'",
+        "thing == 5",
+        "thing == 'a'",
+        "stock == -1",
+        "sku.str.len() == 3",
+    ],
 )
 def test_a_question_that_some_row_may_answer_by_yes_is_taken(where):
     check_filter(make_feed(where=where), PRODUCT)
