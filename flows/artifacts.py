@@ -17,6 +17,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 log = logging.getLogger("restock")
@@ -73,7 +74,7 @@ class Showcase:
 
     def create(self, kind: str, key: str, data: Any, description: str) -> Artifact:
         """Create an artifact; its id is None if it cannot be shown."""
-        artifact = ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self._flow_run_id)
+        artifact = self._artifact(kind, key, data, description)
         return self._ask(lambda client: client.create_artifact(artifact).id)
 
     def update(self, artifact: Artifact, data: Any) -> None:
@@ -86,6 +87,16 @@ class Showcase:
 
         self._ask(change)
 
+    def clear(self, key: str, description: str) -> None:
+        """Let the newest table of a key be empty, if there is one that is not: it tells of an earlier run."""
+
+        def supersede(client: SyncPrefectClient) -> None:
+            of_key = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+            if any(newest.data for newest in client.read_latest_artifacts(artifact_filter=of_key)):
+                client.create_artifact(self._artifact("table", key, [], description))
+
+        self._ask(supersede)
+
     def insist(self) -> None:
         """Rest no longer: what comes now is worth asking for, whatever the trouble was."""
         self._do(self._rest.end)
@@ -93,6 +104,9 @@ class Showcase:
     def close(self) -> None:
         """End the showing when all of it has been shown."""
         self._do(self._lent.close)
+
+    def _artifact(self, kind: str, key: str, data: Any, description: str) -> ArtifactCreate:
+        return ArtifactCreate(type=kind, key=key, data=data, description=description, flow_run_id=self._flow_run_id)
 
     def _open(self) -> None:
         with self._rest.after_trouble():

@@ -17,7 +17,10 @@ Row = dict[str, str | int]
 
 
 def show_summary(report: RunReport, showcase: Showcase) -> None:
-    """Show a run as a page, its counts as a table, and its failed chunks and rejects as tables where there are any."""
+    """Show a run as a page, its counts as a table, and its failed chunks and rejects as tables.
+
+    Where there are none, a table is shown only in the place of one that tells of an earlier run.
+    """
     summary, key = report.summary, key_of(report.run.feed)
     told = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
     showcase.create("markdown", f"{key}-summary", summary_page(report), f"{summary.status.capitalize()}: {told}")
@@ -29,6 +32,8 @@ def show_summary(report: RunReport, showcase: Showcase) -> None:
     for name, (rows, description) in tables.items():
         if rows:
             showcase.create("table", f"{key}-{name}", rows, description)
+        else:
+            showcase.clear(f"{key}-{name}", description)
 
 
 def counts_table(report: RunReport) -> list[Row]:

@@ -85,6 +85,14 @@ class Server:
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[self.flow_run().id]))
         return {artifact.key: artifact.data for artifact in self.client.read_artifacts(artifact_filter=of_run)}
 
+    def newest(self, key: str) -> Any:
+        """The data of the newest artifact of that key, whichever run made it."""
+        from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
+
+        of_key = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+        (artifact,) = self.client.read_latest_artifacts(artifact_filter=of_key)
+        return artifact.data
+
     def log(self) -> str:
         """Everything the newest flow run logged."""
         from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId

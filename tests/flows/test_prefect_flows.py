@@ -101,10 +101,14 @@ def test_failed_chunks_are_loaded_once_their_cause_is_mended(server: Any, chunke
     failed = run_sync()
     chunked_shop.feed(chunk_rows=2)
 
+    told = server.newest("products-failed-chunks")
+
     reports = run_reprocess_flow(failed.run.run_id, [2], Progress())
 
     assert [report.summary.status for report in reports] == ["completed"]
     assert len(chunked_shop.rows("product")) == 6
+    assert [row["chunk"] for row in told] == [2]
+    assert server.newest("products-failed-chunks") == []
     run = server.flow_run()
     assert (run.name.split()[0], run.state_name) == (failed.run.run_id, "Completed")
     assert server.task_states(1) == {"chunk 2": ("Completed", "2 rows: 2 inserted.")}
