@@ -90,7 +90,7 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     """Load the rows of one run. The ledger is read under the lease: what was waited for may be a newer run."""
     sink, run_id = _sink_for(found), found.run.run_id
     known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
-    _check_rows(rows, known, path)
+    _check_rows(rows, known, sink.feed, path)
     still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
     changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original, sink.feed)]
     mended = [_mended(row, known[row.chunk, row.row], sink.feed, path) for row in changed]
@@ -173,7 +173,7 @@ def _check_new_keys(mended: list[MendedRow], feed: Feed) -> None:
             )
 
 
-def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntry], path: Path) -> None:
+def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntry], feed: Feed, path: Path) -> None:
     for row in rows:
         reject = known.get((row.chunk, row.row))
         if reject is None:
@@ -182,7 +182,7 @@ def _check_rows(rows: list[RejectedRow], known: dict[tuple[int, int], RejectEntr
                 "with _ as they were written."
             )
         columns = set(reject.original) - {RAW}
-        differing = sorted(columns ^ set(row.cells))
+        differing = sorted(columns ^ set(row.cells_of_file(reject.original, feed)))
         if columns and differing:
             raise SourceError(
                 f"{shown(path)} no longer has the columns that were written ({differing[0]!r} is "

@@ -59,10 +59,10 @@ def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) 
 
 
 def loaded_together(mended: list[MendedRow]) -> Iterator[list[MendedRow]]:
-    """The rows by what one transaction can take: those of one chunk, with new keys or without, in their order."""
+    """The rows by what one transaction can take: of one chunk, with new keys or without, of the same columns."""
 
-    def kind(each: MendedRow) -> tuple[int, bool]:
-        return each.reject.chunk, each.has_new_key
+    def kind(each: MendedRow) -> tuple[int, bool, tuple[str, ...]]:
+        return each.reject.chunk, each.has_new_key, tuple(each.cells)
 
     for _, rows in groupby(sorted(mended, key=lambda each: (*kind(each), each.address)), key=kind):
         yield list(rows)

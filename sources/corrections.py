@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
 ADDRESS = (RUN, CHUNK, ROW, REASON)
 # Python's own limit is 131,072 characters, less than a cell of a source may have.
 LARGEST_CELL = 16 * 2**20
+_LINE_END = re.compile("\r\n?")
 
 
 class _OtherHeader(SourceError):
@@ -49,10 +51,16 @@ class RejectedRow:
 
         A file cannot hold each of them: none and the empty text may be written alike.
         """
+        cells = self.cells_of_file(original, feed)
         return {
-            name: original.get(name) if cell == _as_read(_as_written(original.get(name), feed), feed) else cell
-            for name, cell in self.cells.items()
+            name: original.get(name) if _is_same(cell, _as_read(_as_written(original.get(name), feed), feed)) else cell
+            for name, cell in cells.items()
         }
+
+    def cells_of_file(self, original: dict[str, str | None], feed: Feed) -> dict[str, str | None]:
+        """The cells without those that the row's own file had not, and that are still empty: they are not NULL."""
+        empty = _as_read(_as_written(None, feed), feed)
+        return {name: cell for name, cell in self.cells.items() if name in original or cell != empty}
 
     def is_text_changed(self, original: dict[str, str | None]) -> bool:
         """Whether a person has corrected the text of a row that could not be split."""
@@ -90,14 +98,16 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
     columns = columns or list(feed.taken_columns or ())
     raw = [RAW] if any(RAW in row.cells for row in rows) else []
+    with io.StringIO(newline="") as file:
+        writer = csv.writer(file, **_dialect(feed))
+        writer.writerow([*columns, *ADDRESS, *raw])
+        for row in rows:
+            texts = [_as_written(row.cells.get(name), feed) for name in columns]
+            address = [row.run_id, row.chunk, row.row, row.reason]
+            writer.writerow([*texts, *address, *(row.cells.get(name) or "" for name in raw)])
+        text = file.getvalue()
     try:
-        with path.open("w", encoding=feed.csv.encoding, newline="") as file:
-            writer = csv.writer(file, **_dialect(feed))
-            writer.writerow([*columns, *ADDRESS, *raw])
-            for row in rows:
-                texts = [_as_written(row.cells.get(name), feed) for name in columns]
-                address = [row.run_id, row.chunk, row.row, row.reason]
-                writer.writerow([*texts, *address, *(row.cells.get(name) or "" for name in raw)])
+        path.write_bytes(_encoded(text, feed))
     except (OSError, UnicodeEncodeError) as error:
         if path.is_file():
             path.unlink()  # half of it would stand in the way of the next attempt
@@ -178,16 +188,28 @@ def _as_read(text: str, feed: Feed) -> str | None:
     return None if text in feed.csv.null_values else text
 
 
-def _decoded(path: Path, feed: Feed) -> str:
-    """The text of a file that an editor may have saved as UTF-8 although its feed is written in something else.
+def _encoded(text: str, feed: Feed) -> bytes:
+    """The text in the feed's encoding; in UTF-8, marked as such, where it would be taken for other text in UTF-8."""
+    content = text.encode(feed.csv.encoding)
+    try:
+        is_clear = content.decode("utf-8-sig") == text
+    except UnicodeDecodeError:
+        is_clear = True
+    return content if is_clear else text.encode("utf-8-sig")
 
-    Text in another encoding that happens to be well-formed UTF-8, and is not plain ASCII, does not occur.
-    """
+
+def _decoded(path: Path, feed: Feed) -> str:
+    """The text of a file that an editor may have saved as UTF-8 although its feed is written in something else."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode(feed.csv.encoding).removeprefix("\ufeff")
+
+
+def _is_same(cell: str | None, other: str | None) -> bool:
+    """Whether two cells are the same but for the ends of their lines."""
+    return (cell is None) == (other is None) and _LINE_END.sub("\n", cell or "") == _LINE_END.sub("\n", other or "")
 
 
 def _lines(text: str | None) -> list[str]:
@@ -204,4 +226,4 @@ def _dialect(feed: Feed) -> dict[str, Any]:
     """The feed's dialect as far as spreadsheets know it: one sign as delimiter, and always a quote."""
     delimiter = feed.csv.delimiter[0]
     quote = feed.csv.quote or ("'" if delimiter == '"' else '"')
-    return {"delimiter": delimiter, "quotechar": quote, "strict": True, "lineterminator": "\n"}
+    return {"delimiter": delimiter, "quotechar": quote, "strict": True, "lineterminator": "\r\n"}  # quotes both ends
