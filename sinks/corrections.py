@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed
+from sinks.charsets import takes_all_text
 from sinks.earlier_rows import note_left_out
 from sinks.found_by_key import having
 from sinks.lease import fence
@@ -52,10 +53,11 @@ class CorrectionBook:
         connection.execute(sa.update(chunks).where(is_chunk(ref)).values(asdict(moved)))
         note_left_out(connection, ref, result.left_out)
         again = {reject.row: reject for reject in result.rejects}
+        as_ascii = bool(again) and not takes_all_text(connection)
         for row, reject in again.items():
             [mine] = _entries(ref, [row])
             # The original stays what the source sent, whatever a person made of it.
-            connection.execute(sa.update(rejects).where(mine).values(fault_values(reject)))
+            connection.execute(sa.update(rejects).where(mine).values(fault_values(reject, as_ascii)))
         for mine in _entries(ref, [row for row in self._rows if row not in again]):
             connection.execute(sa.update(rejects).where(mine).values(resolved_at=database_time()))
         self._counts = counts

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from restock.chunks import OUTSTANDING, ChunkRef, PlannedChunk, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.app_database import AppDatabase
+from sinks.charsets import takes_all_text
 from sinks.earlier_rows import note_left_out
 from sinks.lease import Lease, fence, renew
 from sinks.ledger_creation import create_tables
@@ -172,7 +173,8 @@ class Ledger:
                 "it was kept, please report this."
             )
         if rejected:
-            connection.execute(sa.insert(rejects), [reject_values(ref, reject) for reject in rejected])
+            as_ascii = not takes_all_text(connection)
+            connection.execute(sa.insert(rejects), [reject_values(ref, reject, as_ascii) for reject in rejected])
             more = {"rejected_rows": runs.c.rejected_rows + len(rejected)}
             connection.execute(sa.update(runs).where(runs.c.run_id == ref.run_id).values(more))
         note_left_out(connection, ref, result.left_out)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, Fault, PlannedChunk, Reject, WriteCounts
+from sinks.charsets import in_ascii
 from sinks.lease import Lease
 from sinks.ledger_tables import chunks
 
@@ -108,27 +109,27 @@ def chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:
     }
 
 
-def reject_values(ref: ChunkRef, reject: Reject) -> dict[str, object]:
-    """The columns of a reject."""
+def reject_values(ref: ChunkRef, reject: Reject, as_ascii: bool) -> dict[str, object]:
+    """The columns of a reject; what the source sent in ASCII, if the database does not take every character."""
     return {
         "run_id": ref.run_id,
         "chunk": ref.number,
         "position": reject.row,
         "line": reject.line,
         "byte": reject.byte,
-        "original": json.dumps(reject.original, ensure_ascii=False),
-        **fault_values(reject),
+        "original": json.dumps(reject.original, ensure_ascii=as_ascii),
+        **fault_values(reject, as_ascii),
     }
 
 
-def fault_values(reject: Reject) -> dict[str, object]:
+def fault_values(reject: Reject, as_ascii: bool) -> dict[str, object]:
     """The columns that say what is wrong with a row."""
     further = [astuple(fault) for fault in reject.further]
     return {
         "code": reject.code[:200],
         "column_name": reject.column,
-        "value": reject.value,
-        "further": json.dumps(further, ensure_ascii=False) if further else None,
+        "value": in_ascii(reject.value) if as_ascii else reject.value,
+        "further": json.dumps(further, ensure_ascii=as_ascii) if further else None,
     }
 
 

@@ -6,11 +6,15 @@ import json
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
+from contracts.loads import open_table
+from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import correct, counts, export, mend, sync
 
 from flows.doors import rejects_of
+from restock.chunks import WriteCounts
 
 MODELS = """\
 class Spool(db.Model):
@@ -130,3 +134,16 @@ def test_a_foreign_key_that_the_feed_does_not_fill_is_not_guessed(make_shop: Mak
     [reject] = rejects_of(sync(shop).run.run_id)
 
     assert (reject.code, reject.column) == ("foreign_key", None)
+
+
+@pytest.mark.parametrize("kind, narrow", [("postgresql", "client_encoding=latin1"), ("mariadb", "charset=latin1")])
+def test_what_the_database_has_no_character_for_is_a_reject_and_its_neighbours_load(
+    make_shop: MakeShop, make_database: MakeDatabase, kind: str, narrow: str
+) -> None:
+    products = open_table(make_shop(f"{make_database(kind)}?{narrow}"))
+
+    loaded = products.load([{"sku": "A", "name": "Caf\u00e9"}, {"sku": "B", "name": "\u03a9"}])
+
+    assert loaded == WriteCounts(inserted=1, rejected=1)
+    [reject] = products.rejects()
+    assert reject.original == {"sku": "B", "name": "\u03a9"}
