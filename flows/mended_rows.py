@@ -26,7 +26,8 @@ _SHOWN_BYTES = re.compile(r"\\x[89a-f][0-9a-f]")
 class MendedRow:
     """A row that a person has changed: its reject, and its cells as they are now.
 
-    `has_new_key` says that its key is not the one its source gave it: another row of the source may have that one.
+    `has_new_key` says that its key is not the one its source gave it, so that another row of the source may have it. Of
+    a row that could not be split, the source gave it what stands in its text.
     """
 
     reject: RejectEntry
@@ -51,7 +52,7 @@ def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) 
     return [
         replace(
             each,
-            has_new_key=key != old,
+            has_new_key=key != old and not _stands_in_text(each, feed, contract),
             fault="duplicate_key" if key is not None and times[key] > 1 else _bytes_fault(each.cells, feed, contract),
         )
         for each, old, key in zip(mended, before, now, strict=True)
@@ -78,6 +79,13 @@ def as_spooled(mended: list[MendedRow]) -> pd.DataFrame:
     raw[RAW] = pd.Series([None] * len(mended), dtype="str")
     raw[SUPERSEDED] = False
     return raw
+
+
+def _stands_in_text(mended: MendedRow, feed: Feed, contract: Contract) -> bool:
+    """Whether a row that could not be split has its key from its own text."""
+    text = mended.reject.original.get(RAW)
+    parts = [mended.cells.get(feed.source_column_of(name) or "") for name in contract.key]
+    return text is not None and all(part and part in text for part in parts)
 
 
 def _bytes_fault(cells: Cells, feed: Feed, contract: Contract) -> str | None:

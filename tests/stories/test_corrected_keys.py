@@ -48,6 +48,24 @@ def test_a_row_that_is_given_a_new_key_is_inserted_and_one_that_keeps_its_key_up
     assert table(shop) == expected(GOOD, products([1, 2]))
 
 
+@pytest.mark.parametrize("key, outcome", [("S-001", "updated"), ("S-004", "rejected")])
+def test_a_row_that_could_not_be_split_updates_what_its_own_text_names(
+    sqlite_shop: Shop, key: str, outcome: str
+) -> None:
+    shop = sqlite_shop
+    shop.feed()
+    with shop.write_csv("products.csv", products([4])).open("a", encoding="utf-8") as file:
+        file.write("S-001,Product 1, and more,1.00,1\n")
+    run_id = sync(shop).run.run_id
+    shop.insert("product", {"sku": "S-001", "name": "of yesterday"})
+    path = export(shop, run_id)
+    mend(path, {"": product(1, sku=key)})
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 1, outcome: 1}
+
+
 def test_two_rows_mended_to_one_key_in_two_goes_do_not_replace_each_other(shop: Shop) -> None:
     run_id = night_with_rejects(shop, product(1, sku=""), product(2, sku=""), missing_key="reject")
     first, second = export(shop, run_id), export(shop, run_id, "second.csv")
