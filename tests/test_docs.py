@@ -205,17 +205,18 @@ def test_the_packages_install_from_a_plain_checkout(tmp_path: Path) -> None:
 
 
 def test_how_often_trouble_is_tried_is_told_as_it_is() -> None:
-    words = {5: "five", 12: "twelve"}
+    words = {3: "three", 5: "five", 12: "twelve"}
     lock, connection, read_only = (
         ATTEMPTS[each] for each in (Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY)
     )
     account = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
-    assert set(ATTEMPTS) == {Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY}
+    assert set(ATTEMPTS) == {Trouble.TRANSIENT, Trouble.CONNECTION, Trouble.READ_ONLY, Trouble.GONE}
     assert connection == read_only
     assert f"after a conflict or a lock {words[lock]} times, with a lost connection or a database" in account
     assert f"takes no writes {words[connection]} times" in account
+    assert f"is not met {words[ATTEMPTS[Trouble.GONE]]} times" in account
     assert f"tries {words[connection]} times (a conflict or a lock {words[lock]} times)" in operations
 
 
