@@ -53,7 +53,7 @@ def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> No
 def forget_the_fence() -> None:
     """Write without asking whether one may, and say `loaded` whatever the ledger says."""
     Ledger.fence = lambda self, connection, ref: None  # type: ignore[method-assign]
-    Ledger.loaded = lambda self, connection, ref, counts, rejected: None  # type: ignore[method-assign]
+    Ledger.loaded = lambda self, connection, ref, result: None  # type: ignore[method-assign]
 
 
 def test_no_row_is_written_without_the_fence_and_the_entry(sqlite_load: Load, is_on: bool) -> None:
@@ -126,6 +126,8 @@ def test_newer_content_supersedes_what_is_outstanding(
     load.file.write_text(newer, encoding="utf-8")
     if not is_on:
         monkeypatch.setattr(sinks.ledger, "_supersede_older", lambda connection, run: [])
+        # Which is noticed elsewhere too, and refused.
+        monkeypatch.setattr(reprocessing, "refuse_overtaken", lambda feed, past, run: None)
 
     upsets.sync_once(load)
     reprocessing.reprocess(open_workplace(), load_here, Progress())
