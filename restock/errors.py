@@ -46,7 +46,10 @@ class TargetBusy(RestockError):
     """Another run owned the target from the start. Nothing was begun. `by_own_feed`: it brings the same feed in."""
 
     exit_status = 4
-    by_own_feed = False
+
+    def __init__(self, told: str, by_own_feed: bool = False) -> None:
+        super().__init__(told)
+        self.by_own_feed = by_own_feed
 
 
 class AlreadyServed(RestockError):

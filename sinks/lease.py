@@ -89,12 +89,11 @@ def _take(connection: sa.Connection, target: str, feed: str, seconds: float) -> 
     if held.owner is not None and held.expires_at > held.now:
         owner = Owner.read(held.owner)
         if owner == mine or not owner.is_dead_here:
-            busy = TargetBusy(
+            raise TargetBusy(
                 f"The table {target} is being written by {owner.name} (run {held.run_id or 'not yet begun'}, for "
-                f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again."
+                f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again.",
+                by_own_feed=held.feed == feed,
             )
-            busy.by_own_feed = held.feed == feed
-            raise busy
     # Waits for every transaction that the former owner has fenced.
     if not connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token)).rowcount:
         return None

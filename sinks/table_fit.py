@@ -48,10 +48,10 @@ def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
             f"The table {target.name} in {database.address} lacks columns of the model {feed.model}: "
             f"{', '.join(lacking)}; migrate it first (`flask db upgrade`)."
         )
-    _check_key(database, target, feed, found)
+    _check_key_family(database, target, feed, found)
     _check_transactions(database, target)
     _check_conflicts(database, target)
-    _check_keys(database, target)
+    _check_key_forms(database, target)
 
 
 def _used(target: Target, feed: Feed) -> list[str]:
@@ -61,7 +61,7 @@ def _used(target: Target, feed: Feed) -> list[str]:
     return [name for name, column in target.columns.items() if name in named and not column.system]
 
 
-def _check_key(
+def _check_key_family(
     database: AppDatabase, target: Target, feed: Feed, found: Mapping[str, sa.types.TypeEngine[Any] | None]
 ) -> None:
     dialect = database.engine.dialect
@@ -99,7 +99,7 @@ def _check_conflicts(database: AppDatabase, target: Target) -> None:
         )
 
 
-def _check_keys(database: AppDatabase, target: Target) -> None:
+def _check_key_forms(database: AppDatabase, target: Target) -> None:
     def in_another_form() -> str | None:
         with database.engine.connect() as connection:
             return key_in_another_form(connection, target)
