@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from restock.chunks import Fault
 from restock.records import Record
 from sinks.db_errors import DataFault
 from sinks.rows import Rows
@@ -15,10 +16,11 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class RowFault:
-    """A row that only the database could find fault with, by its position."""
+    """A row that only the database could find fault with, by its position; `further` says more of the fault."""
 
     row: int
     fault: DataFault
+    further: tuple[Fault, ...] = ()
 
 
 @dataclass

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -20,7 +19,7 @@ from sinks.model_defaults import made_by_model
 from sinks.postgresql_copy import can_copy, copy_rows
 from sinks.rows import POSITION, Rows
 from sinks.sending import send
-from sinks.stage import Stage
+from sinks.stage import Stage, is_one_of
 from sinks.target import Target
 from sinks.values import Values, as_list
 from sinks.write_rules import offered
@@ -109,7 +108,7 @@ def _insert_packed(connection: sa.Connection, new: NewRows) -> bool:
     ]
     asked = sa.select(*(packed.c[name] for name in new.names), *fixed)
     if len(new.places) < len(new.rows.keyed):
-        asked = asked.where(_is_one_of(packed.c[POSITION], new.positions.tolist(), connection.dialect.name))
+        asked = asked.where(is_one_of(packed.c[POSITION], new.positions.tolist(), connection.dialect.name))
     connection.execute(sa.insert(new.table).from_select([*new.names, *same], asked))
     return True
 
@@ -130,7 +129,7 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
         RowRefused: one of them meets several rows.
     """
     target = stage.target
-    is_one = _is_one_of(stage.position, positions, connection.dialect.name)
+    is_one = is_one_of(stage.position, positions, connection.dialect.name)
     # Under names of their own: what the model says of updates may name columns of the table in plain text. Only those
     # rows: MariaDB makes a table of them.
     labelled = (column.label(f"restock_{place}") for place, column in enumerate(stage.table.c))
@@ -150,12 +149,3 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
     if met < len(positions):
         # A row that was present when it was compared has gone since: the transaction decides again.
         raise StaleDataError(f"{len(positions) - met} rows of {target.name} have gone meanwhile")
-
-
-def _is_one_of(position: sa.ColumnElement[int], positions: list[int], dialect: str) -> sa.ColumnElement[bool]:
-    listed = ",".join(map(str, positions))
-    if dialect == "postgresql":
-        # As one text: the driver would look at every number of a list.
-        array = sa.cast(sa.literal(f"{{{listed}}}", sa.Text()), ARRAY(sa.BigInteger))
-        return position.in_(sa.select(sa.func.unnest(array).column_valued("one")))
-    return position.op("IN")(sa.literal_column(f"({listed})"))

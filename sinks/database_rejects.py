@@ -30,4 +30,5 @@ def _as_reject(line: Any, original: dict[str, str | None], feed: Feed, fault: Ro
         column=column,
         value=None if source_column is None else presentable(original.get(source_column)),
         original=original,
+        further=fault.further,
     )

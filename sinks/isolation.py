@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from sinks.dropped_rows import none_dropped
 from sinks.rows import BoundRows, Rows
 from sinks.stage import Stage
 from sinks.target import Target
+from sinks.unique_values import UniqueValues, unique_values
 
 # What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
 _CURABLE = ("foreign_key", "unique")
@@ -61,11 +62,11 @@ def write_isolated(
     while True:
         again = [each for each in reversed(refused) if each[1].code.startswith(_CURABLE)]
         still = [each for position, _ in again for each in _halve(session, write, [position])]
-        final = [each for each in refused if not each[1].code.startswith(_CURABLE)]
+        if len(still) == len(again):
+            still = _traded(session, write, changes, still)
+        refused = [each for each in refused if not each[1].code.startswith(_CURABLE)] + still
         if len(still) == len(again) or not still:
-            named = [(position, _with_foreign_keys(position, fault, changes.rows)) for position, fault in final + still]
-            return [_named(position, fault, target) for position, fault in named], keys
-        refused = final + still
+            return _explained(session, changes, refused), keys
 
 
 def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
@@ -83,6 +84,17 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
     refused = _halve(session, fill, range(len(rows)))
     stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
+
+
+def _explained(session: Session, changes: Changes, refused: Refused) -> list[RowFault]:
+    """The rows that were refused, with what the database does not say of them by itself."""
+    rows, target = changes.rows, changes.rows.target
+    found = {
+        position: _named(position, _with_foreign_keys(position, fault, rows), target) for position, fault in refused
+    }
+    for values, positions in _lacking(session, changes, refused):
+        found |= {each.row: each for each in values.explained([found[position] for position in positions])}
+    return list(found.values())
 
 
 def _with_foreign_keys(position: int, fault: DataFault, rows: Rows) -> DataFault:
@@ -104,9 +116,40 @@ def _named(position: int, fault: DataFault, target: Target) -> RowFault:
     return RowFault(position, replace(fault, column=target.attribute_of(fault.column)))
 
 
+def _traded(session: Session, write: Attempt, changes: Changes, refused: Refused) -> Refused:
+    """What is still refused when those that only want each other's unique values have traded them."""
+    written: set[int] = set()
+    for values, positions in _lacking(session, changes, refused):
+        for ring in values.rings({each: changes.updates[each] for each in positions if each in changes.updates}):
+            if _fault_of(session, values.trading(write), ring) is None:
+                written.update(ring)
+    return [each for each in refused if each[0] not in written]
+
+
+def _lacking(session: Session, changes: Changes, refused: Refused) -> Iterator[tuple[UniqueValues, list[int]]]:
+    """The unique values that other rows have, each with the rows that were refused for them."""
+    if not len(changes.rows.keyed):
+        return  # nothing is staged by which they could be found
+    target = changes.rows.target
+    stage = Stage(session.connection(bind_arguments={"mapper": target.mapper}), target, tuple(changes.rows.attributes))
+    for code in dict.fromkeys(fault.code for _, fault in refused if fault.code.startswith("unique:")):
+        values = unique_values(stage, code.removeprefix("unique:"))
+        if values is not None:
+            yield values, [position for position, fault in refused if fault.code == code]
+
+
 def _halve(session: Session, attempt: Attempt, numbers: Sequence[int]) -> Refused:
-    if not numbers:
+    fault = _fault_of(session, attempt, numbers) if numbers else None
+    if fault is None:
         return []
+    if len(numbers) == 1:
+        return [(numbers[0], fault)]
+    middle = len(numbers) // 2
+    return _halve(session, attempt, numbers[:middle]) + _halve(session, attempt, numbers[middle:])
+
+
+def _fault_of(session: Session, attempt: Attempt, numbers: Sequence[int]) -> DataFault | None:
+    """What an attempt under a savepoint met; nothing is left of it then."""
     savepoint = session.begin_nested()
     try:
         attempt(numbers)
@@ -114,10 +157,6 @@ def _halve(session: Session, attempt: Attempt, numbers: Sequence[int]) -> Refuse
         if trouble_of(error) not in (Trouble.DATA, Trouble.GONE):
             raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
         savepoint.rollback()
-        if len(numbers) == 1:
-            return [(numbers[0], data_fault(error))]
-    else:
-        savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
-        return []
-    middle = len(numbers) // 2
-    return _halve(session, attempt, numbers[:middle]) + _halve(session, attempt, numbers[middle:])
+        return data_fault(error)
+    savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
+    return None

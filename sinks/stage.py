@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from restock.errors import ConfigurationError
 from sinks.attaching import attach
@@ -111,6 +112,16 @@ def drop_stage(connection: sa.Connection) -> None:
     )
     if temporary is not None:
         connection.exec_driver_sql(f"DROP {temporary}{STAGE}")
+
+
+def is_one_of(position: sa.ColumnElement[int], positions: list[int], dialect: str) -> sa.ColumnElement[bool]:
+    """Whether a position is one of these, however many they are."""
+    listed = ",".join(map(str, positions))
+    if dialect == "postgresql":
+        # As one text: the driver would look at every number of a list.
+        array = sa.cast(sa.literal(f"{{{listed}}}", sa.Text()), ARRAY(sa.BigInteger))
+        return position.in_(sa.select(sa.func.unnest(array).column_valued("one")))
+    return position.op("IN")(sa.literal_column(f"({listed})"))
 
 
 @contextmanager

@@ -161,13 +161,57 @@ def test_a_long_line_of_children_before_parents_takes_no_statement_for_each_pair
     assert len(writes) <= 6 * rows
 
 
-def test_two_rows_that_trade_a_unique_value_are_rejected_and_stay_as_they_are(nodes: Table) -> None:
-    nodes.load(make_nodes(2))
+SLUGS = """\
+class Page(db.Model):
+    __tablename__ = "page"
+    __table_args__ = (sa.UniqueConstraint("shop", "slug", name="uq_slug"),)
 
-    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t1")])
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    shop: Mapped[int]
+    slug: Mapped[str] = mapped_column(sa.String(40))
+    rank: Mapped[int | None] = mapped_column(sa.Integer, sa.CheckConstraint("rank >= 0"))
+"""
 
-    assert counts == WriteCounts(rejected=2)
-    assert [row["label"] for row in nodes.rows()] == ["t1", "t2"]
+
+def test_rows_that_trade_a_unique_value_are_written(nodes: Table) -> None:
+    nodes.load(make_nodes(6))
+    ring = {1: "t3", 2: "t1", 3: "t2"}
+
+    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t1"), make_node(3, tag="t3")])
+    again = nodes.load([make_node(number, tag=tag, weight=7) for number, tag in ring.items()])
+
+    assert counts == WriteCounts(updated=2, unchanged=1)
+    assert again == WriteCounts(updated=3)
+    assert [row["label"] for row in nodes.rows()] == ["t3", "t1", "t2", "t4", "t5", "t6"]
+
+
+def test_a_trade_with_a_row_that_is_refused_leaves_all_as_they_are(nodes: Table) -> None:
+    nodes.load(make_nodes(4))
+
+    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t1", weight=-1), make_node(3, weight=9)])
+    more = nodes.load([make_node(1, tag="t4"), make_node(3, tag="t2"), make_node(2, tag="t3")])
+
+    assert counts == WriteCounts(updated=1, rejected=2)
+    assert more == WriteCounts(updated=2, rejected=1)
+    assert [(row["label"], row["weight"]) for row in nodes.rows()] == [("t1", 1), ("t3", 2), ("t2", 3), ("t4", 4)]
+
+
+def test_values_that_may_not_be_null_are_traded_too(make_table: MakeTable) -> None:
+    pages = make_table(SLUGS, "Page", match_on=[])
+    row = {"shop": 1, "rank": 0}
+    pages.load([{"id": number, "slug": f"page-{number}", **row} for number in (1, 2, 3, 4)])
+
+    counts = pages.load(
+        [
+            {"id": 1, "slug": "page-2", **row},
+            {"id": 2, "slug": "page-1", **row},
+            {"id": 3, "slug": "page-4", **row},
+            {"id": 4, "slug": "page-3", **row, "rank": -1},
+        ]
+    )
+
+    assert counts == WriteCounts(updated=2, rejected=2)
+    assert [page["slug"] for page in pages.rows()] == ["page-2", "page-1", "page-3", "page-4"]
 
 
 def test_a_value_that_another_row_of_the_chunk_sets_free_may_be_taken(nodes: Table) -> None:
