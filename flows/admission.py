@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.admission_checks import refuse_late, refuse_other_rows, refuse_overtaken, refuse_small
@@ -56,6 +56,8 @@ def sync(
     sink.check_table()
     sink.ledger.create()
     with own_target(sink, progress, wait) as lease:
+        if lease.was_waited_for:  # perhaps for an hour, in which files come and change
+            files = find_source(feed, place.settings, choices.file)
         entrance = _Entrance(place, sink, lease, History(sink.database), loader, progress)
         return entrance.full(files, choices) if feed.kind == "full" else entrance.delta(files, choices)
 
@@ -225,14 +227,15 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
     Raises:
         TargetBusy: the other run has not ended in time.
     """
-    until = time.monotonic() + wait
+    until, is_waiting = time.monotonic() + wait, False
     while True:
         try:
-            lease = take_lease(sink.database, sink.target.name, sink.feed.name)
+            lease = replace(take_lease(sink.database, sink.target.name, sink.feed.name), was_waited_for=is_waiting)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until:
                 raise
+            is_waiting = True
             progress.waiting(busy)
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, lease):

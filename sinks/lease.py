@@ -31,11 +31,12 @@ _LOST = (
 
 @dataclass(frozen=True)
 class Lease:
-    """The lease of a target as this execution holds it."""
+    """The lease of a target as this execution holds it. `was_waited_for`: another one had it first."""
 
     target: str
     token: int
     seconds: float
+    was_waited_for: bool = False
 
 
 def take_lease(database: AppDatabase, target: str, feed: str) -> Lease:

@@ -22,7 +22,7 @@ from stories.telling import (
     table,
 )
 
-from flows import reprocessing
+from flows import admission, reprocessing
 from flows.loading import load_here
 from flows.progress import Progress
 from flows.workplace import open_workplace
@@ -105,6 +105,33 @@ def test_a_run_that_is_overtaken_while_a_reprocess_waits_stays_superseded(shop: 
     [run] = shop.execute("SELECT status, reason FROM restock_run WHERE run_id = :run", run=monday)
     assert run == {"status": "superseded", "reason": f"overtaken by run {progress.newer}"}
     assert (report.summary.status, counts(report)) == ("superseded", {"inserted": 4, "superseded": 2})
+
+
+class Replaced(Progress):
+    """Puts Tuesday's file in the place of Monday's while somebody waits for the table that an open lease keeps."""
+
+    def __init__(self, shop: Shop, held: ExitStack) -> None:
+        self.shop, self.held = shop, held
+
+    def waiting(self, busy: TargetBusy) -> None:
+        self.held.close()
+        self.shop.write_csv("products.csv", TUESDAY)
+
+
+@pytest.mark.parametrize("kind", ["full", "delta"])
+def test_a_file_that_changes_while_its_table_is_waited_for_is_brought_in_as_it_is_then(shop: Shop, kind: str) -> None:
+    shop.feed(kind=kind)
+    shop.write_csv("products.csv", MONDAY)
+    place = open_workplace()
+    sink = open_sink(place.feed(shop.feed_name))
+    sink.ledger.create()
+
+    with ExitStack() as held:
+        held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, "another")))
+        [report] = admission.sync(place, sink.feed, load_here, Replaced(shop, held), wait=30)
+
+    assert counts(report) == {"inserted": len(TUESDAY)}
+    assert table(shop) == expected(TUESDAY)
 
 
 def test_content_seen_before_is_a_generation_of_its_own_and_brings_its_values_back(shop: Shop) -> None:
