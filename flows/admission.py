@@ -55,7 +55,7 @@ def sync(
     files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()
-    with own_target(sink, progress, wait) as lease:
+    with own_target(sink, progress, wait, feed.name if choices.file is None else None) as lease:
         if lease.was_waited_for:  # perhaps for an hour, in which files come and change
             files = find_source(feed, place.settings, choices.file)
         entrance = _Entrance(place, sink, lease, History(sink.database), loader, progress)
@@ -221,8 +221,11 @@ class _Entrance:
 
 
 @contextmanager
-def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lease]:
+def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str | None = None) -> Iterator[Lease]:
     """Hold the lease of the sink's target while the block lasts; wait for another owner for so many seconds.
+
+    Args:
+        brings_in: the feed whose source is brought in meanwhile; none where chunks, mended rows or one file are loaded.
 
     Raises:
         TargetBusy: the other run has not ended in time.
@@ -230,7 +233,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float) -> Iterator[Lea
     until, is_waiting = time.monotonic() + wait, False
     while True:
         try:
-            lease = replace(take_lease(sink.database, sink.target.name, sink.feed.name), was_waited_for=is_waiting)
+            lease = replace(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until:

@@ -43,7 +43,8 @@ class LeaseLost(RestockError):
 
 
 class TargetBusy(RestockError):
-    """Another run owned the target from the start. Nothing was begun. `by_own_feed`: it brings the same feed in."""
+    """Another run owned the target from the start. Nothing was begun. `by_own_feed`: it brings in what this
+    one would have."""
 
     exit_status = 4
 

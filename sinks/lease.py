@@ -39,8 +39,11 @@ class Lease:
     was_waited_for: bool = False
 
 
-def take_lease(database: AppDatabase, target: str, feed: str) -> Lease:
-    """Become the owner of a target for a feed, with none of its former owners' transactions left open.
+def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
+    """Become the owner of a target, with none of its former owners' transactions left open.
+
+    Args:
+        feed: whose source is brought in under the lease, if one is.
 
     Raises:
         TargetBusy: another execution owns it; the sentence says who, and for how long.
@@ -79,7 +82,7 @@ def take_lease(database: AppDatabase, target: str, feed: str) -> Lease:
     return with_retries(take, f"taking the lease of {target} in {database.address}", settled)
 
 
-def _take(connection: sa.Connection, target: str, feed: str, seconds: float) -> Lease | None:
+def _take(connection: sa.Connection, target: str, feed: str | None, seconds: float) -> Lease | None:
     """The lease; none where the target is not entered yet."""
     mine = Owner.this_process()
     # The write comes first: it locks the row, on every database, before anything is decided.
@@ -93,7 +96,7 @@ def _take(connection: sa.Connection, target: str, feed: str, seconds: float) -> 
             raise TargetBusy(
                 f"The table {target} is being written by {owner.name} (run {held.run_id or 'not yet begun'}, for "
                 f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again.",
-                by_own_feed=held.feed == feed,
+                by_own_feed=feed is not None and held.feed == feed,
             )
     # Waits for every transaction that the former owner has fenced.
     if not connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token)).rowcount:

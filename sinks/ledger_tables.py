@@ -97,7 +97,7 @@ leases = sa.Table(
     sa.Column("target", sa.String(200), primary_key=True),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("owner", sa.String(500)),  # null: nobody
-    sa.Column("feed", sa.String(200)),  # that the owner brings in
+    sa.Column("feed", sa.String(200)),  # whose source the owner brings in; null: of none
     sa.Column("run_id", sa.String(40)),
     sa.Column("taken_at", sa.Float(53)),
     sa.Column("expires_at", sa.Float(53), nullable=False),

@@ -155,9 +155,10 @@ def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunke
     assert chunked_shop.rows("product") == []
 
 
+@pytest.mark.parametrize("other", ["stock", None])  # another feed's run; a reprocess, a correction, an abandoning
 @pytest.mark.parametrize("ends", [True, False])
-def test_a_deployed_run_waits_for_a_table_that_another_feed_writes(
-    server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch, ends: bool
+def test_a_deployed_run_waits_for_a_table_that_is_written_without_bringing_its_feed_in(
+    server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch, ends: bool, other: str | None
 ) -> None:
     from flows.sync_products import sync_products
     from flows.workplace import open_workplace
@@ -167,10 +168,10 @@ def test_a_deployed_run_waits_for_a_table_that_another_feed_writes(
     monkeypatch.setattr("flows.flow_runs.WAIT_SECONDS", 20.0 if ends else 0.5)
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
-    with ExitStack() as other:
-        other.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, "stock")))
+    with ExitStack() as held:
+        held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, other)))
         if ends:  # as soon as it is waited for
-            monkeypatch.setattr("flows.flow_runs.LoggedProgress.waiting", lambda *_: other.close())
+            monkeypatch.setattr("flows.flow_runs.LoggedProgress.waiting", lambda *_: held.close())
         state = sync_products(feed="products", return_state=True)
 
     assert state.name == ("Completed" if ends else "Failed")
@@ -188,6 +189,21 @@ def test_a_deployed_run_does_not_wait_for_its_own_feed(server: Any, chunked_shop
     sink.ledger.create()
     with keeping(sink.database, take_lease(sink.database, sink.target.name, "products")):
         assert sync_products(feed="products", return_state=True).name == "Skipped"
+
+
+def test_a_deployed_run_of_a_file_waits_for_its_own_feed_which_does_not_bring_that_file_in(
+    server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.sync_products import sync_products
+    from flows.workplace import open_workplace
+    from sinks.flask_sink import open_sink
+    from sinks.lease import keeping, take_lease
+
+    monkeypatch.setattr("flows.flow_runs.WAIT_SECONDS", 0.5)
+    sink = open_sink(open_workplace().feed("products"))
+    sink.ledger.create()
+    with keeping(sink.database, take_lease(sink.database, sink.target.name, "products")):
+        assert sync_products(feed="products", file="products.csv", return_state=True).name == "Failed"
 
 
 def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any, chunked_shop: Shop) -> None:

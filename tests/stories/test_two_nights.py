@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -23,10 +24,13 @@ from stories.telling import (
 )
 
 from flows import admission, reprocessing
-from flows.loading import load_here
+from flows.choices import Choices
+from flows.loading import Outcome, load_here
 from flows.progress import Progress
 from flows.workplace import open_workplace
+from restock.chunks import ChunkRef
 from restock.errors import TargetBusy
+from restock.feeds import Feed
 from sinks.flask_sink import open_sink
 from sinks.lease import keeping, take_lease
 
@@ -132,6 +136,25 @@ def test_a_file_that_changes_while_its_table_is_waited_for_is_brought_in_as_it_i
 
     assert counts(report) == {"inserted": len(TUESDAY)}
     assert table(shop) == expected(TUESDAY)
+
+
+def test_only_a_sync_of_the_feed_s_own_source_says_so_while_it_has_the_table(sqlite_shop: Shop) -> None:
+    """Another sync of the feed has nothing to do then; of a reprocess, or of one file, it has to wait for the end."""
+    shop, told = sqlite_shop, list[str | None]()
+    shop.feed(chunk_rows=2, transform=add_transform(shop, "broken", BROKEN))
+    shop.write_csv("products.csv", MONDAY)
+    place = open_workplace()
+    feed = place.feed(shop.feed_name)
+
+    def load(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
+        told.append(shop.rows("restock_lease", "feed")[0]["feed"])
+        return load_here(feed, refs)
+
+    admission.sync(place, feed, load, Progress())
+    reprocessing.reprocess(place, load, Progress())
+    admission.sync(place, feed, load, Progress(), Choices(file="products.csv"))
+
+    assert told == ["products", None, None]
 
 
 def test_content_seen_before_is_a_generation_of_its_own_and_brings_its_values_back(shop: Shop) -> None:
