@@ -10,7 +10,7 @@ from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
 from restock.chunks import ChunkEntry
-from restock.errors import ConfigurationError
+from restock.errors import ConfigurationError, TargetBusy
 
 
 def reprocess(
@@ -32,7 +32,8 @@ def reprocess(
 
     Raises:
         ConfigurationError: the run or a chunk is unknown, or the run was overtaken by a newer one.
-        TargetBusy, SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
+        TargetBusy: another run owned the target all the while. Of several runs, one that is refused is passed by.
+        SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
     """
     if run_id is not None:
         named = find_run(place, run_id)
@@ -48,9 +49,16 @@ def reprocess(
             progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
     reports = []
     for each in found:
-        with own_target(each.sink, progress, wait) as lease:
-            refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
-            report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
+        try:
+            with own_target(each.sink, progress, wait) as lease:
+                refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
+                report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
+        except (ConfigurationError, TargetBusy) as refused:
+            if len(found) == 1:
+                raise
+            # What one run lacks is nothing to the others.
+            progress.note(str(refused))
+            report = read_report(each.history, each.run.run_id)
         if not report.summary.outstanding:
             place.spool.remove_run(each.run.run_id)
         reports.append(report)

@@ -366,6 +366,25 @@ def test_an_older_night_is_not_loaded_over_a_newer_one_when_the_versions_are_giv
     assert everything(shop) == before
 
 
+def test_a_reprocess_of_all_runs_passes_by_the_one_that_is_refused(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = sqlite_shop
+    keys = {"kind": "delta", "source": "*.csv", "chunk_rows": 2}
+    shop.feed(**keys, version_column="updated_at", transform=add_transform(shop, "broken", BROKEN))
+    for name in ("01.csv", "02.csv"):
+        shop.write_csv(name, dated([product(1), product(2, name="POISON")], 2))
+    monday, tuesday = (report.run.run_id for report in sync_all(shop))
+    mend_transform(shop, kind="delta", source="*.csv")
+
+    said = run_here(capfd, "reprocess", "--json")
+
+    assert said.status == 1
+    assert f"Run {monday} of feed products owes chunks that are older than run {tuesday}" in said.err
+    ends = [(run["run_id"], run["status"], run["outstanding"]) for run in said.answer["runs"]]
+    assert ends == [(monday, "incomplete", 2), (tuesday, "completed", 0)]
+
+
 def test_with_versions_a_file_that_fails_lets_the_next_in_at_once(sqlite_shop: Shop) -> None:
     keys = {"kind": "delta", "source": "*.csv", "version_column": "updated_at"}
     sqlite_shop.feed(**keys, chunk_rows=2, transform=add_transform(sqlite_shop, "broken", BROKEN))
