@@ -19,9 +19,9 @@ RUNS_AT_A_TIME = 5_000
 def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
-    Kept, however old: the newest run, runs with outstanding chunks, and runs with open rejects that can still be
-    mended. What was measured of the others is added up and stays. The newest run of each file of a delta feed stays, or
-    the file would be new again. Where rows without a key are inserted, the first run of each content stays, and every
+    Kept, however old: the newest run, runs with outstanding chunks, and of a delta feed those with open rejects, and
+    the newest run of each file, or the file would be new again. What was measured of the others is added up and stays.
+    Where rows without a key are inserted, the first run of each content stays, and every
     run that inserted rows, or these would be inserted again.
     """
 
@@ -55,13 +55,11 @@ def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds:
     for run in known:
         # A feed that is full today may be a delta again tomorrow.
         is_delta = "delta" in (run.kind, sink.feed.kind)
-        is_overtaken = run.kind == "full" and run.generation < known[0].generation
         if (
             run.run_id == known[0].run_id
             or run.age < older_than_seconds
             or run.run_id in owing
-            or (run.run_id in rejecting and not is_overtaken)
-            or (is_delta and run.run_id == newest_of[run.source])
+            or (is_delta and (run.run_id in rejecting or run.run_id == newest_of[run.source]))
             or (sink.target.inserts_keyless and (run.run_id == first_of[run.fingerprint] or run.run_id in inserting))
         ):
             continue
