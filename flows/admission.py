@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from flows.admission_checks import refuse_late, refuse_other_rows, refuse_overtaken, refuse_small
+from flows.admission_checks import refuse_late, refuse_moved, refuse_other_rows, refuse_overtaken, refuse_small
 from flows.choices import Choices
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -86,6 +86,7 @@ class _Entrance:
         A file that fails stops the next; with a version column it does not, for it may come late.
         """
         past = self._past([[file] for file in files])
+        refuse_moved(self.sink, past.newest)
         _refuse_namesakes(self.sink.feed, files)
         new = self._new(files, past, are_asked_for=choices.file is not None)
         reports = self._load_older(past, new)
@@ -188,6 +189,7 @@ class _Entrance:
         try:
             refuse_small(feed, past, extraction.rows)
             if extraction.keyless and self.sink.target.inserts_keyless:
+                refuse_moved(self.sink, past.newest)
                 refuse_other_rows(feed, past, files, self.history)
         except (RunHeld, ConfigurationError):
             self.place.spool.forget(run_id)

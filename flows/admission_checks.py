@@ -6,6 +6,7 @@ from datetime import datetime
 
 from restock.errors import AlreadyServed, ConfigurationError, RunHeld
 from restock.feeds import Feed
+from sinks.flask_sink import FlaskSink
 from sinks.history import FeedRuns, History
 from sinks.ledger_entries import RunEntry
 from sources.locations import SourceFile, content_of, fingerprint
@@ -39,6 +40,20 @@ def refuse_overtaken(feed: Feed, past: FeedRuns, run: RunEntry) -> None:
             f"Run {run.run_id} of feed {feed.name} owes chunks that are older than run {newest.run_id}, and the feed "
             "has no version_column any more that keeps newer rows; give it back, or give the chunks up with "
             f"`restock abandon {run.run_id}`."
+        )
+
+
+def refuse_moved(sink: FlaskSink, run: RunEntry | None) -> None:
+    """What a run did to one table says nothing of another, and what it owes belongs into the first.
+
+    Raises:
+        ConfigurationError: the feed lands in another table than that of the run, which is still there.
+    """
+    if run is not None and not sink.is_target_of(run):
+        raise ConfigurationError(
+            f"Feed {run.feed} has brought run {run.run_id} into the table {run.target}, and lands in the table "
+            f"{sink.target.name} now, of which its history says nothing; undo that change, or bring the source into "
+            "the new table under another feed's name."
         )
 
 

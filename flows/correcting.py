@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.admission import own_target
+from flows.admission_checks import refuse_moved
 from flows.databases import FoundRun, find_run
 from flows.mended_rows import MendedRow, as_spooled, loaded_together, with_keys_compared
 from flows.progress import Progress
@@ -88,6 +89,7 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
 
 def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: Path) -> Corrected:
     """Load the rows of one run. The ledger is read under the lease: what was waited for may be a newer run."""
+    refuse_moved(found.sink, found.run)
     sink, run_id = _sink_for(found), found.run.run_id
     known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
     _check_rows(rows, known, sink.feed, path)

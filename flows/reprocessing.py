@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.admission import own_target
-from flows.admission_checks import refuse_overtaken
+from flows.admission_checks import refuse_moved, refuse_overtaken
 from flows.databases import find_run, unfinished_runs, visit_databases
 from flows.loading import Loader, load_run
 from flows.progress import Progress
@@ -51,6 +51,7 @@ def reprocess(
     for each in found:
         try:
             with own_target(each.sink, progress, wait) as lease:
+                refuse_moved(each.sink, each.run)
                 refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
                 report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
         except (ConfigurationError, TargetBusy) as refused:

@@ -27,6 +27,7 @@ from sinks.fencing import fenced
 from sinks.isolation import Writer, fill_isolated, write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
+from sinks.ledger_entries import RunEntry
 from sinks.plan import Plan, choose_plan
 from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
@@ -36,7 +37,7 @@ from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import Stage, drop_stage
-from sinks.table_fit import check_fit
+from sinks.table_fit import check_fit, was_named
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
 
@@ -168,6 +169,14 @@ class FlaskSink:
             SinkUnavailable: the database could not be asked.
         """
         check_fit(self.database, self.target, self.feed)
+
+    def is_target_of(self, run: RunEntry) -> bool:
+        """Whether a run was brought into the table of this sink, by whatever name.
+
+        Raises:
+            SinkUnavailable: the database could not be asked.
+        """
+        return was_named(self.database, self.target, run.target)
 
     def correcting(self, rows: list[int]) -> FlaskSink:
         """The same sink for the mended rows of one chunk, which no limit counts a second time."""

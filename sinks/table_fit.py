@@ -54,6 +54,26 @@ def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
     _check_key_forms(database, target)
 
 
+def was_named(database: AppDatabase, target: Target, name: str) -> bool:
+    """Whether a table that a ledger names is the target: perhaps renamed since, or named without its usual schema.
+
+    Raises:
+        SinkUnavailable: the database could not be asked.
+    """
+    if name == target.name:
+        return True
+    schema, _, table = name.rpartition(".")
+
+    def look() -> bool:
+        inspector = sa.inspect(database.engine)
+        usual = inspector.default_schema_name
+        if (schema or usual, table) == (target.table.schema or usual, target.table.name):
+            return True
+        return table not in inspector.get_table_names(schema or None)
+
+    return with_retries(look, f"looking for the table {name} in {database.address}")
+
+
 def _used(target: Target, feed: Feed) -> list[str]:
     """The attributes that the feed fills or is compared by; all, where its source decides what it fills."""
     named = {*(feed.columns or target.columns), *target.key, *target.primary_key}
