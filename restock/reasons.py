@@ -54,7 +54,7 @@ REASONS: dict[str, str] = {
     # Found by the database; a constraint follows, as in `unique:uq_product_sku`, or the code of the database itself.
     "unique": "Another row already has the same values ({constraint}).",
     "held_by": "{column} names the row that has them; `restock rejects` shows its value.",
-    "foreign_key": "The row refers to one that does not exist ({constraint}).",
+    "foreign_key": "{column} refers to a row that does not exist ({constraint}).",
     "check": "The row breaks a rule of the table ({constraint}).",
     "exclusion": "The row excludes another one ({constraint}).",
     "trigger": "A trigger of the table does not take the row.",

@@ -116,6 +116,9 @@ _TURNED_AWAY_IN_WORDS = {
 }
 # Never a socket's folder, which is a path of the machine.
 _SERVER = re.compile(r"""(?:server at|server on|resolve host) ["']([^"'/]+)["'](?:, port (\d+))?""")
+# The one column of a foreign key, as a server names it beside its error, whatever its language; values come behind it.
+_POSTGRESQL_FOREIGN_KEY = re.compile(r'[^()]*\("?([^(),"]+)"?\)=\(')
+_MYSQL_FOREIGN_KEY = re.compile(r"CONSTRAINT `([^`]*)` FOREIGN KEY \((?:`([^`]*)`\))?")
 _VALUE_ERRORS = (OverflowError, UnicodeEncodeError, ValueError, TypeError, LookupError)
 
 
@@ -252,7 +255,9 @@ def _postgresql_fault(cause: BaseException) -> DataFault:
     column = getattr(diagnosis, "column_name", None)
     kind = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23P01": "exclusion"}.get(state)
     if kind is not None:
-        return DataFault(f"{kind}:{constraint}" if constraint else kind, column)
+        detail = getattr(diagnosis, "message_detail", None) if kind == "foreign_key" else None
+        key = _POSTGRESQL_FOREIGN_KEY.match(detail or "")
+        return DataFault(f"{kind}:{constraint}" if constraint else kind, key.group(1) if key else column)
     if state.startswith(("P0", *_MADE_UP)):
         return DataFault("trigger")
     code = {"23502": "null", "22001": "too_long", "22003": "out_of_range"}.get(
@@ -281,8 +286,8 @@ def _mysql_fault(number: int, text: str) -> DataFault:
         key = re.search(r"for key '([^']*)'$", text)
         return DataFault(f"unique:{key.group(1).rpartition('.')[2]}" if key else "unique")
     if number in (1451, 1452):
-        name = re.search(r"CONSTRAINT `([^`]*)`", text)
-        return DataFault(f"foreign_key:{name.group(1)}" if name else "foreign_key")
+        name = _MYSQL_FOREIGN_KEY.search(text)
+        return DataFault(f"foreign_key:{name.group(1)}", name.group(2)) if name else DataFault("foreign_key")
     if number in (3819, 4025):
         name = re.search(r"(?:CONSTRAINT|Check constraint) [`']([^`']*)[`']", text, re.IGNORECASE)
         return DataFault(f"check:{name.group(1).rpartition('.')[2]}" if name else "check")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop, refuse_by_trigger
 
@@ -71,8 +72,8 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, DataFault]]] = {
         {"sku": "SECRET-2", "label": "SECRET-b", "parent": "SECRET-0"},
         {
             "sqlite": DataFault("foreign_key"),
-            "postgresql": DataFault("foreign_key:fk_parent"),
-            "mariadb": DataFault("foreign_key:fk_parent"),
+            "postgresql": DataFault("foreign_key:fk_parent", "parent"),
+            "mariadb": DataFault("foreign_key:fk_parent", "parent"),
         },
     ),
     "length": (
@@ -154,6 +155,25 @@ def test_a_unique_constraint_over_several_columns_names_them_on_sqlite(make_shop
     shop.execute("INSERT INTO pair VALUES (1, 2)")
 
     assert data_fault(error_of(shop.engine, "INSERT INTO pair VALUES (1, 2)")) == DataFault("unique:a,b")
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_the_column_of_a_foreign_key_is_told_where_it_is_one_and_never_from_a_value(
+    make_shop: MakeShop, make_database: MakeDatabase, kind: str
+) -> None:
+    shop = make_shop(make_database(kind))
+    shop.execute("CREATE TABLE parent (a VARCHAR(9), b VARCHAR(9), PRIMARY KEY (a, b), UNIQUE (b))")
+    shop.execute(
+        "CREATE TABLE child (a VARCHAR(9), b VARCHAR(9), the_own VARCHAR(9),"
+        " CONSTRAINT two FOREIGN KEY (a, b) REFERENCES parent (a, b),"
+        " CONSTRAINT one FOREIGN KEY (the_own) REFERENCES parent (b))"
+    )
+
+    two = error_of(shop.engine, "INSERT INTO child VALUES ('(x)=(', '`x`)', NULL)")
+    one = error_of(shop.engine, "INSERT INTO child VALUES (NULL, NULL, '(x)=(')")
+
+    assert data_fault(two) == DataFault("foreign_key:two")
+    assert data_fault(one) == DataFault("foreign_key:one", "the_own")
 
 
 def test_a_trigger_that_raises_refuses_a_row(parts: Shop) -> None:
