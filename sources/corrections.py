@@ -146,6 +146,8 @@ def _read(path: Path, feed: Feed) -> list[RejectedRow]:
         reader = csv.reader(file, **_dialect(feed))
         header = next(reader, [])
         missing = [name for name in ADDRESS[:3] if name not in header]
+        if missing and any(RUN in name for name in header):
+            raise _OtherHeader(f"{shown(path)} has another delimiter than its feed; save it with the one that it had.")
         if missing:
             raise _OtherHeader(
                 f"{shown(path)} has no column {missing[0]}; mend a file that `restock rejects RUN --csv FILE` wrote."

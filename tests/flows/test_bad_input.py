@@ -273,6 +273,7 @@ def test_a_wrong_file_of_several_refuses_them_all(stocked: Shop, capfd: pytest.C
             "x.csv has no column _restock_run; mend a file that `restock rejects RUN --csv",
         ),
         ("", "x.csv has no column _restock_run"),
+        ("sku;name;_restock_run;_chunk;_row\n", "x.csv has another delimiter than its feed; save it with the one that"),
         (None, "x.csv cannot be read: No such file or directory"),
     ],
 )
