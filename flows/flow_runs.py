@@ -18,13 +18,12 @@ from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
 
-from flows.announcements import run_completed, run_held, run_stopped
+from flows.announcements import run_stopped
 from flows.artifacts import open_showcase
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.shown_progress import ShownProgress
 from flows.stopping import check_stop, heeding_signals
-from flows.summary_page import show_summary
 from flows.task_windows import explained, told
 from prefect import Flow, State, get_run_logger, runtime
 from restock.errors import (
@@ -104,17 +103,7 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
                 run_stopped(feed, str(error))
             return _stopped_state(error)
         caller.reports = reports
-        for report in reports:
-            show_summary(report, showcase)
-            _announce_end(report)
     return _end_state(reports)
-
-
-def _announce_end(report: RunReport) -> None:
-    if report.summary.status == "held":
-        run_held(report)
-    elif not report.summary.outstanding:
-        run_completed(report)
 
 
 def _stopped_state(error: Exception) -> State[None]:

@@ -203,7 +203,9 @@ def load_run(
         sink.ledger.settle(run_id)
         raise
     sink.ledger.settle(run_id, held)
-    return read_report(history, run_id).timed(time.monotonic() - started, rows)
+    report = read_report(history, run_id).timed(time.monotonic() - started, rows)
+    progress.ended(report)
+    return report
 
 
 def _apart(refs: list[ChunkRef]) -> Iterator[list[ChunkRef]]:

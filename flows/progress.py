@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.reports import RunReport
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 
@@ -24,6 +25,9 @@ class Progress:
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         """A chunk was loaded, or failed."""
+
+    def ended(self, report: RunReport) -> None:
+        """An execution of a run has come to its end, whatever comes after it."""
 
     def note(self, sentence: str) -> None:
         """Something a person should know that is no error."""

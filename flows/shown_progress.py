@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
-from flows.announcements import CHUNKS_ANNOUNCED, chunk_failed
+from flows.announcements import CHUNKS_ANNOUNCED, chunk_failed, run_completed, run_held
 from flows.artifacts import Artifact, Showcase, key_of
 from flows.progress import Progress
+from flows.reports import RunReport
+from flows.summary_page import show_summary
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 
@@ -14,7 +16,7 @@ UPDATE_SECONDS = 1.0
 
 
 class ShownProgress(Progress):
-    """Shows progress at a door, and in Prefect: as an artifact, and an event for each chunk that failed."""
+    """Shows progress at a door, and in Prefect: as artifacts, and as events of failed chunks and of the end of runs."""
 
     def __init__(self, door: Progress, showcase: Showcase) -> None:
         self._door = door
@@ -57,6 +59,14 @@ class ShownProgress(Progress):
         if self._artifact is not None and is_due:
             self._updated_at = now
             self._showcase.update(self._artifact, self._percent)
+
+    def ended(self, report: RunReport) -> None:
+        self._door.ended(report)
+        show_summary(report, self._showcase)
+        if report.summary.status == "held":
+            run_held(report)
+        elif not report.summary.outstanding:
+            run_completed(report)
 
     @property
     def _percent(self) -> float:

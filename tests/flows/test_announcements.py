@@ -14,6 +14,7 @@ from flows.announcements import CHUNKS_ANNOUNCED
 from flows.choices import Choices
 from flows.progress import Progress
 from flows.sync_products import run_sync_flow
+from restock.errors import SourceError
 
 COUNTS = {"read", "inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned"}
 COUNTS |= {"outstanding"}
@@ -62,6 +63,19 @@ def test_a_completed_run_is_announced_with_its_counts(announced: Callable[..., A
     assert {payload.pop("run_id"), payload.pop("status")} == {report.run.run_id, "completed"}
     assert set(payload) == COUNTS
     assert {name: number for name, number in payload.items() if number} == {"read": 6, "inserted": 6}
+
+
+def test_what_came_in_before_a_file_that_is_refused_is_announced_and_has_its_page(
+    announced: Callable[..., Any], server: Any, chunked_shop: Shop
+) -> None:
+    (chunked_shop.folder / "products2.csv").write_text("another\n1\n")
+
+    with pytest.raises(SourceError):
+        sync(chunked_shop, "changes", source="products*.csv", kind="delta", chunk_rows=6)
+
+    (event,) = announced("restock.run.completed", "changes", 1)
+    assert small(event)["inserted"] == 6
+    assert server.artifacts()["changes-summary"].startswith("# changes: completed\n")
 
 
 def test_a_held_run_is_announced_with_its_reason(announced: Callable[..., Any], chunked_shop: Shop) -> None:
