@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.admission import own_target
 from flows.admission_checks import refuse_moved
 from flows.databases import FoundRun, find_run
 from flows.mended_rows import MendedRow, as_spooled, loaded_together, with_keys_compared
+from flows.owning import own_target
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.admission import own_target
 from flows.admission_checks import refuse_moved, refuse_overtaken
 from flows.databases import find_run, unfinished_runs, visit_databases
 from flows.loading import Loader, load_run
+from flows.owning import own_target
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 # Name -> the function, as it is looked up by its caller, and whether the place is before or after it.
 PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
-    "lease taken": ("flows.admission:take_lease", "after"),
+    "lease taken": ("flows.owning:take_lease", "after"),
     "chunk spooled": ("sources.spool:Spool.write", "after"),
     "superseded row listed": ("sources.superseded:SupersededList.add", "after"),
     "source read": ("flows.spooling:extract", "after"),

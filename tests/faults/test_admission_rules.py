@@ -16,7 +16,7 @@ from faults.loads import Load, make_load
 from fix_shop import MakeShop
 from looking import wait_until
 
-import flows.admission
+import flows.entrance
 import flows.spooling
 import sinks.mappings_writer
 from restock.errors import SourceChanged
@@ -30,12 +30,12 @@ def clean(frame):
 
 def take_any_content_for_the_same() -> None:
     """Tell no content from another."""
-    flows.admission.fingerprint = lambda files, feed: "the same"
+    flows.entrance.fingerprint = lambda files, feed: "the same"
 
 
 def take_any_code_for_the_same() -> None:
     """Tell no code from another."""
-    flows.admission.code_digest = lambda feed: "the same"
+    flows.entrance.code_digest = lambda feed: "the same"
 
 
 def test_only_the_same_content_goes_on(sqlite_load: Load, is_on: bool) -> None:

@@ -1,0 +1,141 @@
+"""Where sources come in while the lease of their target is held: what is known of them, and how they are entered."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flows.admission_checks import refuse_moved, refuse_other_rows, refuse_small
+from flows.loading import Loader, load_run
+from flows.progress import Progress
+from flows.reports import RunReport
+from flows.spooling import spool_source
+from flows.workplace import Workplace
+from restock.errors import ConfigurationError, LeaseLost, RunHeld
+from restock.feeds import Feed
+from sinks.flask_sink import FlaskSink
+from sinks.history import FeedRuns, History
+from sinks.lease import Lease
+from sinks.ledger_entries import Admission
+from sources.locations import SourceFile, content_of, fingerprint, former_fingerprints
+from transforms.apply import code_digest
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What a feed needs to bring sources in, and the steps of that; the order of them is told by its kind."""
+
+    place: Workplace
+    sink: FlaskSink
+    lease: Lease
+    history: History
+    loader: Loader
+    progress: Progress
+
+    @property
+    def feed(self) -> Feed:
+        """The feed that comes in."""
+        return self.sink.feed
+
+    def past(self, sources: list[list[SourceFile]]) -> FeedRuns:
+        """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""
+        past = self._know_again(sources, self.runs())
+        finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
+        for run_id in finished.keys() & self.place.spool.runs():
+            self.place.spool.remove_run(run_id)
+        cut_short = [run_id for run_id, run in finished.items() if run.status == "incomplete"]
+        for run_id in cut_short:
+            self.sink.ledger.settle(run_id)
+        return self.runs() if cut_short else past
+
+    def runs(self) -> FeedRuns:
+        """The runs of the feed as they are now."""
+        return self.history.runs_of(self.feed.name)
+
+    def resumed(self, files: list[SourceFile], past: FeedRuns) -> str | None:
+        """The run of a full feed that goes on, if there is one and the spool still has what it owes."""
+        run_id = _resumable(self.feed, files, past)
+        if run_id is None or all(self.place.spool.has(ref) for ref in self.history.outstanding(run_id, self.lease)):
+            return run_id
+        self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
+        return None
+
+    def admit(self, files: list[SourceFile], past: FeedRuns) -> str:
+        """Spool a source whole, then enter it in the ledger with all its chunks."""
+        feed, run_id = self.feed, new_run_id()
+        extraction = spool_source(self.sink, files, self.place.spool, run_id, self.progress)
+        try:
+            refuse_small(feed, past, extraction.rows)
+            if extraction.keyless and self.sink.target.inserts_keyless:
+                refuse_moved(self.sink, past.newest)
+                refuse_other_rows(feed, past, files, self.history)
+        except (RunHeld, ConfigurationError):
+            self.place.spool.forget(run_id)
+            raise
+        newest, content = past.newest, fingerprint(files, feed)
+        is_same = newest is not None and newest.fingerprint == content
+        admission = Admission(
+            run_id=run_id,
+            feed=feed.name,
+            kind=feed.kind,
+            generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
+            fingerprint=content,
+            code_digest=code_digest(feed),
+            source=named(files),
+            ignored_columns=extraction.ignored_columns,
+            content=content_of(files),
+        )
+        # Older content may no longer be written over newer, unless a version column guards each row.
+        supersedes = feed.kind == "full" and feed.version_column is None
+        try:
+            overtaken = self.sink.ledger.admit(self.lease, admission, extraction.chunks, supersedes)
+        except (ConfigurationError, LeaseLost):
+            # Surely not admitted. After other trouble it may be, and then it needs its spool.
+            self.place.spool.forget(run_id)
+            raise
+        if self.place.spool.superseded_file(run_id).exists():
+            self.progress.note(f"`restock superseded {run_id}` lists them all.")
+        for older in overtaken:
+            self.place.spool.remove_run(older)
+        return run_id
+
+    def load(self, run_id: str) -> RunReport:
+        """Load what a run owes."""
+        report = load_run(self.sink, self.lease, run_id, self.loader, self.progress)
+        if not report.summary.outstanding:
+            self.place.spool.remove_run(run_id)
+        return report
+
+    def _know_again(self, sources: list[list[SourceFile]], past: FeedRuns) -> FeedRuns:
+        """The runs of the feed, also those that an older restock entered under another fingerprint."""
+        feed, old = self.feed, {run.fingerprint for run in past.all if run.content is None}
+        known = False
+        for files in sources if old else []:
+            values = {"fingerprint": fingerprint(files, feed), "content": content_of(files)}
+            for former in old.intersection(former_fingerprints(files, feed)):
+                self.sink.ledger.know_again(self.lease, feed.name, former, values)
+                known = True
+        return self.runs() if known else past
+
+
+def named(files: list[SourceFile]) -> str:
+    """What the ledger calls a source."""
+    return ", ".join(file.name for file in files)[:500]
+
+
+def _resumable(feed: Feed, files: list[SourceFile], past: FeedRuns) -> str | None:
+    """The feed's newest run, if it is unfinished and nothing about it has changed since."""
+    newest = past.newest
+    if newest is None or newest.run_id not in past.owing:
+        return None
+    same = newest.fingerprint == fingerprint(files, feed) and newest.code_digest == code_digest(feed)
+    return newest.run_id if same else None
+
+
+def new_run_id() -> str:
+    """A globally unique id that sorts by time and can be read aloud."""
+    now = datetime.now(UTC)
+    alphabet = "23456789abcdefghjkmnpqrstvwxyz"
+    tail = "".join(secrets.choice(alphabet) for _ in range(6))
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{tail}"

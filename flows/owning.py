@@ -1,0 +1,38 @@
+"""Who may write: the lease of a target, held for as long as something is loaded into it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from flows.progress import Progress
+from restock.errors import TargetBusy
+from sinks.flask_sink import FlaskSink
+from sinks.lease import Lease, keeping, take_lease
+
+
+@contextmanager
+def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str | None = None) -> Iterator[Lease]:
+    """Hold the lease of the sink's target while the block lasts; wait for another owner for so many seconds.
+
+    Args:
+        brings_in: the feed whose source is brought in meanwhile; none where chunks, mended rows or one file are loaded.
+
+    Raises:
+        TargetBusy: the other run has not ended in time.
+    """
+    until, is_waiting = time.monotonic() + wait, False
+    while True:
+        try:
+            lease = replace(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
+            break
+        except TargetBusy as busy:
+            if time.monotonic() >= until:
+                raise
+            is_waiting = True
+            progress.waiting(busy)
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+    with keeping(sink.database, lease):
+        yield lease
