@@ -140,7 +140,7 @@ class FlaskSink:
         except DataTrouble as error:
             raise ChunkFailed(
                 f"The database refused the commit of {chunk.ref} as a whole ({describe(error.__cause__ or error)}), "
-                "perhaps for a deferred constraint; mend its rows or the constraint, then reprocess it."
+                "perhaps for a deferred constraint; mend that and reprocess it, or mend the source and sync the feed."
             ) from error
 
     def _until_through(self, chunk: Chunk, rows: Rows, keys: WrittenKeys, isolating: bool) -> WriteCounts:

@@ -25,7 +25,8 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
     if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
         raise ChunkFailed(
             f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
-            f"feed {feed.name} allows (here {_reasons(rejects)}); mend the source or the limit, then reprocess it."
+            f"feed {feed.name} allows (here {_reasons(rejects)}); raise the limit and reprocess it, or mend the source "
+            "and sync the feed."
         )
     if feed.max_rejects is None or not counts.rejected:
         return

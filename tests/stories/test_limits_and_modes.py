@@ -86,8 +86,24 @@ def test_the_limit_of_a_chunk_fails_the_chunk_and_the_run_goes_on(shop: Shop) ->
 
     assert statuses(shop, report.run.run_id) == ["loaded", "failed", "loaded", "loaded"]
     assert counts(report) == {"inserted": 5, "rejected": 1, "outstanding": 2}
-    assert "2 rejects in 2 rows, more than max_chunk_rejects 1" in (report.failed[0].error or "")
+    error = report.failed[0].error or ""
+    assert "2 rejects in 2 rows, more than max_chunk_rejects 1" in error
+    # The chunk waits in the spool as it was read: a mended source would not help a reprocess.
+    assert error.endswith("raise the limit and reprocess it, or mend the source and sync the feed.")
     assert table(shop) == expected(SOUND)
+
+
+def test_what_decided_how_a_failed_chunk_was_read_is_changed_by_a_sync_and_by_no_reprocess(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(max_chunk_rejects=0)
+    sqlite_shop.write_csv("products.csv", [product(1, price="ask us")])
+    sync(sqlite_shop)
+
+    sqlite_shop.feed(max_chunk_rejects=0, csv={"null_values": ["", "ask us"]})
+    [reprocessed] = reprocess(sqlite_shop)
+    report = sync(sqlite_shop)
+
+    assert counts(reprocessed) == {"outstanding": 1}
+    assert counts(report) == {"inserted": 1}
 
 
 def test_newer_content_supersedes_a_held_run(sqlite_shop: Shop) -> None:
