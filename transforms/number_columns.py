@@ -136,7 +136,7 @@ def _without_idle_zeros(plain: Any, type_: pa.DataType) -> Any:
     if _digits_on_the_way(plain, type_) <= _NARROW:
         return plain
     return pc.replace_substring_regex(
-        plain, rf"^(-?)(?:0*([0-9]+))?(?:(\.[0-9]{{0,{type_.scale}}})[0-9]*)?$", r"\1\2\3"
+        plain, rf"^(-?)(?:0*([0-9]+))?(?:(\.[0-9]{{0,{type_.scale}}})[0-9]*)?$", r"\10\2\3"
     )
 
 

@@ -313,6 +313,7 @@ def test_a_decimal_fits_a_column_just_when_decimal_arithmetic_says_so(read, numb
         ("19.5" + "0" * 37, PRICE, "19.50"),
         ("-" + "0" * 80 + "19.5" + "0" * 40, PRICE, "-19.50"),
         ("." + "0" * 90, PRICE, "0.00"),
+        ("-." + "0" * 90, {"precision": 10, "scale": 0}, "0"),
         ("6745238477290622913868094943433", {"precision": 38, "scale": 10}, None),
         ("9" * 28 + "." + "0" * 30, {"precision": 38, "scale": 10}, "9" * 28),
         ("91505027288742149783870975142687290", {"precision": 76, "scale": 75}, None),
