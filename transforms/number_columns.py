@@ -53,8 +53,9 @@ def read_decimal(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     if type_ is None:
         suspects = list(range(len(plain)))
     else:
-        room = max(0, min(type_.precision, spec.significant or type_.precision) - type_.scale)
-        fits = pc.match_substring_regex(plain, rf"^-?0*[0-9]{{0,{room}}}(?:\.[0-9]{{0,{type_.scale}}}0*)?$")
+        digits = min(type_.precision, spec.significant or type_.precision)
+        room, scale = max(0, digits - type_.scale), min(digits, type_.scale)
+        fits = pc.match_substring_regex(plain, rf"^-?0*[0-9]{{0,{room}}}(?:\.[0-9]{{0,{scale}}}0*)?$")
         suspects = places(pc.invert(fits))
         if not suspects:
             return Column(_without_idle_zeros(plain, type_).cast(type_), faults)

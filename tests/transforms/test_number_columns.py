@@ -101,6 +101,15 @@ def test_a_scale_above_the_precision_leaves_room_for_small_numbers_only(read):
     assert codes == {1: "precision", 2: "scale", 3: "precision"}
 
 
+def test_a_decimal_that_is_kept_as_a_float_has_no_more_digits_than_a_float(read):
+    cells = ["0.1234567890123456", "0.123456789012345", "0.0000123456789012345"]
+
+    values, codes = read(Kind.DECIMAL, cells, precision=20, scale=20, significant=15)
+
+    assert values == [Decimal(cells[1]), Decimal(cells[2])]
+    assert codes == {0: "precision"}
+
+
 def test_a_decimal_column_without_digits_takes_any(read):
     number = "1234567890123456789012345678901234567890.123456789012345678901234567890"
 
