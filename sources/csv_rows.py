@@ -21,6 +21,7 @@ FIELD_BYTES = 1024 * 1024
 OPEN_QUOTE_CHARACTERS = 16 * 1024 * 1024
 # How far to look for proof that a stray quote harmed one line only.
 PROOF_CHARACTERS = 1024 * 1024
+_WIDTH_FAULTS = ("too_few_fields", "too_many_fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,10 @@ class RowSplitter:
             at, line = self.skip_between(text, at, line, is_last)
             while at < len(text):
                 end, is_sound = self._extent(text, at, line, width, is_last)
-                rows.append(self._row(text[at:end], line, at, width, is_sound, may_have_marks))
+                row = self._row(text[at:end], line, at, width, is_sound, may_have_marks)
+                if not is_sound or row.fault in _WIDTH_FAULTS:
+                    self._refuse_rows_inside(text, at, end, line, width)
+                rows.append(row)
                 at, line = self.after(text, at, end, line)
                 at, line = self.skip_between(text, at, line, is_last)
         return rows, at, line
@@ -150,8 +154,7 @@ class RowSplitter:
         """The end of a row whose quoted field, begun at `field`, is not closed or is closed in the middle of a word.
 
         Either the first quote is a stray one, and the row ends with its line; or it is a true one, and one inside is
-        not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second. Not
-        if a line between them could be a row: then sound rows would vanish in the text of this one.
+        not doubled. Sound rows right below prove the first; quotes in pairs up to a line end speak for the second.
         """
         closed = self.grammar.quoted.match(text, field)
         if closed is None and not is_last and len(text) - field < OPEN_QUOTE_CHARACTERS:
@@ -161,7 +164,7 @@ class RowSplitter:
         in_pairs = closed is not None and self.grammar.count_quotes(text, at, last_end) % 2 == 0
         if not (in_pairs and first_end == last_end) and self._is_followed_by_rows(text, first_end, width, is_last):
             return first_end
-        if in_pairs and not self._holds_a_row(text, first_end, last_end, width):
+        if in_pairs:
             return last_end
         begun = line + count_lines(text, at, field)
         if closed is None:
@@ -169,21 +172,26 @@ class RowSplitter:
                 f"The quote that opens a field on line {begun} of {self.name} is never closed; close it, or check "
                 "whether the file was cut short."
             )
-        raise SourceError(
-            f"The quotes of the field that begins on line {begun} of {self.name} do not match, so that the end of its "
-            "row is not certain; double the quotes inside it, or set `csv: quote` to null if the file quotes nothing."
-        )
+        raise self._uncertain(line)
 
-    def _holds_a_row(self, text: str, first_end: int, last_end: int, width: int) -> bool:
-        """Whether a line between the first and the last one of a row would be a row of the right width by itself."""
-        at, _ = self.after(text, first_end, first_end, 0)
-        while width + self._phantoms > 1 and at < last_end:
-            end = self.grammar.line.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
+    def _refuse_rows_inside(self, text: str, at: int, last_end: int, line: int, width: int) -> None:
+        """Refuse a row at fault if a line between its first and its last one could be a row by itself.
+
+        Perhaps two of its quotes are stray ones, and sound rows would vanish in its text.
+        """
+        end = self.grammar.line.match(text, at).end()  # type: ignore[union-attr]  # it matches the empty text
+        while width + self._phantoms > 1 and end < last_end:
+            at, _ = self.after(text, end, end, 0)
+            end = self.grammar.line.match(text, at).end()  # type: ignore[union-attr]
             match = self.grammar.row.match(text, at) if end < last_end else None
             if match is not None and match.end() == end and self._fits(self.grammar.cells(match.group()), width):
-                return True
-            at, _ = self.after(text, end, end, 0)
-        return False
+                raise self._uncertain(line)
+
+    def _uncertain(self, line: int) -> SourceError:
+        return SourceError(
+            f"The row on line {line} of {self.name} is broken, and lines between its quotes could be rows of their "
+            "own; mend that row, or set `csv: quote` to null if the file quotes nothing."
+        )
 
     def _is_followed_by_rows(self, text: str, at: int, width: int, is_last: bool) -> bool:
         """Whether rows of the right width follow, one of them with sound quotes, so that no quote is open here."""

@@ -109,6 +109,9 @@ def test_a_broken_multi_line_field_is_one_fault_when_its_quotes_pair_up(read_tex
         ('a,b\n1,"say "hi" ho, bob\n7,8\n9,z\n', 2),
         ('a,b\n1,"a" b "c\n7,8\n', 2),
         ('a,b\n1,x\n2,"3/4 hose\n3,y\n4,5" hose\n5,z\n', 3),
+        ('a,b\n1,x\n2,"3/4 hose\n3,y\n4",5\n5,z\n', 3),
+        ('a,b\n1,x\n"2,3/4 hose\n3,y\n4,5"\n5,z\n', 3),
+        ('a,b\n1,x\n"2,x\n3,y\n4",5" hose\n5,z\n', 3),
     ],
 )
 def test_a_quote_that_swallows_the_rest_refuses_the_file_and_names_the_line(read_text, text, line):
