@@ -147,7 +147,9 @@ class CsvRules(Rules):
         return self
 
     @model_validator(mode="after")
-    def _flags_differ(self) -> CsvRules:
+    def _flags_have_words_that_differ(self) -> CsvRules:
+        if not (self.true_values and self.false_values):
+            raise ValueError("true_values and false_values need a word each; leave out the key that holds none")
         both = {word.lower() for word in self.true_values} & {word.lower() for word in self.false_values}
         if both:
             raise ValueError(f"{min(both)!r} stands in true_values and in false_values; name the words of both anew")
