@@ -61,6 +61,8 @@ class TableReader:
         # As they would be read if they came again; one without a word is a row like others.
         as_rows = [[None if name in rules.null_values else name for name in header] for header in headers]
         self._headers = [header for header in as_rows if any(header)]
+        # Where files were put together, the next one may begin with a byte order mark.
+        self._headers += [[f"\ufeff{header[0]}", *header[1:]] for header in self._headers if header[0]]
         self._blocks, self._splitter, self._encoding = BlockReader(rules, start.names), splitter, encoding
 
     def stretches(self, blocks: Iterable[TextBlock], start: int) -> Iterator[Stretch]:

@@ -244,7 +244,7 @@ def test_a_row_beyond_the_limit_is_named_and_its_neighbours_load(table):
     assert rows == ["field_too_large", ["2", "y"]]
 
 
-@pytest.mark.parametrize("row", ['"sku",name', "sku,name"])
+@pytest.mark.parametrize("row", ['"sku",name', "sku,name", "\ufeffsku,name"])
 def test_a_header_between_rows_refuses_the_file_where_it_stands(read_text, row):
     with pytest.raises(SourceError, match=r"Line 4 of feed\.csv repeats the header"):
         read_text(f"sku,name\nsku,1\n1,name\n{row}\n2,3\n")
