@@ -9,9 +9,11 @@ import click
 from flows.answers import Answer, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from flows.checking import Check, Sample
+    from flows.findings import ChangedValue, Check, Sample
 
 REASONS_SHOWN = 20
 COLUMNS_SHOWN = 20
@@ -20,9 +22,10 @@ COLUMNS_SHOWN = 20
 @click.command()
 @click.argument("feed")
 @click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
+@click.option("--table", "with_table", is_flag=True, help="Compare with the rows of the table too: what would change.")
 @click.option("--samples", is_flag=True, help="Show the values at fault too, and not only where they stand.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
+def check(feed: str, file: str | None, with_table: bool, samples: bool, as_json: bool) -> None:
     """Look at a feed without writing a thing.
 
     Its rows are read, transformed and cast as a sync would do, whether the table exists or not. Ends as the sync
@@ -30,8 +33,8 @@ def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
     fail, 2 if the table is missing or not as the model says, 3 if a limit would hold it.
 
     Of its rows it knows at most whether there are any: if not, every row is new, and a reject if it lacks what the
-    model requires. Which rows are new to a table that has some, and which of them its constraints refuse, a sync
-    tells.
+    model requires. With --table it compares them all: how many a sync would insert, change and leave alone, and which
+    columns would change. Which of them the constraints of the table refuse, only a sync tells.
     """
 
     def work() -> Answer:
@@ -42,7 +45,7 @@ def check(feed: str, file: str | None, samples: bool, as_json: bool) -> None:
 
         place = open_workplace()
         with heeding_signals(), TerminalProgress() as progress:
-            checks = check_feed(place, place.feed(feed), progress, file)
+            checks = check_feed(place, place.feed(feed), progress, file, with_table)
         plain = {"checks": [each.as_dict(samples) for each in checks]}
         return Answer(plain, lambda: _print_checks(checks, samples), checks)
 
@@ -65,12 +68,15 @@ def _print_checks(checks: list[Check], with_values: bool) -> None:
             rows = getattr(each, name)
             if rows or name in ("accepted", "rejected"):
                 table.add_row(name, f"{rows:,}")
+            if name == "accepted" and each.in_table is not None:
+                for fate in ("inserted", "updated", "unchanged", "stale"):
+                    table.add_row(f"  {fate}", f"{getattr(each.in_table, fate):,}")
         console.print(table)
         _print_findings(console, each, with_values)
 
 
 def _print_findings(console: Console, found: Check, with_values: bool) -> None:
-    from flows.checking import DOUBTS
+    from flows.doubts import DOUBTS
     from restock.reasons import sentence
 
     def say(text: str) -> None:
@@ -81,6 +87,8 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         say(f"{told} {_places(reason.samples, with_values, reason.rows)}")
     if len(found.reasons) > REASONS_SHOWN:
         say(f"and {len(found.reasons) - REASONS_SHOWN} more reasons")
+    for changed in found.in_table.changed if found.in_table else ():
+        say(f"{changed.rows:,} × {changed.column} would change {_places(changed.samples, with_values, changed.rows)}")
     for reason in found.doubtful:
         places = _places(reason.samples, with_values, reason.rows)
         say(f"{reason.rows:,} × {reason.column} {DOUBTS[reason.code]}; it would be loaded {places}")
@@ -92,14 +100,14 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         shown = ", ".join(found.ignored_columns[:COLUMNS_SHOWN])
         say(f"Columns not used: {shown}{f' and {more} more' if more > 0 else ''}")
     if found.lacking:
-        unknown = " Which rows are new is not looked up." if found.accepted else ""
+        unknown = " `--table` tells which rows are new." if found.accepted and found.in_table is None else ""
         lacking = ", ".join(found.lacking)
         say(f"Rows that are new to the table would be rejects: the model requires {lacking} as well.{unknown}")
     for trouble in found.trouble[:REASONS_SHOWN]:
         say(trouble)
 
 
-def _places(samples: list[Sample], with_values: bool, rows: int) -> str:
+def _places(samples: Sequence[Sample | ChangedValue], with_values: bool, rows: int) -> str:
     """The places of some rows: `line 4, 9 …`, or `row 4 …` where a format has no lines."""
     if not samples:
         return ""
@@ -107,7 +115,7 @@ def _places(samples: list[Sample], with_values: bool, rows: int) -> str:
     shown = [str(each.row if each.line is None else each.line) for each in samples]
     if with_values:
         shown = [
-            f"{place}: {each.value!r}" if each.value is not None else place
+            place if each.shown is None else f"{place}: {each.shown}"
             for place, each in zip(shown, samples, strict=True)
         ]
     return f"[{word} {', '.join(shown)}{' …' if rows > len(samples) else ''}]"

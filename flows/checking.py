@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from flows.doubts import SUSPECT, doubt_about
+from flows.findings import ChangedColumn, ChangedValue, Check, InTable, Reason, Sample
 from flows.progress import Progress
 from flows.spooling import spool_source
 from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
-from restock.errors import ChunkFailed, ConfigurationError, RunHeld, RunIncomplete, SinkUnavailable
+from restock.errors import ChunkFailed, ConfigurationError, SinkUnavailable
 from restock.feeds import Feed
 from restock.interpreter import settle_interpreter
+from restock.originals import presentable
 from sinks.flask_sink import FlaskSink, open_sink
+from sinks.foresight import Foreseen, Foresight
 from sinks.newcomers import Newcomers
 from sources.extract import Extraction
 from sources.locations import SourceFile, find_source
@@ -28,94 +30,13 @@ from sources.spool import Spool
 from transforms.apply import check_rules, transform_chunk
 
 SAMPLES = 5
-# What text is doubtful for, by code.
-DOUBTS = {
-    "encoded_twice": "looks encoded twice, as CafÃ© for Café",
-    "control_characters": (
-        "holds control characters (U+0080 to U+009F), as text of cp1252 does that is read as ISO 8859"
-    ),
-}
-# Letters that would be UTF-8 if they were bytes stand side by side, as in `CafÃ©`.
-_NO_ASCII = re.compile("[^\\x00-\\x7f]{2,}")
-_CONTROL = re.compile("[\\x80-\\x9f]")
+# Says what a sync would do with a chunk.
+Judge = Callable[[Chunk], Foreseen]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Where one row stands: its position in the source, its line in the file, and the value at fault."""
-
-    row: int
-    line: int | None
-    value: str | None = None
-
-
-@dataclass
-class Reason:
-    """One reason for rejects: the attribute at fault if it is one, the number of rows, and the first of them."""
-
-    code: str
-    column: str | None
-    rows: int = 0
-    samples: list[Sample] = field(default_factory=list)
-
-
-@dataclass
-class Check:
-    """What a sync of one source would meet. Of what only the database can know, no more is in it than that all rows
-    are new to an empty table.
-
-    `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
-    would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
-    would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
-    for their limit. `doubtful` are accepted rows whose text looks as if it had been read in a wrong encoding, by the
-    codes of `DOUBTS`. `unfit` says why a sync would refuse the table.
-    """
-
-    feed: str
-    source: str
-    read: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    superseded: int = 0
-    outstanding: int = 0
-    reasons: list[Reason] = field(default_factory=list)
-    doubtful: list[Reason] = field(default_factory=list)
-    superseded_samples: list[Sample] = field(default_factory=list)
-    ignored_columns: list[str] = field(default_factory=list)
-    lacking: list[str] = field(default_factory=list)
-    trouble: list[str] = field(default_factory=list)
-    held: str | None = None
-    unfit: str | None = None
-
-    def as_dict(self, with_values: bool) -> dict[str, Any]:
-        """The check as plain values; those of rows only if they are asked for."""
-        plain = asdict(self)
-        if not with_values:
-            for reason in [*plain["reasons"], *plain["doubtful"]]:
-                for sample in reason["samples"]:
-                    del sample["value"]
-            for sample in plain["superseded_samples"]:
-                del sample["value"]
-        return plain
-
-    def verdict(self) -> None:
-        """Be silent about a source that a sync would complete.
-
-        Raises:
-            ConfigurationError: the table is not what the model says.
-            RunHeld: a limit would hold the run.
-            RunIncomplete: chunks would fail.
-        """
-        if self.unfit is not None:
-            raise ConfigurationError(self.unfit)
-        if self.held is not None:
-            raise RunHeld(self.held)
-        if self.trouble:
-            raise RunIncomplete(f"{len(self.trouble)} chunks of {self.source} would fail; mend their cause first.")
-
-
-def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | None = None) -> list[Check]:
+def check_feed(
+    place: Workplace, feed: Feed, progress: Progress, file: str | None = None, with_table: bool = False
+) -> list[Check]:
     """Read a feed's source as a sync would, and transform and cast every chunk of it.
 
     Nothing is written: not to the database, whose tables need not exist, nor to the spool; a folder of the system for
@@ -123,13 +44,15 @@ def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | Non
 
     Args:
         file: a file to read in place of the feed's own source, inside the allowed roots.
+        with_table: whether the rows are compared with those of the table too.
 
     Returns:
         One check; of a delta feed one for each file.
 
     Raises:
         ConfigurationError, SourceError: as a sync would.
-        SinkUnavailable: rows lack what new ones need, and the database could not be asked whether they are new.
+        SinkUnavailable: the table is to be compared with, or rows lack what new ones need, and the database could not
+            be asked.
     """
     sink = open_sink(feed, place.settings.lease_seconds)
     check_rules(feed, sink.target.contract)
@@ -138,7 +61,8 @@ def check_feed(place: Workplace, feed: Feed, progress: Progress, file: str | Non
     unfit = _unfit(sink, progress)
     for each in [files] if feed.kind == "full" else [[each] for each in files]:
         new = Newcomers(sink.database, sink.target, feed, follow_others=any(check.accepted for check in checks))
-        checks.append(_check_source(sink, each, new, progress))
+        judge = Foresight(sink).of if with_table and unfit is None else partial(_judged_alone, new)
+        checks.append(_check_source(sink, each, judge, progress))
         checks[-1].unfit = unfit
     return checks
 
@@ -154,7 +78,11 @@ def _unfit(sink: FlaskSink, progress: Progress) -> str | None:
     return None
 
 
-def _check_source(sink: FlaskSink, files: list[SourceFile], new: Newcomers, progress: Progress) -> Check:
+def _judged_alone(new: Newcomers, chunk: Chunk) -> Foreseen:
+    return Foreseen(new.judged(chunk))
+
+
+def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> Check:
     found = Check(sink.feed.name, ", ".join(file.name for file in files))
     with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
         spool = Spool(Path(folder))
@@ -163,14 +91,18 @@ def _check_source(sink: FlaskSink, files: list[SourceFile], new: Newcomers, prog
         _apply_least_rows(found, sink.feed, extraction.rows)
         for ref, raw, transformed in _chunks(sink, spool, extraction, found):
             check_stop()
-            chunk = new.judged(transformed)
+            foreseen = judge(transformed)
+            chunk = foreseen.chunk
             _note_rows(found, raw, chunk)
             if _fits_its_limit(found, sink.feed, ref, chunk):
                 _count(found, chunk)
+                _note_changes(found, foreseen)
                 _apply_run_limit(found, sink.feed, ref, extraction.rows)
             filled = set(chunk.frame.columns)
             found.lacking = [] if sink.feed.mode == "update_only" else sorted(set(sink.target.required) - filled)
     found.reasons.sort(key=lambda reason: -reason.rows)
+    if found.in_table is not None:
+        found.in_table.changed.sort(key=lambda each: -each.rows)
     return found
 
 
@@ -198,35 +130,19 @@ def _note_rows(found: Check, raw: pd.DataFrame, chunk: Chunk) -> None:
     _note_doubtful(found, chunk)
     losers = raw[raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(found.superseded_samples))
     for row, line in zip(losers[ROW], losers[LINE], strict=True):
-        found.superseded_samples.append(Sample(int(row), None if pd.isna(line) else int(line)))
+        found.superseded_samples.append(Sample(int(row), _number(line)))
 
 
 def _note_doubtful(found: Check, chunk: Chunk) -> None:
-    """Text such as `CafÃ©` can be right, so its row is accepted."""
     for name in chunk.frame.columns:
         if isinstance(chunk.frame[name].dtype, pd.StringDtype):
             cells = chunk.frame[name].dropna()
-            cells = cells[cells.str.contains(f"{_NO_ASCII.pattern}|{_CONTROL.pattern}")]
+            cells = cells[cells.str.contains(SUSPECT)]
             lines = chunk.raw[LINE].loc[cells.index].astype(object)
             for row, line, text in zip(cells.index, lines, cells, strict=True):
-                code = _doubt_about(text)
+                code = doubt_about(text)
                 if code is not None:
-                    _note(found.doubtful, Fault(code, name, text), int(row), None if pd.isna(line) else int(line))
-
-
-def _doubt_about(text: str) -> str | None:
-    if _is_encoded_twice(text):
-        return "encoded_twice"
-    return "control_characters" if _CONTROL.search(text) else None
-
-
-def _is_encoded_twice(text: str) -> bool:
-    for letters in _NO_ASCII.findall(text):
-        for encoding in ("cp1252", "latin-1"):
-            with suppress(UnicodeError):
-                letters.encode(encoding).decode("utf-8")
-                return True
-    return False
+                    _note(found.doubtful, Fault(code, name, text), int(row), _number(line))
 
 
 def _note(reasons: list[Reason], fault: Fault, row: int, line: int | None) -> None:
@@ -251,10 +167,31 @@ def _fits_its_limit(found: Check, feed: Feed, ref: ChunkRef, chunk: Chunk) -> bo
 
 
 def _count(found: Check, chunk: Chunk) -> None:
-    found.accepted += len(chunk.frame)
+    found.accepted += chunk.ref.rows - len(chunk.rejects) - chunk.skipped - chunk.superseded
     found.rejected += len(chunk.rejects)
     found.skipped += chunk.skipped
     found.superseded += chunk.superseded
+
+
+def _note_changes(found: Check, foreseen: Foreseen) -> None:
+    if foreseen.counts is None:
+        return
+    table = found.in_table = found.in_table or InTable()
+    for name in ("inserted", "updated", "unchanged", "stale"):
+        setattr(table, name, getattr(table, name) + getattr(foreseen.counts, name))
+    lines = foreseen.chunk.raw[LINE]
+    for name, rows in foreseen.changed.items():
+        column = next((each for each in table.changed if each.column == name), None)
+        if column is None:
+            table.changed.append(column := ChangedColumn(name))
+        column.rows += rows
+        for each in foreseen.samples[name][: SAMPLES - len(column.samples)]:
+            values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
+            column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
+
+
+def _number(line: Any) -> int | None:
+    return None if pd.isna(line) else int(line)
 
 
 def _apply_least_rows(found: Check, feed: Feed, rows: int) -> None:

@@ -31,14 +31,12 @@ def readable(target: Target, name: str) -> sa.ColumnElement[Any]:
 
 def differs(stage: Stage) -> sa.ColumnElement[bool]:
     """Whether a staged row holds another value than the row it meets."""
-    return sa.or_(
-        sa.false(), *(_is_distinct(stage, name) for name in _compared(stage) if not _is_doubtful(stage, name))
-    )
+    return sa.or_(sa.false(), *(is_distinct(stage, name) for name in compared(stage) if not is_doubtful(stage, name)))
 
 
 def may_differ(stage: Stage) -> sa.ColumnElement[bool]:
     """Whether it is stored otherwise in a column that has several forms for one value."""
-    return sa.or_(sa.false(), *(_is_distinct(stage, name) for name in _doubtful(stage)))
+    return sa.or_(sa.false(), *(is_distinct(stage, name) for name in _doubtful(stage)))
 
 
 def doubtful_values(stage: Stage) -> list[sa.ColumnElement[Any]]:
@@ -69,16 +67,18 @@ def in_order(stage: Stage, name: str) -> tuple[sa.ColumnElement[Any], sa.ColumnE
     return _exact(stage, name, stage.sent(name)), _exact(stage, name, stage.target.columns[name])
 
 
-def _compared(stage: Stage) -> list[str]:
+def compared(stage: Stage) -> list[str]:
+    """The attributes of a present row that the staged ones may change."""
     target = stage.target
     return [name for name in target.changeable if name in stage.attributes]
 
 
 def _doubtful(stage: Stage) -> list[str]:
-    return [name for name in _compared(stage) if _is_doubtful(stage, name)]
+    return [name for name in compared(stage) if is_doubtful(stage, name)]
 
 
-def _is_doubtful(stage: Stage, name: str) -> bool:
+def is_doubtful(stage: Stage, name: str) -> bool:
+    """Whether an attribute has several stored forms for one value, so that only the app can tell what is the same."""
     type_, kind = stage.target.columns[name].type, stage.target.contract.fields[name].kind
     if isinstance(type_, sa.types.TypeDecorator) or kind in (Kind.ARRAY, Kind.OTHER):
         return True  # it may store one value in several ways: encrypted, say
@@ -87,12 +87,13 @@ def _is_doubtful(stage: Stage, name: str) -> bool:
     return kind in _KEPT_AS_TEXT.get(stage.connection.dialect.name, ())
 
 
-def _is_distinct(stage: Stage, name: str) -> sa.ColumnElement[bool]:
+def is_distinct(stage: Stage, name: str) -> sa.ColumnElement[bool]:
+    """Whether a staged row brings another stored value for an attribute, where the feed's rules let it be changed."""
     sent, stored = in_order(stage, name)
-    is_distinct = sent.is_distinct_from(stored)
+    differ = sent.is_distinct_from(stored)
     if name not in stage.target.stays:
-        return is_distinct
-    return sa.and_(sa.not_(stays(stage.target, name, stage.sent(name))), is_distinct)
+        return differ
+    return sa.and_(sa.not_(stays(stage.target, name, stage.sent(name))), differ)
 
 
 def _exact(stage: Stage, name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -282,7 +282,7 @@ def test_a_check_says_that_it_does_not_know_which_rows_are_new(
     said = run_here(capfd, "check", "products")
 
     assert re.search(r"accepted\W+2\b", said.out)
-    assert "the model requires name as well. Which rows are new is not looked up." in said.out
+    assert "the model requires name as well. `--table` tells which rows are new." in said.out
 
 
 def test_each_file_of_a_delta_feed_is_checked_by_itself(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:

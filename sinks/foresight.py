@@ -1,0 +1,135 @@
+"""What a sync would do to the table: the rows of a chunk are met with its own, and nothing of that is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from restock.chunks import Chunk, WriteCounts
+from restock.errors import RestockError
+from sinks.changes import Changes, RowFault
+from sinks.comparing import compared, is_distinct, is_doubtful, is_same, readable
+from sinks.flask_sink import FlaskSink
+from sinks.isolation import fill_isolated
+from sinks.presence import compare
+from sinks.results import result_of
+from sinks.retries import DataTrouble, with_retries
+from sinks.rows import Rows
+from sinks.stage import Stage, drop_stage, is_one_of
+from sinks.write_rules import offered
+
+# Of each attribute that changes, so many changed values are shown.
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class ChangedValue:
+    """A value that a row would change, by the row's position: what is stored, and what was sent."""
+
+    position: int
+    stored: Any
+    sent: Any
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a chunk would come to, and of how many rows each attribute would change, with the first of these values.
+
+    Its rejects are those that comparing finds as well; what only a write shows is not among them: constraints,
+    triggers, and the model's own code. `counts` add up to the rows of the chunk; None if the table was not looked at.
+    """
+
+    chunk: Chunk
+    counts: WriteCounts | None = None
+    changed: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[ChangedValue]] = field(default_factory=dict)
+
+
+class Foresight:
+    """Meets the chunks of one source with the table, one after the other, each as if none came before it."""
+
+    def __init__(self, sink: FlaskSink) -> None:
+        self._sink = sink
+        self._token = -time.monotonic_ns()  # that of no lease: the table is searched for other forms of keys anew
+
+    def of(self, chunk: Chunk) -> Foreseen:
+        """What a sync would do with a chunk. Rows without a key count as new, whatever was loaded before.
+
+        Raises:
+            SinkUnavailable, ConfigurationError: the table cannot be compared with.
+        """
+        rows, doing = self._sink.prepare(chunk), f"comparing rows with {self._sink.target.name}"
+        try:
+            return with_retries(lambda: self._meet(chunk, rows, isolating=False), doing)
+        except DataTrouble:
+            return with_retries(lambda: self._meet(chunk, rows, isolating=True), doing)
+
+    def _meet(self, chunk: Chunk, rows: Rows, isolating: bool) -> Foreseen:
+        sink = self._sink
+        with sink.database.transaction() as session:
+            connection = sink.database.connection(session)
+            rows, faults = sink.other_forms.as_the_table_writes(connection, rows, self._token)
+
+            def fill(stage: Stage, keyed: Rows, places: np.ndarray | None) -> list[RowFault]:
+                if isolating:
+                    return fill_isolated(session, stage, keyed.keyed)
+                stage.take(keyed, places)
+                return []
+
+            changes = compare(connection, rows, sink.feed.mode, lambda _position: False, fill)
+            changes.faults += faults
+            changed, samples = _changed_values(Stage(connection, sink.target, tuple(rows.attributes)), changes)
+            drop_stage(connection)
+            session.rollback()
+        result = result_of(chunk, sink.feed, changes)
+        judged = replace(
+            chunk,
+            frame=chunk.frame.drop(index=[fault.row for fault in changes.faults]),
+            rejects=sorted(result.rejects, key=lambda reject: reject.row),
+            skipped=result.counts.skipped,
+        )
+        return Foreseen(judged, result.counts, changed, samples)
+
+
+def _changed_values(stage: Stage, changes: Changes) -> tuple[dict[str, int], dict[str, list[ChangedValue]]]:
+    if not changes.updates:
+        return {}, {}
+    names = compared(stage)
+    counts = [sa.func.count(sa.case((is_distinct(stage, name), 1))) for name in names]
+    changed = dict(zip(names, stage.connection.execute(_of_met(stage, changes, *counts)).one(), strict=True))
+    samples: dict[str, list[ChangedValue]] = {}
+    for name in [name for name in names if changed[name]]:
+        read = _read(stage, changes, name)
+        if read is not None and is_doubtful(stage, name):
+            read = [each for each in read if not is_same(each.sent, each.stored)]
+            changed[name] = len(read)
+        samples[name] = (read or [])[:SAMPLES]
+    return {name: rows for name, rows in changed.items() if rows}, samples
+
+
+def _read(stage: Stage, changes: Changes, name: str) -> list[ChangedValue] | None:
+    """Values that differ as they are stored: some, or all where only the app can tell; None if it cannot either."""
+    stored = readable(stage.target, name)
+    sent = sa.type_coerce(offered(stage.target, name, stage.sent(name)), stored.type)
+    asked = _of_met(stage, changes, stage.position, stored.label("stored"), sent.label("sent"))
+    asked = asked.where(is_distinct(stage, name)).order_by(stage.position)
+    try:
+        found = stage.connection.execute(asked if is_doubtful(stage, name) else asked.limit(SAMPLES))
+        return [ChangedValue(*row) for row in found]
+    except (SQLAlchemyError, RestockError):
+        raise
+    except Exception:  # a stored value that the column's type cannot read, written by others
+        return None
+
+
+def _of_met(stage: Stage, changes: Changes, *asked: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """A question about the staged rows that would change others, and those that they meet."""
+    target = stage.target
+    is_met = sa.and_(*(target.columns[name] == stage.sent(name) for name in target.key))
+    are_changed = is_one_of(stage.position, list(changes.updates), stage.connection.dialect.name)
+    return sa.select(*asked).select_from(stage.table.join(target.table, is_met)).where(are_changed)
