@@ -13,7 +13,7 @@ import pandas as pd
 from flows.doubts import SUSPECT, doubt_about
 from flows.findings import ChangedColumn, ChangedValue, Check, InTable, Reason, Sample
 from flows.progress import Progress
-from flows.spooling import spool_source
+from flows.spooling import quiet_nights, spool_source
 from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
@@ -84,7 +84,8 @@ def _judged_alone(new: Newcomers, chunk: Chunk) -> Foreseen:
 
 def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> Check:
     found = Check(sink.feed.name, ", ".join(file.name for file in files))
-    with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
+    quiet = quiet_nights(sink.feed, found.source, progress)
+    with quiet, tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
         spool = Spool(Path(folder))
         extraction = spool_source(sink, files, spool, "check", progress)
         found.ignored_columns = extraction.ignored_columns

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from flows.admission_checks import refuse_moved, refuse_overtaken
 from flows.entrance import Entrance, named
 from flows.reports import RunReport
+from flows.spooling import quiet_nights
 from restock.errors import ConfigurationError, RestockError, RunIncomplete
 from restock.feeds import Feed
 from sinks.history import FeedRuns
@@ -39,7 +40,12 @@ def _in_order(entrance: Entrance, past: FeedRuns, new: list[SourceFile]) -> Iter
     """A file that fails stops the next; with a version column it does not, for it may come late."""
     yield from _older(entrance, past, bool(new))
     for file in new:
-        report = entrance.load(entrance.admit([file], entrance.runs()))
+        run_id = None
+        with quiet_nights(entrance.feed, file.name, entrance.progress):
+            run_id = entrance.admit([file], entrance.runs())
+        if run_id is None:
+            continue
+        report = entrance.load(run_id)
         yield report
         if report.summary.outstanding and entrance.feed.version_column is None:
             return

@@ -26,6 +26,10 @@ class SourceError(RestockError):
     """The source is missing, unreadable, truncated, empty or has the wrong columns. Nothing was written."""
 
 
+class NoRows(SourceError):
+    """A file is sound and has no rows. Of a delta feed it says that nothing has changed."""
+
+
 class SourceChanged(SourceError):
     """The bytes of the source are no longer those that were planned."""
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from restock.ahead import in_order
 from restock.chunks import FAULT
-from restock.errors import SourceError
+from restock.errors import NoRows, SourceError
 from sources.columns import refuse_bad_names
 from sources.csv_header import TableStart, find_start
 from sources.csv_rows import OPEN_QUOTE_CHARACTERS, RowSplitter
@@ -64,7 +64,7 @@ class CsvSource:
             yield table
         if not rows:
             only = ", only a header" if self._rules.header_rows else ""
-            raise SourceError(f"{self.file.name} holds no rows{only}; have it exported again.")
+            raise NoRows(f"{self.file.name} holds no rows{only}; have it exported again.")
         if undecodable == rows:
             with open_pinned(self.file) as handle:
                 raise self._wrong_encoding("The text", handle)

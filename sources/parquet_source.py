@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from restock.ahead import in_order
 from restock.contract import Contract, Kind
-from restock.errors import SourceError
+from restock.errors import NoRows, SourceError
 from sources.columns import refuse_bad_names
 from sources.framing import plain, plain_type, with_spool_columns
 from sources.locations import open_pinned
@@ -53,7 +53,7 @@ class ParquetSource:
         self._nested = [name for name in self._taken if pa.types.is_nested(plain_type(self.schema.field(name).type))]
         self._refuse_nested(contract)
         if rows == 0:
-            raise SourceError(f"{file.name} holds no rows; have it exported again.")
+            raise NoRows(f"{file.name} holds no rows; have it exported again.")
 
     @property
     def types(self) -> dict[str, pa.DataType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 from shops import Shop
 from stories.doorway import run_here
@@ -26,6 +27,7 @@ from stories.telling import (
     table,
 )
 
+from flows.checking import check_feed
 from flows.progress import Progress
 from flows.pruning import prune
 from flows.workplace import open_workplace
@@ -270,14 +272,45 @@ def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(sho
 def test_before_a_file_that_cannot_be_read_those_that_came_are_named(sqlite_shop: Shop) -> None:
     shop, notes = sqlite_shop, Notes()
     shop.write_csv("01.csv", products([1, 2]))
-    (shop.folder / "02.csv").write_text("sku,name\n", encoding="utf-8")
+    (shop.folder / "02.csv").write_text("article,name\n1,a\n", encoding="utf-8")
     shop.feed(kind="delta", source="*.csv")
 
-    with pytest.raises(SourceError, match=r"02\.csv holds no rows"):
+    with pytest.raises(SourceError, match=r"02\.csv has the column 'article'"):
         sync_all(shop, progress=notes)
 
     [run] = shop.rows("restock_run")
     assert notes.sentences == [f"01.csv came before, as run {run['run_id']}: completed."]
+
+
+def test_a_night_without_changes_is_told_and_does_not_stand_in_the_way_of_the_next(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    shop.write_csv("01.csv", products([1, 2]))
+    header = (shop.folder / "01.csv").read_text(encoding="utf-8").splitlines()[0]
+    (shop.folder / "02.csv").write_text(f"{header}\n", encoding="utf-8")
+    shop.write_csv("03.csv", products([3]))
+    shop.feed(kind="delta", source="*.csv")
+
+    place = open_workplace()
+    checks = check_feed(place, place.feed(shop.feed_name), Progress())
+    reports = sync_all(shop, progress=notes)
+
+    assert [each.accepted for each in checks] == [2, 0, 1]
+    assert [report.run.source for report in reports] == ["01.csv", "03.csv"]
+    assert notes.sentences == ["02.csv holds no rows, so there is nothing to change."]
+    assert table(shop) == expected(products([1, 2, 3]))
+
+
+def test_a_feed_that_must_have_changes_refuses_a_night_without(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.write_parquet("01.parquet", [], pa.schema({"sku": pa.string(), "name": pa.string()}))
+    shop.feed(kind="delta", source="*.parquet", min_rows=1)
+
+    place = open_workplace()
+    with pytest.raises(SourceError, match=r"01\.parquet holds no rows"):
+        check_feed(place, place.feed(shop.feed_name), Progress())
+    with pytest.raises(SourceError, match=r"01\.parquet holds no rows"):
+        sync_all(shop)
+    assert sync_all(shop, force=True) == []
 
 
 def dated(content: list[Text], day: int) -> list[Text]:
