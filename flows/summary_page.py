@@ -83,9 +83,14 @@ def summary_page(report: RunReport) -> str:
 
 
 def _advice(report: RunReport) -> list[str]:
-    run_id = report.run.run_id
+    run_id, feed = report.run.run_id, report.run.feed
     advice = []
-    if report.summary.outstanding:
+    if report.summary.status == "held":
+        advice.append(
+            "Mend the source and bring it in again, or go on in spite of the limit: run the deployment "
+            f"`sync-products/{feed}` with `force`, or `restock sync {feed} --force`."
+        )
+    elif report.summary.outstanding:
         advice.append(
             "Mend the cause, then load what is outstanding: run the deployment `reprocess-failed-chunks/by-hand` with "
             f"`run_id` = `{run_id}`, or `restock reprocess --run {run_id}`."

@@ -90,6 +90,16 @@ def test_the_summary_names_failed_chunks_and_reasons_and_how_to_go_on() -> None:
     assert "Run `run-1` of a\\|b.csv, generation 3" in page
 
 
+def test_the_summary_of_a_held_run_does_not_send_people_into_the_same_limit_again() -> None:
+    report = make_report([("too_long", "name", 7)], outstanding=25)
+
+    page = summary_page(replace(report, summary=replace(report.summary, status="held")))
+
+    feed = report.run.feed
+    assert f"run the deployment `sync-products/{feed}` with `force`, or `restock sync {feed} --force`" in page
+    assert "reprocess-failed-chunks" not in page
+
+
 def test_a_long_list_of_reasons_is_cut_and_says_so() -> None:
     page = summary_page(make_report([(f"code_{number}", None, 1) for number in range(13)]))
 
