@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import itertools
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -23,6 +25,12 @@ _OF_KIND = {
 }
 
 
+_COUNT: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 _COMPARED = ({MOMENT, TEXT}, {PARSED, TEXT}, {PARSED, NUMBER})
 
 
@@ -90,8 +98,8 @@ def _family_of_node(node: ast.AST, families: dict[str, str | None]) -> set[str]:
 class Exactly(ast.NodeTransformer):
     """Makes a question about decimals exact, and one that each row can answer.
 
-    The numbers beside decimals get names, under which they are decimals too; so do columns of decimals that divide,
-    without their zeros, by which Arrow would refuse to divide any row.
+    What is a decimal gets a name in `names`: numbers beside decimals, and what is counted from decimals and whole
+    numbers, which pandas itself refuses. What is divided by 0 has no value; Arrow would refuse to divide any row.
     """
 
     def __init__(self, values: pd.DataFrame) -> None:
@@ -107,11 +115,13 @@ class Exactly(ast.NodeTransformer):
         return self._visit_question(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        divisor = node.right
-        if isinstance(node.op, ast.Div | ast.Mod) and isinstance(divisor, ast.Name) and divisor.id in self._decimals:
-            column = self._values[divisor.id]
-            node.right = self._named(column.where(column != 0))
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        count, left, right = _COUNT.get(type(node.op)), self._exact_value(node.left), self._exact_value(node.right)
+        if count is None or left is None or right is None or not self._is_among_decimals:
+            return node
+        if isinstance(node.op, ast.Div) and isinstance(right, pd.Series):
+            right = right.where(right != 0)
+        return self._named(count(left, right))
 
     def visit_List(self, node: ast.List) -> ast.AST:
         values = [each.value for each in node.elts if isinstance(each, ast.Constant)]
@@ -123,6 +133,18 @@ class Exactly(ast.NodeTransformer):
         if not self._is_among_decimals or exact(node.value) is node.value:
             return node
         return self._named(exact(node.value))
+
+    def _exact_value(self, node: ast.expr) -> Any | None:
+        """What a node stands for, if that is a number or a column of decimals or whole numbers."""
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            value = self._exact_value(node.operand)
+            return None if value is None else -value
+        if not isinstance(node, ast.Name):
+            return None
+        if node.id.startswith("@"):
+            return self.names[node.id[1:]]
+        column = self._values[node.id]
+        return column if node.id in self._decimals or pd.api.types.is_integer_dtype(column) else None
 
     def _named(self, value: Any) -> ast.Name:
         name = f"exact_{len(self.names)}"

@@ -110,8 +110,9 @@ def _nothing(names: list[str], index: pd.Index, contract: Contract) -> pd.DataFr
 
 def _answers(values: pd.DataFrame, expression: str, contract: Contract) -> pd.Series:
     """True for each row that is taken; where the answer itself is missing, the row is not."""
-    plain, question = plain_types(values), ast.parse(expression.strip(), mode="eval")
-    kinds = {name: contract.fields[name].kind if name in contract.fields else None for name in plain.columns}
+    question = ast.parse(expression.strip(), mode="eval")
+    kinds = {name: contract.fields[name].kind if name in contract.fields else None for name in values.columns}
+    plain = plain_types(values, [name for name, kind in kinds.items() if kind is Kind.DECIMAL])
     check_comparisons(question, {name: family_of(plain[name], kind) for name, kind in kinds.items()})
     exactly = Exactly(plain)
     found = plain.eval(ast.unparse(exactly.visit(question)), engine="python", local_dict=exactly.names, global_dict={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -9,10 +10,15 @@ import pandas as pd
 import pyarrow as pa
 
 
-def plain_types(values: pd.DataFrame) -> pd.DataFrame:
-    """The same values, whole numbers in pandas' own type that knows missing ones. Decimals are Arrow's, and exact."""
+def plain_types(values: pd.DataFrame, decimals: Collection[str] = ()) -> pd.DataFrame:
+    """The same values, whole numbers in pandas' own type that knows missing ones. Decimals are Arrow's, and exact.
+
+    Args:
+        decimals: the columns that hold decimals, if only missing ones; others are known by their values.
+    """
     plain = {name: _plain(values[name]) for name in values.columns if _is_whole(values[name].dtype)}
-    plain |= {name: _as_arrow(values[name]) for name in values.columns if values[name].dtype == object}
+    objects = [name for name in values.columns if values[name].dtype == object]
+    plain |= {name: _as_arrow(values[name]) for name in objects if name in decimals or _is_decimal(values[name])}
     return values.assign(**plain) if plain else values
 
 
@@ -35,12 +41,10 @@ def _is_decimal(column: pd.Series) -> bool:
 
 
 def _as_arrow(column: pd.Series) -> pd.Series:
-    """Decimals of any number of digits as Arrow's, which can be missing; those of too many, and others, as they are."""
-    if not _is_decimal(column):
-        return column
+    """Decimals of any number of digits as Arrow's, which can be missing; those of too many as they are."""
     try:
-        # Of one type, whatever digits a chunk happens to have.
-        values = pa.array(column, pa.decimal128(38, 19), from_pandas=True)
+        # Of one type, whatever digits a chunk happens to have, and with room to count in.
+        values = pa.array(column, pa.decimal256(50, 19), from_pandas=True)
     except pa.ArrowException:
         return column
     return pd.Series(pd.arrays.ArrowExtensionArray(values), index=column.index)

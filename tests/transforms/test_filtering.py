@@ -115,6 +115,18 @@ def test_what_is_divided_by_zero_is_not_taken():
     cells = {"price": ["4.00", "4.00", "4.00", None], "other": ["2.00", "0.00", None, "2.00"]}
 
     assert taken("price / other > 1", **cells) == [0]
+    assert taken("price / -other < -1", **cells) == [0]
+    assert taken("price / (other - 2) != 0", **cells) == [1]
+
+
+def test_decimals_are_counted_with_numbers_and_with_each_other():
+    cells = {"price": ["19.99", "0.00", None], "free": ["19.98", "7", None], "stock": ["3", None, "2"]}
+
+    assert taken("price * 1.19 == 23.7881", **cells) == [0]
+    assert taken("price - free == 0.01", **cells) == [0]
+    assert taken("price * stock > 59.96 and 100 - price < 80.02", **cells) == [0]
+    assert taken("free / 2 == 3.5 or stock * 0.5 > price", **cells) == [1]
+    assert taken("-free > -7.5", free=[None, None]) == []
 
 
 def test_decimals_of_any_number_of_digits_may_be_missing():
