@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from restock.formats import format_of, packing_of
 from sources.addresses import Address, allowed_address, is_address, refuse_outside
-from sources.formats import format_of, packing_of
 from sources.local_files import display_name, find_file, find_files, refuse_no_file
 from sources.pinning import LocalFile, Origin, SourceFile, open_pinned, open_start
 from sources.remote_files import RemoteFile, file_system_of, store_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from restock.errors import SourceChanged, SourceError
-from sources.formats import Format, Packing
+from restock.formats import Format, Packing
 from sources.hashing import HashedFile
 
 

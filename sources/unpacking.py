@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import pyarrow as pa
 
 from restock.errors import SourceError
+from restock.formats import SUFFIXES
 from restock.limits import shown_size
-from sources.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

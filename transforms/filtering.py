@@ -10,6 +10,7 @@ from restock.contract import Contract, Kind
 from restock.csv_rules import CsvRules
 from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
+from restock.formats import format_of
 from restock.row_filter import columns_of
 from transforms.comparisons import Exactly, Incomparable, check_comparisons, family_of
 from transforms.contract_check import Faults, cast
@@ -23,9 +24,8 @@ _SPECIMENS = {
 }
 
 
-# What a typed source may hold in a column that the model does not have.
-_SUPPOSED = (pd.Series(["a"], dtype="str"), pd.Series([1], dtype="Int64"))
-_TYPED = (".parquet", ".parq", ".pq")
+# What a source may hold in a column that the model does not have.
+_TEXT, _NUMBER = pd.Series(["a"], dtype="str"), pd.Series([1], dtype="Int64")
 
 
 def left_out(values: pd.DataFrame, faults: Faults, feed: Feed, contract: Contract, place: str) -> pd.Index:
@@ -84,8 +84,11 @@ def check_filter(feed: Feed, contract: Contract) -> None:
 
 
 def _supposed(feed: Feed) -> tuple[pd.Series, ...]:
-    is_typed = feed.format == "parquet" or any(source.lower().endswith(_TYPED) for source in feed.source)
-    return _SUPPOSED if is_typed else _SUPPOSED[:1]
+    try:
+        is_text = all(format_of(source, feed) == "csv" for source in feed.source)
+    except ConfigurationError:  # a folder, or an address with a query: only what is found there tells
+        is_text = False
+    return (_TEXT,) if is_text else (_TEXT, _NUMBER)
 
 
 def _fault_of(values: pd.DataFrame, feed: Feed, contract: Contract) -> Exception | None:

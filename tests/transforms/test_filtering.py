@@ -98,9 +98,10 @@ def test_a_question_that_some_row_may_answer_by_yes_is_taken(where):
     check_filter(make_feed(where=where), PRODUCT)
 
 
-def test_a_column_that_the_model_lacks_has_the_type_of_its_source():
+@pytest.mark.parametrize("source", ["products.parquet", "exports/", "exports/*", "https://shop/feed.parquet?until=7"])
+def test_a_column_that_the_model_lacks_has_the_type_of_its_source(source):
     columns = {"sku": "sku", "shown": {"from": "shown", "write": "never"}}
-    typed = {"source": "products.parquet", "columns": columns}
+    typed = {"source": source, "columns": columns}
     frame = pd.DataFrame({"shown": pd.array([0, 1, None], dtype="int64[pyarrow]")})
 
     check_filter(make_feed(where="shown > 0", **typed), PRODUCT)
