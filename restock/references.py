@@ -89,7 +89,7 @@ def _import(module_name: str, reference: str, wanted: str) -> Any:
             ) from error
         raise ConfigurationError(
             f"{_start(wanted)} {reference} cannot be imported: it needs the module {missing!r}, "
-            "which is not installed here."
+            "which is not installed here; install it where restock is."
         ) from error
     except (Exception, SystemExit) as error:
         # Whatever the user's module raises while it is imported, the reader needs its place, not our stack.
@@ -113,8 +113,6 @@ def _hidden_behind_us(module_name: str) -> str | None:
 
 def named(error: BaseException) -> str:
     """An error by its class, and a missing key by its name: that is how a missing environment variable shows."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"the module {error.name!r} is not installed"
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         return f"KeyError {error.args[0]!r}"
     return type(error).__name__

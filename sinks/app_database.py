@@ -213,6 +213,11 @@ def _open_app(reference: str, _process: int) -> Flask:
             )
         try:
             app = found(*arguments, **named_arguments)
+        except ModuleNotFoundError as error:  # its database's driver, perhaps
+            raise ConfigurationError(
+                f"The app {reference} needs the module {error.name!r} (in {place_of(error)}), which is not installed "
+                "here; install it where restock is."
+            ) from error
         except (Exception, SystemExit) as error:
             if isinstance(error, SQLAlchemyError):
                 _check_database(reference, error)

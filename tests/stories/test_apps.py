@@ -252,6 +252,19 @@ def test_an_app_that_misses_an_environment_variable_is_told_by_name_file_and_lin
     assert "Traceback" not in said.err
 
 
+def test_an_app_that_needs_a_module_which_is_not_here_is_told_what_to_install_and_where(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = put_app(folder, MODERN + "    def create_app():\n        import no_such_driver\n")
+    put_feeds(folder, products=f"{name}:create_app")
+
+    said = run_here(capfd, "sync", "products")
+
+    assert said.status == 2
+    assert f"{name}:create_app needs the module 'no_such_driver' (in " in said.sentence
+    assert said.sentence.endswith(f"{name}.py, line 18), which is not installed here; install it where restock is.")
+
+
 @pytest.mark.parametrize("mode", ["wal", "delete", "truncate"])
 def test_the_journal_mode_of_the_app_is_left_alone(sqlite_shop: Shop, mode: str) -> None:
     asked = sqlite_shop.execute(f"PRAGMA journal_mode = {mode}")
