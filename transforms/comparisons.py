@@ -6,6 +6,7 @@ import ast
 import itertools
 import operator
 from collections.abc import Callable
+from datetime import date, datetime, time
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,7 @@ def family_of(column: pd.Series, kind: Kind | None) -> str | None:
     type_ = dtype.pyarrow_dtype
     if pa.types.is_boolean(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
         return PARSED
-    return MOMENT if pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_) else None
+    return MOMENT if _is_moment(type_) else None
 
 
 def check_comparisons(question: ast.AST, families: dict[str, str | None]) -> None:
@@ -96,23 +97,26 @@ def _family_of_node(node: ast.AST, families: dict[str, str | None]) -> set[str]:
 
 
 class Exactly(ast.NodeTransformer):
-    """Makes a question about decimals exact, and one that each row can answer.
+    """Makes a question about decimals, dates and times exact, and one that each row can answer.
 
     What is a decimal gets a name in `names`: numbers beside decimals, and what is counted from decimals and whole
-    numbers, which pandas itself refuses. What is divided by 0 has no value; Arrow would refuse to divide any row.
+    numbers, which pandas itself refuses. What is divided by 0 has no value; Arrow would refuse to divide any row. Text
+    beside dates and times is one of them, in UTC if it names no zone beside moments that have one.
     """
 
     def __init__(self, values: pd.DataFrame) -> None:
         self._values = values
         self._decimals = decimal_columns(values)
+        self._moments = _moment_columns(values)
         self._is_among_decimals = False
+        self._beside: list[pa.DataType] = []
         self.names: dict[str, Any] = {}
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        return self._visit_question(node)
+        return self._visit_question(node, [node.left, *node.comparators])
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        return self._visit_question(node)
+        return self._visit_question(node, [node.func.value] if isinstance(node.func, ast.Attribute) else [])
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -125,11 +129,15 @@ class Exactly(ast.NodeTransformer):
 
     def visit_List(self, node: ast.List) -> ast.AST:
         values = [each.value for each in node.elts if isinstance(each, ast.Constant)]
-        if not self._is_among_decimals or len(values) < len(node.elts):
+        if not self._is_among_decimals:
+            return node
+        if len(values) < len(node.elts):
             return self.generic_visit(node)
         return self._named(exact(values))  # as a whole: pandas takes a list of one name for that name
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if self._beside and isinstance(node.value, str):
+            return self._named(_as_moment(node.value, self._beside[0]))
         if not self._is_among_decimals or exact(node.value) is node.value:
             return node
         return self._named(exact(node.value))
@@ -151,9 +159,29 @@ class Exactly(ast.NodeTransformer):
         self.names[name] = value
         return ast.Name(f"@{name}", ast.Load())
 
-    def _visit_question(self, node: ast.expr) -> ast.AST:
-        outside = self._is_among_decimals
+    def _visit_question(self, node: ast.expr, sides: list[ast.expr]) -> ast.AST:
+        outside = self._is_among_decimals, self._beside
         self._is_among_decimals = any(isinstance(n, ast.Name) and n.id in self._decimals for n in ast.walk(node))
+        self._beside = [self._moments[n.id] for n in sides if isinstance(n, ast.Name) and n.id in self._moments]
         visited = self.generic_visit(node)
-        self._is_among_decimals = outside
+        self._is_among_decimals, self._beside = outside
         return visited
+
+
+def _moment_columns(values: pd.DataFrame) -> dict[str, pa.DataType]:
+    dtypes = {str(name): values[name].dtype for name in values.columns}
+    types = {name: dtype.pyarrow_dtype for name, dtype in dtypes.items() if isinstance(dtype, pd.ArrowDtype)}
+    return {name: type_ for name, type_ in types.items() if _is_moment(type_)}
+
+
+def _is_moment(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_))
+
+
+def _as_moment(text: str, type_: pa.DataType) -> date | time | datetime:
+    if pa.types.is_date(type_):
+        return date.fromisoformat(text)
+    if pa.types.is_time(type_):
+        return time.fromisoformat(text)
+    moment = pd.Timestamp(text)
+    return moment.tz_localize("UTC") if type_.tz is not None and moment.tz is None else moment

@@ -23,6 +23,7 @@ PRODUCT = Contract(
         "stock": FieldSpec("stock", Kind.INTEGER),
         "other": FieldSpec("other", Kind.DECIMAL, precision=10, scale=2),
         "day": FieldSpec("day", Kind.DATE),
+        "at": FieldSpec("at", Kind.DATETIME, timezone=True),
         "uid": FieldSpec("uid", Kind.UUID),
         "thing": FieldSpec("thing", Kind.OTHER),
     },
@@ -118,6 +119,17 @@ def test_what_is_divided_by_zero_is_not_taken():
     assert taken("price / other > 1", **cells) == [0]
     assert taken("price / -other < -1", **cells) == [0]
     assert taken("price / (other - 2) != 0", **cells) == [1]
+
+
+def test_text_beside_dates_and_times_is_one():
+    cells = {"day": ["2026-01-01", "2026-02-01", None], "at": ["2026-01-01T10:00Z", "2026-01-01T12:00Z", None]}
+
+    assert taken("day > '2026-01-01' and sku == 'a'", **cells) == [1]
+    assert taken("day.between('2026-01-01', '2026-01-31') or day == '2027-01-01'", **cells) == [0]
+    assert taken("at < '2026-01-01T11:00'", **cells) == [0]
+    assert taken("at.between('2026-01-01', '2026-01-02') and at > '2026-01-01T12:00+02:00'", **cells) == [1]
+    with pytest.raises(ConfigurationError, match="where cannot be answered"):
+        taken("day > 'today'", **cells)
 
 
 def test_decimals_are_counted_with_numbers_and_with_each_other():
