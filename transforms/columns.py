@@ -50,6 +50,11 @@ def is_text(type_: pa.DataType) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_)
 
 
+def is_bytes(type_: pa.DataType) -> bool:
+    """Whether cells are bytes, which may be text that its writer did not call so."""
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))
+
+
 def places(mask: Any) -> list[int]:
     """Where an Arrow mask is true; missing counts as false."""
     return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
@@ -160,8 +165,7 @@ def _as_texts(cells: Any) -> Column:
 
 def decoded(cells: Any) -> tuple[Any, dict[int, str]]:
     """Bytes as the UTF-8 text that old Parquet writers did not call text; cells of any other type as they are."""
-    type_ = cells.type
-    if not (pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)):
+    if not is_bytes(cells.type):
         return cells, {}
     try:
         return cells.cast(pa.large_binary()).cast(TEXT), {}

@@ -232,6 +232,17 @@ def test_two_spellings_of_a_number_are_one_key():
     assert keys_of(raw) == [{"sku": 7}] * 3 + [{"sku": None}] * 3
 
 
+def test_bytes_that_are_text_are_keys_in_the_form_of_the_feed():
+    cells = pd.array([b"a ", b"A", b"\xff", None], dtype=pd.ArrowDtype(pa.binary()))
+    raw = spooled(*[{"Item": None}] * 4).assign(Item=cells)
+    feed = make_feed(columns={"sku": "Item"}, key_form={"trim": True, "case": "upper"})
+
+    chunk = transform_chunk(raw, make_ref(), feed, Contract({"sku": FieldSpec("sku", Kind.TEXT)}, key=("sku",)))
+
+    assert chunk.frame["sku"].dropna().tolist() == ["A", "A"]
+    assert [reject.code for reject in chunk.rejects] == ["encoding"]
+
+
 def test_keys_keep_the_index_of_the_raw_frame():
     raw = spooled({"Item": "1"}, {"Item": "x"}).set_axis([3, 3], axis="index")
 
