@@ -24,8 +24,7 @@ _OF_KIND = {
     **dict.fromkeys((Kind.DATE, Kind.TIME, Kind.DATETIME), MOMENT),
     **dict.fromkeys((Kind.UUID, Kind.JSON, Kind.INTERVAL), OTHER),
 }
-
-
+_OF_ANSWER = {**dict.fromkeys(("lower", "upper", "strip"), TEXT), "len": NUMBER, "date": MOMENT}
 _COUNT: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -80,17 +79,26 @@ def _check_pair(one: ast.AST, other: ast.AST, families: dict[str, str | None]) -
     for left in _family_of_node(one, families):
         for right in _family_of_node(other, families):
             if left != right and {left, right} not in _COMPARED:
-                column, kind, value = (one, left, right) if isinstance(one, ast.Name) else (other, right, left)
+                is_value = isinstance(one, ast.Constant)
+                column, kind, value = (other, right, left) if is_value else (one, left, right)
                 raise Incomparable(f"compares {ast.unparse(column)}, which is {kind}, with {value}")
 
 
 def _family_of_node(node: ast.AST, families: dict[str, str | None]) -> set[str]:
-    """The families of a column's or of some values' own; none where that is not plain."""
+    """The families of a column, of what it is asked, or of some values; none where that is not plain."""
     if isinstance(node, ast.List | ast.Tuple):
         return {family for each in node.elts for family in _family_of_node(each, families)}
+    if isinstance(node, ast.BinOp):
+        return _family_of_node(node.left, families) | _family_of_node(node.right, families)
     if isinstance(node, ast.UnaryOp):
         return _family_of_node(node.operand, families)
+    if isinstance(node, ast.Call):
+        return _family_of_node(node.func, families)
+    if isinstance(node, ast.Attribute) and node.attr == "abs":
+        return _family_of_node(node.value, families)
     found = families.get(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(node, ast.Attribute):
+        found = _OF_ANSWER.get(node.attr)
     if isinstance(node, ast.Constant) and node.value is not None:
         found = TEXT if isinstance(node.value, str) else NUMBER
     return set() if found is None else {found}
