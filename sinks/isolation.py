@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -50,23 +51,24 @@ def write_isolated(
         SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
     """
     keys: list[Key] = []
+    savepoints = _Savepoints(session, target)
 
     def write(positions: Sequence[int]) -> None:
         some = changes.of(positions)
-        with none_dropped(session.connection(bind_arguments={"mapper": target.mapper}), some):
+        with none_dropped(savepoints.connection, some):
             written = writer.write(session, target, some)
             session.flush()
         keys.extend(written)
 
-    refused = _halve(session, write, [*changes.inserts, *changes.updates])
+    refused = savepoints.halve(write, [*changes.inserts, *changes.updates])
     while True:
         again = [each for each in reversed(refused) if each[1].code.startswith(_CURABLE)]
-        still = [each for position, _ in again for each in _halve(session, write, [position])]
+        still = [each for position, _ in again for each in savepoints.halve(write, [position])]
         if len(still) == len(again):
-            still = _traded(session, write, changes, still)
+            still = _traded(savepoints, write, changes, still)
         refused = [each for each in refused if not each[1].code.startswith(_CURABLE)] + still
         if len(still) == len(again) or not still:
-            return _explained(session, changes, refused), keys
+            return _explained(savepoints.connection, changes, refused), keys
 
 
 def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
@@ -77,22 +79,20 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
     """
 
     def fill(places: Sequence[int]) -> None:
-        # Only by this does the session's savepoint begin on the connection that the stage uses.
-        session.connection(bind_arguments={"mapper": stage.target.mapper})
         stage.fill(rows.at(np.asarray(places)))
 
-    refused = _halve(session, fill, range(len(rows)))
+    refused = _Savepoints(session, stage.target).halve(fill, range(len(rows)))
     stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
 
 
-def _explained(session: Session, changes: Changes, refused: Refused) -> list[RowFault]:
+def _explained(connection: sa.Connection, changes: Changes, refused: Refused) -> list[RowFault]:
     """The rows that were refused, with what the database does not say of them by itself."""
     rows, target = changes.rows, changes.rows.target
     found = {
         position: _named(position, _with_foreign_keys(position, fault, rows), target) for position, fault in refused
     }
-    for values, positions in _lacking(session, changes, refused):
+    for values, positions in _lacking(connection, changes, refused):
         found |= {each.row: each for each in values.explained([found[position] for position in positions])}
     return list(found.values())
 
@@ -116,47 +116,63 @@ def _named(position: int, fault: DataFault, target: Target) -> RowFault:
     return RowFault(position, replace(fault, column=target.attribute_of(fault.column)))
 
 
-def _traded(session: Session, write: Attempt, changes: Changes, refused: Refused) -> Refused:
+def _traded(savepoints: _Savepoints, write: Attempt, changes: Changes, refused: Refused) -> Refused:
     """What is still refused when those that only want each other's unique values have traded them."""
     written: set[int] = set()
-    for values, positions in _lacking(session, changes, refused):
+    for values, positions in _lacking(savepoints.connection, changes, refused):
         for ring in values.rings({each: changes.updates[each] for each in positions if each in changes.updates}):
-            if _fault_of(session, values.trading(write), ring) is None:
+            if savepoints.fault_of(values.trading(write), ring) is None:
                 written.update(ring)
     return [each for each in refused if each[0] not in written]
 
 
-def _lacking(session: Session, changes: Changes, refused: Refused) -> Iterator[tuple[UniqueValues, list[int]]]:
+def _lacking(connection: sa.Connection, changes: Changes, refused: Refused) -> Iterator[tuple[UniqueValues, list[int]]]:
     """The unique values that other rows have, each with the rows that were refused for them."""
     if not len(changes.rows.keyed):
         return  # nothing is staged by which they could be found
-    target = changes.rows.target
-    stage = Stage(session.connection(bind_arguments={"mapper": target.mapper}), target, tuple(changes.rows.attributes))
+    stage = Stage(connection, changes.rows.target, tuple(changes.rows.attributes))
     for code in dict.fromkeys(fault.code for _, fault in refused if fault.code.startswith("unique:")):
         values = unique_values(stage, code.removeprefix("unique:"))
         if values is not None:
             yield values, [position for position, fault in refused if fault.code == code]
 
 
-def _halve(session: Session, attempt: Attempt, numbers: Sequence[int]) -> Refused:
-    fault = _fault_of(session, attempt, numbers) if numbers else None
-    if fault is None:
-        return []
-    if len(numbers) == 1:
-        return [(numbers[0], fault)]
-    middle = len(numbers) // 2
-    return _halve(session, attempt, numbers[:middle]) + _halve(session, attempt, numbers[middle:])
+@dataclass(frozen=True)
+class _Savepoints:
+    """Attempts under savepoints, in the transaction of a session."""
 
+    session: Session
+    target: Target
 
-def _fault_of(session: Session, attempt: Attempt, numbers: Sequence[int]) -> DataFault | None:
-    """What an attempt under a savepoint met; nothing is left of it then."""
-    savepoint = session.begin_nested()
-    try:
-        attempt(numbers)
-    except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
-        if trouble_of(error) not in (Trouble.DATA, Trouble.GONE):
-            raise  # a deadlock or a full disk has ended the transaction and its savepoints: there is none to return to
-        savepoint.rollback()
-        return data_fault(error)
-    savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
-    return None
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of the transaction. A savepoint of the session begins on it only when it is asked for."""
+        return self.session.connection(bind_arguments={"mapper": self.target.mapper})
+
+    def halve(self, attempt: Attempt, numbers: Sequence[int]) -> Refused:
+        """Those of some rows that the database refuses; all others are in it."""
+        fault = self.fault_of(attempt, numbers) if numbers else None
+        if fault is None:
+            return []
+        if len(numbers) == 1:
+            return [(numbers[0], fault)]
+        middle = len(numbers) // 2
+        return self.halve(attempt, numbers[:middle]) + self.halve(attempt, numbers[middle:])
+
+    def fault_of(self, attempt: Attempt, numbers: Sequence[int]) -> DataFault | None:
+        """What an attempt met; nothing is left of it then."""
+        savepoint, connection = self.session.begin_nested(), self.connection
+        begun: Any = connection.get_nested_transaction()
+        try:
+            attempt(numbers)
+        except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
+            if trouble_of(error) not in (Trouble.DATA, Trouble.GONE):
+                # A deadlock or a full disk has ended the transaction and its savepoints: there is none to return to.
+                raise
+            savepoint.rollback()
+            # SQLAlchemy leaves it open, and all that follows would be within it. Of thousands, each with a lock of its
+            # own, PostgreSQL cannot keep track, and the more there are the longer it takes over each.
+            connection.dialect.do_release_savepoint(connection, begun._savepoint)
+            return data_fault(error)
+        savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
+        return None

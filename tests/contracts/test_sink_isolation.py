@@ -129,6 +129,22 @@ def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable
     assert len(inserts) <= bound
 
 
+def test_no_savepoint_is_left_open(make_table: MakeTable) -> None:
+    """Of some thousand that are, PostgreSQL says that it is out of memory, and the run stopped every night."""
+    products = make_table()
+    items = make_items(8)
+    for item in items[::2]:
+        item["price"] = Decimal("-1.00")
+
+    with recorded_statements(products.sink.database.engine) as statements:
+        assert products.load(items) == WriteCounts(inserted=4, rejected=4)
+
+    begun = [each.split()[-1] for each in statements if each.startswith("SAVEPOINT")]
+    let_go = [each.split()[-1] for each in statements if each.startswith("RELEASE SAVEPOINT")]
+    assert begun == let_go
+    assert len(begun) > 8
+
+
 def test_a_row_that_a_trigger_refuses_is_rejected_and_its_neighbours_load(make_table: MakeTable) -> None:
     products = make_table()
     refuse_by_trigger(products.shop, "product", "NEW.stock = 4")
