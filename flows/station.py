@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -156,14 +157,14 @@ def main(action: str, port: int) -> str:
         ended = station.down()
         return f"Ended: {' and '.join(ended)}. What they knew is kept." if ended else "Nothing was running."
     pages = station.up(port)
-    folder = shown(station.home)
+    secret = shlex.quote(str(station.home / "auth-string"))
     return "\n".join(
         [
             f"Prefect's pages:  {pages}",
             f"Sign in with:     {station.auth_string}",
             f"For commands:     export PREFECT_API_URL={station.url}",
-            f"                  export PREFECT_API_AUTH_STRING=$(cat {folder}/auth-string)",
-            f"Logs and data:    {folder}",
+            f"                  export PREFECT_API_AUTH_STRING=$(cat {secret})",
+            f"Logs and data:    {shown(station.home)}",
             "The deployments of feeds.yaml are registered and a worker waits for their runs; `make down` ends both.",
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_up_again_changes_nothing(house: House) -> None:
     assert again.returncode == 0, again.stderr
     assert house.pages in again.stdout
     assert processes == [house.process(name) for name in ("server", "worker")]
+
+
+def test_the_lines_for_commands_hold_in_any_folder(tmp_path: Path, house: House) -> None:
+    lines = [line[line.index("export ") :] for line in house.run("flows.station", "up").stdout.splitlines()[2:4]]
+
+    script = "\n".join([*lines, 'printf %s "$PREFECT_API_URL $PREFECT_API_AUTH_STRING"'])
+    told = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert told == f"{house.pages}/api {(house.folder / '.restock/station/auth-string').read_text()}"
 
 
 @AT_NIGHT
