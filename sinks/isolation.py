@@ -60,10 +60,16 @@ def write_isolated(
             session.flush()
         keys.extend(written)
 
-    refused = savepoints.halve(write, [*changes.inserts, *changes.updates])
+    everything = [*changes.inserts, *changes.updates]
+    fault = savepoints.fault_of(write, everything)
+    refused = (
+        []
+        if fault is None or _traded_at_once(savepoints, write, changes, fault)
+        else savepoints.halve(write, everything, fault)
+    )
     while True:
         again = [each for each in reversed(refused) if each[1].code.startswith(_CURABLE)]
-        still = [each for position, _ in again for each in savepoints.halve(write, [position])]
+        still = [each for position, _ in again for each in savepoints.refused(write, [position])]
         if len(still) == len(again):
             still = _traded(savepoints, write, changes, still)
         refused = [each for each in refused if not each[1].code.startswith(_CURABLE)] + still
@@ -81,7 +87,7 @@ def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFa
     def fill(places: Sequence[int]) -> None:
         stage.fill(rows.at(np.asarray(places)))
 
-    refused = _Savepoints(session, stage.target).halve(fill, range(len(rows)))
+    refused = _Savepoints(session, stage.target).refused(fill, range(len(rows)))
     stage.index()  # the changed rows may be asked for one by one
     return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
 
@@ -121,9 +127,22 @@ def _traded(savepoints: _Savepoints, write: Attempt, changes: Changes, refused: 
     written: set[int] = set()
     for values, positions in _lacking(savepoints.connection, changes, refused):
         for ring in values.rings({each: changes.updates[each] for each in positions if each in changes.updates}):
-            if savepoints.fault_of(values.trading(write), ring) is None:
+            if savepoints.fault_of(values.trading(write, ring), ring) is None:
                 written.update(ring)
     return [each for each in refused if each[0] not in written]
+
+
+def _traded_at_once(savepoints: _Savepoints, write: Attempt, changes: Changes, fault: DataFault) -> bool:
+    """Whether all changes could be written when the present rows had let go of a unique value.
+
+    So they can where each takes that of the next one; to halve these would make some attempts for each.
+    """
+    everything = [*changes.inserts, *changes.updates]
+    return any(
+        savepoints.fault_of(values.trading(write, changes.updates), everything) is None
+        for values, _ in _lacking(savepoints.connection, changes, [(position, fault) for position in everything])
+        if values.may_be_let_go and changes.updates
+    )
 
 
 def _lacking(connection: sa.Connection, changes: Changes, refused: Refused) -> Iterator[tuple[UniqueValues, list[int]]]:
@@ -149,18 +168,22 @@ class _Savepoints:
         """The connection of the transaction. A savepoint of the session begins on it only when it is asked for."""
         return self.session.connection(bind_arguments={"mapper": self.target.mapper})
 
-    def halve(self, attempt: Attempt, numbers: Sequence[int]) -> Refused:
+    def refused(self, attempt: Attempt, numbers: Sequence[int]) -> Refused:
         """Those of some rows that the database refuses; all others are in it."""
-        fault = self.fault_of(attempt, numbers) if numbers else None
-        if fault is None:
-            return []
+        fault = self.fault_of(attempt, numbers)
+        return [] if fault is None else self.halve(attempt, numbers, fault)
+
+    def halve(self, attempt: Attempt, numbers: Sequence[int], fault: DataFault) -> Refused:
+        """The same of rows that have met a fault together."""
         if len(numbers) == 1:
             return [(numbers[0], fault)]
         middle = len(numbers) // 2
-        return self.halve(attempt, numbers[:middle]) + self.halve(attempt, numbers[middle:])
+        return self.refused(attempt, numbers[:middle]) + self.refused(attempt, numbers[middle:])
 
     def fault_of(self, attempt: Attempt, numbers: Sequence[int]) -> DataFault | None:
-        """What an attempt met; nothing is left of it then."""
+        """What an attempt met, if it met something; nothing is left of it then."""
+        if not numbers:
+            return None
         savepoint, connection = self.session.begin_nested(), self.connection
         begun: Any = connection.get_nested_transaction()
         try:

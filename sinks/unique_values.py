@@ -7,7 +7,7 @@ their values first, and then take those that they were sent.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class UniqueValues:
         Args:
             updates: the positions of the rows, each with the primary key of the row it meets.
         """
-        if self._stand_in is None or len(updates) < 2:
+        if not self.may_be_let_go or len(updates) < 2:
             return []
         met = {key: position for position, key in updates.items()}
         return list(_rings({each: met[key] for each, key in self.holders(list(updates)).items() if key in met}))
@@ -60,21 +60,28 @@ class UniqueValues:
             further = tuple(Fault("held_by", name, presentable(str(value))) for name, value in named)
             yield replace(each, fault=replace(each.fault, column=column), further=further)
 
-    def trading(self, write: Callable[[Sequence[int]], None]) -> Callable[[Sequence[int]], None]:
-        """What writes the rows of a ring: the rows that they meet let go first."""
+    def trading(
+        self, write: Callable[[Sequence[int]], None], held_by: Iterable[int]
+    ) -> Callable[[Sequence[int]], None]:
+        """What writes rows once others, those that these staged ones meet, have let go of the values."""
 
-        def trade(ring: Sequence[int]) -> None:
-            self._let_go(ring)
-            write(ring)
+        def trade(positions: Sequence[int]) -> None:
+            self._let_go(list(held_by))
+            write(positions)
 
         return trade
 
     def _let_go(self, positions: Sequence[int]) -> None:
         stage, target = self.stage, self.stage.target
-        assert self._stand_in is not None, "there is a ring"
+        assert self._stand_in is not None, "they may be let go"
         column, value = self._stand_in
         is_met = (target.columns[name] == stage.sent(name) for name in target.key)
         stage.connection.execute(sa.update(target.table).values({column: value}).where(*is_met, self._is_at(positions)))
+
+    @property
+    def may_be_let_go(self) -> bool:
+        """Whether rows can do without the values for a moment."""
+        return self._stand_in is not None
 
     @property
     def _stand_in(self) -> tuple[sa.Column[Any], sa.ColumnElement[Any]] | None:

@@ -201,6 +201,19 @@ def test_rows_that_trade_a_unique_value_are_written(nodes: Table) -> None:
     assert [row["label"] for row in nodes.rows()] == ["t3", "t1", "t2", "t4", "t5", "t6"]
 
 
+def test_rows_that_all_take_the_value_of_the_next_one_need_no_attempt_for_each(nodes: Table) -> None:
+    rows = 40
+    nodes.load(make_nodes(rows))
+    moved = [make_node(number, tag=f"t{number + 1}") for number in range(1, rows)]
+
+    with nodes.recorded_writes() as writes:
+        counts = nodes.load([*moved, make_node(rows, tag="t1"), make_node(rows + 1, tag="new")])
+
+    assert counts == WriteCounts(updated=rows, inserted=1)
+    assert [row["label"] for row in nodes.rows()] == [*(f"t{number}" for number in range(2, rows + 1)), "t1", "new"]
+    assert len(writes) <= (12 if nodes.writes_in_bulk else 5 * rows)
+
+
 def test_a_trade_with_a_row_that_is_refused_leaves_all_as_they_are(nodes: Table) -> None:
     nodes.load(make_nodes(4))
 
