@@ -78,7 +78,7 @@ def _filled(column: pd.Series, text: str, spec: FieldSpec, rules: CsvRules) -> p
 
 def _as_cell_of(type_: pa.DataType, text: str, spec: FieldSpec, rules: CsvRules) -> Any | None:
     """The text as a cell of a typed column that is read as the text is; None if there is none."""
-    meant = _values_of(cast_column(pd.Series([text], dtype="str"), spec, rules).values)
+    meant = repr(_values_of(cast_column(pd.Series([text], dtype="str"), spec, rules).values))  # True is not 1
     for zone in (rules.timezone, "UTC"):  # a timestamp without a zone is what the clock shows, read as if in UTC
         read = cast_column(pd.Series([text], dtype="str"), spec, rules.model_copy(update={"timezone": zone})).values
         try:
@@ -86,7 +86,7 @@ def _as_cell_of(type_: pa.DataType, text: str, spec: FieldSpec, rules: CsvRules)
         except (pa.ArrowException, OverflowError, TypeError):
             continue
         again = cast_column(pd.Series(pd.arrays.ArrowExtensionArray(cell)), spec, rules)
-        if not again.faults and _values_of(again.values) == meant:
+        if not again.faults and repr(_values_of(again.values)) == meant:
             return cell[0]
     return None
 

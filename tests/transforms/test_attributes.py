@@ -60,8 +60,20 @@ def cast_in_chunks(cells: Any, rows: int, default: Any, csv: dict[str, str], **d
             {"kind": Kind.INTERVAL},
             ["out_of_range", "P0DT3600.000000S", "P0DT5.000000S"],
         ),
+        (pa.array([7, None], pa.int64()), True, {"kind": Kind.JSON}, ["7", "true"]),
+        (pa.array([True, None]), 1, {"kind": Kind.JSON}, ["true", "1"]),
     ],
-    ids=["float32", "nan", "another type", "year 10000", "year 10000 as text", "uuid", "duration"],
+    ids=[
+        "float32",
+        "nan",
+        "another type",
+        "year 10000",
+        "year 10000 as text",
+        "uuid",
+        "duration",
+        "true is not 1",
+        "1 is not true",
+    ],
 )
 def test_a_default_changes_no_other_cell_whatever_chunk_it_is_in(cells, default, demands, found, rows):
     assert cast_in_chunks(cells, rows, default, {}, **demands) == found
