@@ -86,5 +86,5 @@ def as_cell(value: Scalar | Decimal, rules: CsvRules) -> str:
         return value.isoformat() if rules.datetime_format is None else value.strftime(rules.datetime_format)
     if isinstance(value, date):
         return value.isoformat() if rules.date_format is None else value.strftime(rules.date_format)
-    text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    text = str(value) if isinstance(value, int) else format(Decimal(str(value)), "f")
     return text.replace(".", rules.decimal)

@@ -59,6 +59,7 @@ def test_what_recognises_or_orders_rows_has_no_write_rule(keys):
         (True, "ja"),
         (0, "0"),
         (-1.5, "-1,5"),
+        (0.00001, "0,00001"),
         (date(2026, 2, 1), "01.02.2026"),
         (datetime(2026, 2, 1, 8, tzinfo=UTC), "2026-02-01T08:00:00+00:00"),
     ],
