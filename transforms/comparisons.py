@@ -155,6 +155,9 @@ class Exactly(ast.NodeTransformer):
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             value = self._exact_value(node.operand)
             return None if value is None else -value
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "abs":
+            value = self._exact_value(node.func.value)
+            return None if value is None else abs(value)
         if not isinstance(node, ast.Name):
             return None
         if node.id.startswith("@"):

@@ -121,6 +121,7 @@ def test_what_is_divided_by_zero_is_not_taken():
 
     assert taken("price / other > 1", **cells) == [0]
     assert taken("price / -other < -1", **cells) == [0]
+    assert taken("price / other.abs() > 1", **cells) == [0]
     assert taken("price / (other - 2) != 0", **cells) == [1]
 
 
