@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from restock.chunks import RunSummary
 
 WAIT_SECONDS = 90.0
+NOTHING_OWED = "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding."
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 wait = click.option(
@@ -87,7 +88,7 @@ def reprocess(
         if rejects is not None:
             return _of_runs(*correct(rejects, wait))
         reports = reprocess_chunks(run_id, set(chunks) or None, wait, prefect)
-        return _of_runs(reports, "" if reports else "There is nothing to load again: no chunk is outstanding.")
+        return _of_runs(reports, "" if reports else NOTHING_OWED)
 
     run(work, as_json, "Looking for what is to be loaded again …")
 

@@ -36,7 +36,7 @@ from restock.errors import (
     TargetBusy,
 )
 
-NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk is outstanding."
+NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk of a feed in feeds.yaml is outstanding."
 # A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
 WAIT_SECONDS = 3600.0
 DRAIN_SECONDS = 5.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.admission_checks import refuse_moved, refuse_overtaken
-from flows.databases import find_run, unfinished_runs, visit_databases
+from flows.databases import FoundRun, find_run, runs_of_lost_feeds, unfinished_runs, visit_databases
 from flows.loading import Loader, load_run
 from flows.owning import own_target
 from flows.progress import Progress
@@ -35,18 +35,7 @@ def reprocess(
         TargetBusy: another run owned the target all the while. Of several runs, one that is refused is passed by.
         SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
     """
-    if run_id is not None:
-        named = find_run(place, run_id)
-        chunks = named.history.chunks(run_id)
-        _check_numbers(chunks, run_id, numbers)
-        found = [named] if any(chunk.is_outstanding for chunk in chunks) else []
-    else:
-        visits, unreached = visit_databases(place)
-        found = list(unfinished_runs(visits))
-        if unreached and not found:
-            unreached[0].verdict()
-        for missed in unreached:
-            progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
+    found = _found(place, run_id, numbers, progress)
     reports = []
     for each in found:
         try:
@@ -64,6 +53,27 @@ def reprocess(
             place.spool.remove_run(each.run.run_id)
         reports.append(report)
     return reports
+
+
+def _found(place: Workplace, run_id: str | None, numbers: set[int] | None, progress: Progress) -> list[FoundRun]:
+    """The run that is asked for, if it owes anything, or all that do; those that cannot be loaded now are named."""
+    if run_id is not None:
+        named = find_run(place, run_id)
+        chunks = named.history.chunks(run_id)
+        _check_numbers(chunks, run_id, numbers)
+        return [named] if any(chunk.is_outstanding for chunk in chunks) else []
+    visits, unreached = visit_databases(place)
+    found = list(unfinished_runs(visits))
+    if unreached and not found:
+        unreached[0].verdict()
+    for missed in unreached:
+        progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
+    for run in runs_of_lost_feeds(place, visits):
+        progress.note(
+            f"Run {run.run_id} of feed {run.feed} owes chunks, and feeds.yaml does not have that feed any more; put it "
+            "back to load them or to give them up."
+        )
+    return found
 
 
 def abandon(

@@ -215,7 +215,17 @@ def test_reprocess_says_when_there_is_nothing_to_do(home: Shop, capfd: Capture) 
     said = run_here(capfd, "reprocess")
 
     assert said.status == 0
-    assert said.out == "There is nothing to load again: no chunk is outstanding.\n"
+    assert said.out == "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding.\n"
+
+
+def test_reprocess_names_the_runs_of_feeds_that_feeds_yaml_has_lost(home: Shop, capfd: Capture) -> None:
+    run_id = failed_night(home)
+    home.feeds({"renamed": {"source": "products.csv", "match_on": ["sku"]}})
+
+    said = run_here(capfd, "reprocess")
+
+    assert said.status == 0
+    assert f"Run {run_id} of feed products owes chunks, and feeds.yaml does not have that feed any more" in said.err
 
 
 def test_a_correction_answers_like_any_reprocess(home: Shop, capfd: Capture) -> None:

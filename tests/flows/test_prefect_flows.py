@@ -121,7 +121,7 @@ def test_with_nothing_outstanding_a_reprocess_completes_and_says_so(server: Any,
     state = server.flow_run().state
     assert (state.name, state.message) == (
         "Completed",
-        "There is nothing to load: nothing is new, and no chunk is outstanding.",
+        "There is nothing to load: nothing is new, and no chunk of a feed in feeds.yaml is outstanding.",
     )
 
 
