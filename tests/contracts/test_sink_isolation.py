@@ -42,6 +42,21 @@ class Node(db.Model):
     weight: Mapped[int | None]
 """
 
+OFFERS = """\
+class Brand(db.Model):
+    __tablename__ = "brand"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Offer(db.Model):
+    __tablename__ = "offer"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    brand: Mapped[int | None] = mapped_column(sa.ForeignKey("brand.id", name="fk_brand"))
+    stock: Mapped[int] = mapped_column(sa.CheckConstraint("stock >= 0"))
+"""
+
 LATE = """\
 class Late(db.Model):
     __tablename__ = "late"
@@ -127,6 +142,25 @@ def test_poisoned_rows_are_found_and_their_neighbours_load(make_table: MakeTable
     bound = 2 * bad * (math.log2(rows / bad) + 2) + 4
     assert len(attempts) <= bound
     assert len(inserts) <= bound
+
+
+def test_rows_without_a_parent_are_not_looked_for_by_halving(make_table: MakeTable) -> None:
+    offers = make_table(FOREIGN_KEYS + OFFERS, "Offer", match_on=[])
+    offers.shop.insert("brand", {"id": 1})
+    brands: list[int | None] = [1, 7, None, 8] * 16
+    sent = [{"sku": f"{place:03}", "brand": brand, "stock": place} for place, brand in enumerate(brands)]
+    sent[0]["stock"] = sent[1]["stock"] = -1
+
+    with recorded_statements(offers.sink.database.engine) as statements:
+        counts = offers.load(sent)
+
+    assert counts == WriteCounts(inserted=31, rejected=33)
+    assert offers.rows() == [row for row in sent if row["brand"] in (1, None) and row["stock"] >= 0]
+    codes = [reject.code.partition(":")[0] for reject in offers.rejects()]
+    assert codes[0] == "check"
+    assert codes[1] in ("check", "foreign_key")  # what is wrong with a row twice, databases do not find in one order
+    assert set(codes[2:]) == {"foreign_key"}
+    assert len([each for each in statements if each.startswith("SAVEPOINT")]) < 60
 
 
 def test_no_savepoint_is_left_open(make_table: MakeTable) -> None:
