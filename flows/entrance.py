@@ -56,10 +56,15 @@ class Entrance:
     def resumed(self, files: list[SourceFile], past: FeedRuns) -> str | None:
         """The run of a full feed that goes on, if there is one and the spool still has what it owes."""
         run_id = _resumable(self.feed, files, past)
-        if run_id is None or all(self.place.spool.has(ref) for ref in self.history.outstanding(run_id, self.lease)):
-            return run_id
-        self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
-        return None
+        if run_id is None:
+            return None
+        left = self.history.outstanding(run_id, self.lease)
+        if not all(self.place.spool.has(ref) for ref in left):
+            self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
+            return None
+        chunks = len(self.history.chunks(run_id))
+        self.progress.note(f"Run {run_id} of the same content goes on: {len(left)} of its {chunks} chunks are left.")
+        return run_id
 
     def admit(self, files: list[SourceFile], past: FeedRuns) -> str:
         """Spool a source whole, then enter it in the ledger with all its chunks."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 from looking import wait_until
 from shops import Shop, run_restock, start_restock
+from stories.doorway import run_here
 from stories.telling import (
     add_transform,
     check_conservation,
@@ -89,6 +90,15 @@ def test_after_a_kill_the_same_sync_goes_on_and_leaves_loaded_chunks_alone(sqlit
     assert report.run.run_id == run_id
     assert counts(report) == {"inserted": 6}
     assert table(sqlite_shop) == expected([product(1, name="edited"), *NIGHT[1:]])
+
+
+def test_who_goes_on_with_a_run_is_told_so(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    run_id = killed_run(sqlite_shop)
+
+    said = run_here(capfd, "sync", "products")
+
+    assert f"Run {run_id} of the same content goes on: 2 of its 3 chunks are left." in said.err
+    assert "of the same content" not in run_here(capfd, "sync", "products").err
 
 
 def test_after_a_kill_newer_content_wins(sqlite_shop: Shop) -> None:
