@@ -107,6 +107,7 @@ _SQLITE_WHEN_OVER = {
 # gives none to a connection that failed, so by its words too, which may name a user and are not shown.
 _NO_DATABASE, _NO_LOGIN = "it has no database of that name", "it does not accept the app's user or password"
 _TURNED_AWAY: dict[object, str] = {
+    1044: f"{_NO_DATABASE} that the app's user may use",
     **dict.fromkeys(("3D000", 1049), _NO_DATABASE),
     **dict.fromkeys(("28000", "28P01", 1045), _NO_LOGIN),
 }

@@ -380,6 +380,26 @@ def test_a_wrong_address_of_the_database_is_told_apart_from_one_that_is_away(
     assert not [each for each in ("s3cret", "nobody-here") if each in said.err]
 
 
+def test_a_server_that_does_not_tell_whether_it_has_the_database_is_told_apart_too(
+    make_shop: MakeShop, mariadb_url: str
+) -> None:
+    shop = make_shop(mariadb_url)
+    shop.write_csv("products.csv", products([1]))
+    clerk = f"clerk_{uuid.uuid4().hex[:8]}"
+    as_clerk = sa.make_url(mariadb_url).set(username=clerk, password="s3cret", database="no_such_shop")
+    app = shop.folder / shop.package / "__init__.py"
+    text = app.read_text(encoding="utf-8").replace(mariadb_url, as_clerk.render_as_string(hide_password=False))
+    app.write_text(text, encoding="utf-8")
+    shop.execute(f"CREATE USER {clerk} IDENTIFIED BY 's3cret'")
+    try:
+        refused = run_restock(["sync", "products"], shop)
+    finally:
+        shop.execute(f"DROP USER {clerk}")
+
+    assert refused.returncode == 2
+    assert "it has no database of that name that the app's user may use" in refused.stderr
+
+
 def test_a_user_who_may_not_create_the_ledger_is_told_what_to_do(make_shop: MakeShop, postgresql_url: str) -> None:
     shop = make_shop(postgresql_url)
     shop.write_csv("products.csv", products([1]))
