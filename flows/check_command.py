@@ -21,7 +21,7 @@ COLUMNS_SHOWN = 20
 
 @click.command()
 @click.argument("feed")
-@click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
+@click.option("--file", metavar="PATH", help="Read this file, named as feeds.yaml would, and not the feed's source.")
 @click.option("--table", "with_table", is_flag=True, help="Compare with the rows of the table too: what would change.")
 @click.option("--samples", is_flag=True, help="Show the values at fault too, and not only where they stand.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")

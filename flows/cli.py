@@ -38,7 +38,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("feed")
-@click.option("--file", metavar="PATH", help="Read this file, inside the allowed folders, and not the feed's source.")
+@click.option("--file", metavar="PATH", help="Read this file, named as feeds.yaml would, and not the feed's source.")
 @click.option("--prefect", is_flag=True, help="Run through Prefect, on a server of its own if none is configured.")
 @wait
 @click.option("--fresh", is_flag=True, help="Begin anew where an interrupted run of the same content would go on.")
