@@ -75,6 +75,8 @@ def read_report(history: History, run_id: str) -> RunReport:
     for reject in record.rejects:
         place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
         for fault in reject.faults:
+            if fault.code == "held_by":
+                continue  # it tells of the one before it, and would be a second reason of the row
             reason = (fault.code, fault.column)
             found[reason] += 1
             if found[reason] <= PLACES_NAMED:

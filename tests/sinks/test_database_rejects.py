@@ -97,6 +97,21 @@ def test_the_value_at_fault_is_no_longer_than_that_of_any_reject(make_shop: Make
     assert reject.value in (None, name[:199] + "…")  # not every database names the column
 
 
+def test_the_row_that_has_a_unique_value_is_named_in_the_reject_and_is_no_reason_that_a_report_counts(
+    make_shop: MakeShop, database_url: str
+) -> None:
+    shop = make_shop(database_url, MODELS)
+    shop.feed(model=shop.model("Spool"))
+    shop.insert("spool", {"sku": "S-0", "name": "taken"})
+    shop.write_csv("products.csv", [{"sku": "S-1", "name": "taken"}])
+
+    report = sync(shop)
+
+    [reject] = rejects_of(report.run.run_id)
+    assert [fault.code.partition(":")[0] for fault in reject.faults] == ["unique", "held_by"]
+    assert [(code.partition(":")[0], rows) for code, _, rows in report.reasons] == [("unique", 1)]
+
+
 def test_where_the_database_does_not_say_it_the_foreign_keys_that_the_row_fills_are_named(
     make_shop: MakeShop, sqlite_url: str
 ) -> None:
