@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -105,7 +106,7 @@ class CsvRules(Rules):
             raise ValueError("%Z reads the name of a zone and forgets it; write %z for +0200 or Z, or set `timezone`")
         try:
             read = datetime.strptime(_SOME_MOMENT.strftime(pattern), pattern)  # noqa: DTZ007
-        except ValueError as error:
+        except (ValueError, re.error) as error:  # the second where a part is read twice
             raise ValueError("it is no pattern of Python's strptime; write one such as %d.%m.%Y") from error
         if read.year != _SOME_MOMENT.year:
             raise ValueError("it reads no year; write a pattern of Python's strptime such as %d.%m.%Y")

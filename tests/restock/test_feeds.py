@@ -59,6 +59,7 @@ def test_one_word_or_a_list_may_stand_where_several_are_possible(read):
         ("    csv: {date_format: '%d.%m.'}\n", "csv.date_format: it reads no year"),
         ("    csv: {date_format: tt.mm.jjjj}\n", "csv.date_format: it reads no year"),
         ("    csv: {date_format: '%Y-%Q'}\n", "csv.date_format: it is no pattern of Python's strptime"),
+        ("    csv: {date_format: '%d.%m.%Y %d'}\n", "csv.date_format: it is no pattern of Python's strptime"),
         ("    csv: {date_format: '%Y-W%W'}\n", "csv.date_format: a week is no day"),
         ("    csv: {false_values: []}\n", "csv: true_values and false_values need a word each; leave out the key that"),
         ("    csv: {true_values: [da], false_values: [DA, weg]}\n", "csv: 'da' stands in true_values and in false_val"),
