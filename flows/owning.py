@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from flows.progress import Progress
+from flows.stopping import check_stop
 from restock.errors import TargetBusy
 from sinks.flask_sink import FlaskSink
 from sinks.lease import Lease, keeping, take_lease
@@ -22,6 +23,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
 
     Raises:
         TargetBusy: the other run has not ended in time.
+        RunInterrupted: the process was asked to stop meanwhile.
     """
     until, is_waiting = time.monotonic() + wait, False
     while True:
@@ -33,6 +35,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
                 raise
             is_waiting = True
             progress.waiting(busy)
+            check_stop()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, lease):
         yield lease

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -27,9 +29,10 @@ from flows import admission, reprocessing
 from flows.choices import Choices
 from flows.loading import Outcome, load_here
 from flows.progress import Progress
+from flows.stopping import heeding_signals
 from flows.workplace import open_workplace
 from restock.chunks import ChunkRef
-from restock.errors import TargetBusy
+from restock.errors import RunInterrupted, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import open_sink
 from sinks.lease import keeping, take_lease
@@ -136,6 +139,29 @@ def test_a_file_that_changes_while_its_table_is_waited_for_is_brought_in_as_it_i
 
     assert counts(report) == {"inserted": len(TUESDAY)}
     assert table(shop) == expected(TUESDAY)
+
+
+class Leaving(Progress):
+    """Asks to stop while somebody else has the table."""
+
+    def waiting(self, busy: TargetBusy) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_who_asks_to_stop_while_a_table_is_waited_for_is_obeyed_at_once(
+    sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.stopping._asked_to_stop", threading.Event())  # of this test alone
+    sqlite_shop.write_csv("products.csv", MONDAY)
+    place = open_workplace()
+    sink = open_sink(place.feed("products"))
+    sink.ledger.create()
+    held = keeping(sink.database, take_lease(sink.database, sink.target.name, "another"))
+
+    with held, heeding_signals(), pytest.raises(RunInterrupted):
+        admission.sync(place, sink.feed, load_here, Leaving(), wait=30)
+
+    assert table(sqlite_shop) == {}
 
 
 def test_only_a_sync_of_the_feed_s_own_source_says_so_while_it_has_the_table(sqlite_shop: Shop) -> None:
