@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -202,6 +203,19 @@ def _check_database(app_reference: str, error: SQLAlchemyError) -> None:
         ) from error
 
 
+def _check_call(
+    app_reference: str, factory: Callable[..., Any], arguments: tuple[Any, ...], named_arguments: dict[str, Any]
+) -> None:
+    """Refuse arguments that the function which makes an app does not take, before it is called."""
+    try:
+        inspect.signature(factory).bind(*arguments, **named_arguments)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"The app {app_reference} cannot be called so: {error}; write what it takes behind the name, as in "
+            'shop:create_app("production").'
+        ) from error
+
+
 @cache
 def _open_app(reference: str, _process: int) -> Flask:
     found, arguments, named_arguments = resolve_call(reference, "the app")
@@ -211,6 +225,7 @@ def _open_app(reference: str, _process: int) -> Flask:
             raise ConfigurationError(
                 f"The app {reference} is neither a Flask app nor a function that makes one; name one of these."
             )
+        _check_call(reference, found, arguments, named_arguments)
         try:
             app = found(*arguments, **named_arguments)
         except ModuleNotFoundError as error:  # its database's driver, perhaps

@@ -265,6 +265,22 @@ def test_an_app_that_needs_a_module_which_is_not_here_is_told_what_to_install_an
     assert said.sentence.endswith(f"{name}.py, line 18), which is not installed here; install it where restock is.")
 
 
+@pytest.mark.parametrize(
+    "call, why", [("create_app", "missing a required argument: 'config'"), ("create_app(1, 2)", "too many positional")]
+)
+def test_a_factory_that_is_called_with_other_arguments_than_it_takes_is_told_so(
+    folder: Path, capfd: pytest.CaptureFixture[str], call: str, why: str
+) -> None:
+    name = put_app(folder, MODERN + "    def create_app(config):\n        return app\n")
+    put_feeds(folder, products=f"{name}:{call}")
+
+    said = run_here(capfd, "sync", "products")
+
+    assert said.status == 2
+    assert f"The app {name}:{call} cannot be called so: {why}" in said.sentence
+    assert said.sentence.endswith('; write what it takes behind the name, as in shop:create_app("production").')
+
+
 @pytest.mark.parametrize("mode", ["wal", "delete", "truncate"])
 def test_the_journal_mode_of_the_app_is_left_alone(sqlite_shop: Shop, mode: str) -> None:
     asked = sqlite_shop.execute(f"PRAGMA journal_mode = {mode}")
