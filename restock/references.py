@@ -108,7 +108,7 @@ def _hidden_behind_us(module_name: str) -> str | None:
     room = module_name.partition(".")[0]
     if room not in OUR_ROOMS:
         return None
-    return f"the name {room!r} belongs to restock and hides a package of yours with that name, so rename yours"
+    return f"correct the reference, or rename a package of yours: {room!r} is restock's own and hides it"
 
 
 def named(error: BaseException) -> str:

@@ -28,7 +28,7 @@ def test_a_malformed_reference_is_told(reference):
         ("decimal:Decimals", "decimal has no 'Decimals'; correct the name after the colon"),
         ("no_such_module:x", "there is no module 'no_such_module'; correct the reference, or put the module beside"),
         ("decimal.more:x", "'decimal' is not a package|there is no module 'decimal.more'"),
-        ("transforms.mine:x", "the name 'transforms' belongs to restock and hides a package of yours"),
+        ("transforms.mine:x", "correct the reference, or rename a package of yours: 'transforms' is restock's own and"),
     ],
 )
 def test_what_cannot_be_found_is_told_with_the_part_that_is_wrong(reference, sentence):
