@@ -21,15 +21,10 @@ from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
 from sinks.db_errors import PASSING, describe, server_of, trouble_of, turned_away, when_over
-from sinks.engine_rules import engine_of
+from sinks.engine_rules import check_transaction, engine_of
 from sinks.time_limits import limit_transaction, usual_lease_seconds
 
 log = logging.getLogger("restock")
-
-_WITHOUT_TRANSACTIONS = sa.text("""
-    SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)
-    WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name AND transactions = 'NO'
-""")
 
 
 class CommitUnknown(Exception):
@@ -77,11 +72,14 @@ class AppDatabase:
 
         Raises:
             CommitUnknown: COMMIT itself raised. After any other error nothing of the block is kept.
+            ConfigurationError: the app's connections commit each statement.
         """
         with self.app.app_context(), self.new_session() as session:
             committing = False
             try:
-                limit_transaction(self.connection(session), self.lease_seconds)
+                connection = self.connection(session)
+                check_transaction(connection, self.app_reference)
+                limit_transaction(connection, self.lease_seconds)
                 yield session
                 committing = True
                 session.commit()
@@ -106,14 +104,6 @@ class AppDatabase:
             except NoSuchTableError:
                 return None
         return {column["name"]: column["type"] for column in found}
-
-    def engine_without_transactions(self, table: sa.Table) -> str | None:
-        """The engine of MySQL or MariaDB that keeps a table, if it keeps what a transaction wrote and took back."""
-        if self.dialect not in ("mysql", "mariadb"):
-            return None
-        with self.engine.connect() as connection:
-            asked = {"name": table.name, "schema": table.schema}
-            return connection.execute(_WITHOUT_TRANSACTIONS, asked).scalar()
 
     def new_session(self) -> Session:
         """A session of the app's own factory, with its listeners; to be used inside an app context, and closed."""

@@ -49,11 +49,6 @@ def _check(engine: sa.Engine, app_reference: str) -> None:
             f"The engine of the app {app_reference} has a {type(engine.pool).__name__}, with which transactions would "
             "share a connection; leave poolclass out of its options, or set it to NullPool."
         )
-    if "AUTOCOMMIT" in (engine.get_execution_options().get("isolation_level"), _level_of_connections(engine)):
-        raise ConfigurationError(
-            f"The engine of the app {app_reference} has the isolation level AUTOCOMMIT, with which half a chunk would "
-            "stay where the other half fails; leave isolation_level out of its options."
-        )
     if engine.get_execution_options().get("schema_translate_map"):
         # SQLAlchemy translates its own statements, but neither COPY nor whatever else goes to the driver as it is.
         raise ConfigurationError(
@@ -63,6 +58,22 @@ def _check(engine: sa.Engine, app_reference: str) -> None:
         )
 
 
-def _level_of_connections(engine: sa.Engine) -> object:
-    """The isolation level that every new connection gets: SQLAlchemy tells it nowhere else."""
-    return getattr(engine.dialect, "_on_connect_isolation_level", None)
+def check_transaction(connection: sa.Connection, app_reference: str) -> None:
+    """Make sure that a transaction which has begun is one: engine, driver or a listener may have it otherwise.
+
+    Raises:
+        ConfigurationError: each of its statements would be committed by itself.
+    """
+    if _commits_each_statement(connection):
+        raise ConfigurationError(
+            f"The connections of the app {app_reference} commit each statement by itself (AUTOCOMMIT), so half a chunk "
+            "would stay where the other half fails; leave isolation_level and autocommit out of its engine options."
+        )
+
+
+def _commits_each_statement(connection: sa.Connection) -> bool:
+    driver: Any = connection.connection.dbapi_connection
+    is_told = driver.get_autocommit() if hasattr(driver, "get_autocommit") else getattr(driver, "autocommit", None)
+    if connection.dialect.name == "sqlite":  # an app may begin its transactions itself
+        return (is_told is True or driver.isolation_level is None) and not driver.in_transaction
+    return bool(is_told)

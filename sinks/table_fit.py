@@ -20,6 +20,11 @@ from sinks.target import Target
 # Text and numbers are compared by other rules: `00123` and `123` are two keys or one.
 _FAMILIES = {Kind.TEXT: "text", **dict.fromkeys((Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT), "a number")}
 
+_WITHOUT_TRANSACTIONS = sa.text("""
+    SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)
+    WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name AND transactions = 'NO'
+""")
+
 
 def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
     """Make sure that the table is there, with the columns that the feed uses and keys of the model's family of types.
@@ -49,9 +54,7 @@ def check_fit(database: AppDatabase, target: Target, feed: Feed) -> None:
             f"{', '.join(lacking)}; migrate it first (`flask db upgrade`)."
         )
     _check_key_family(database, target, feed, found)
-    _check_transactions(database, target)
-    _check_conflicts(database, target)
-    _check_key_forms(database, target)
+    with_retries(lambda: _look_at(database, target), f"looking at the table {target.name} in {database.address}")
 
 
 def was_named(database: AppDatabase, target: Target, name: str) -> bool:
@@ -95,39 +98,31 @@ def _check_key_family(
             )
 
 
-def _check_transactions(database: AppDatabase, target: Target) -> None:
-    engine = with_retries(
-        lambda: database.engine_without_transactions(target.table),
-        f"asking for the engine of {target.name} in {database.address}",
-    )
-    if engine is not None:
-        raise ConfigurationError(
-            f"The table {target.name} in {database.address} is kept by {engine}, which has no transactions, so a chunk "
-            f"that fails would leave some of its rows; first `ALTER TABLE {target.name} ENGINE = InnoDB`."
-        )
+def _look_at(database: AppDatabase, target: Target) -> None:
+    table, place = target.table, f"The table {target.name} in {database.address}"
+    with database.transaction() as session:
+        connection = database.connection(session)
+        engine = _engine_without_transactions(connection, table)
+        if engine is not None:
+            raise ConfigurationError(
+                f"{place} is kept by {engine}, which has no transactions, so a chunk that fails would leave some of "
+                f"its rows; first `ALTER TABLE {target.name} ENGINE = InnoDB`."
+            )
+        if "IGNORE" in conflict_clauses(connection, table):
+            raise ConfigurationError(
+                f"{place} says ON CONFLICT IGNORE, so rows that it passes over would be counted as inserted; take that "
+                "out of its definition."
+            )
+        name = key_in_another_form(connection, target)
+        if name is not None:
+            raise ConfigurationError(
+                f"{place} has rows whose key {name} is text of another form than the app writes (a UUID with hyphens, "
+                "a moment without microseconds), and none would be met; write these keys anew through the app's model."
+            )
 
 
-def _check_conflicts(database: AppDatabase, target: Target) -> None:
-    def passes_over() -> bool:
-        with database.engine.connect() as connection:
-            return "IGNORE" in conflict_clauses(connection, target.table)
-
-    if with_retries(passes_over, f"reading what {target.name} says of conflicts in {database.address}"):
-        raise ConfigurationError(
-            f"The table {target.name} in {database.address} says ON CONFLICT IGNORE, so rows that it passes over would "
-            "be counted as inserted; take that out of its definition."
-        )
-
-
-def _check_key_forms(database: AppDatabase, target: Target) -> None:
-    def in_another_form() -> str | None:
-        with database.engine.connect() as connection:
-            return key_in_another_form(connection, target)
-
-    name = with_retries(in_another_form, f"looking at the keys of {target.name} in {database.address}")
-    if name is not None:
-        raise ConfigurationError(
-            f"The table {target.name} in {database.address} has rows whose key {name} is text of another form than the "
-            "app writes (a UUID with hyphens, a moment without microseconds), and none would be met; write these keys "
-            "anew through the app's model."
-        )
+def _engine_without_transactions(connection: sa.Connection, table: sa.Table) -> str | None:
+    """The engine of MySQL or MariaDB that keeps a table, if it keeps what a transaction wrote and took back."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return None
+    return connection.execute(_WITHOUT_TRANSACTIONS, {"name": table.name, "schema": table.schema}).scalar()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from contracts.loads import open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
+from shops import Shop
 
+from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError
 
 ITEM = """\
@@ -65,13 +68,46 @@ def test_an_app_whose_transactions_share_a_connection_is_refused(
 
 
 @pytest.mark.parametrize(
-    "options", ['{"isolation_level": "AUTOCOMMIT"}', '{"execution_options": {"isolation_level": "AUTOCOMMIT"}}']
+    "options",
+    [
+        '{"isolation_level": "AUTOCOMMIT"}',
+        '{"execution_options": {"isolation_level": "AUTOCOMMIT"}}',
+        '{"connect_args": {"isolation_level": None}}',
+    ],
 )
 def test_an_app_without_transactions_is_refused(make_shop: MakeShop, sqlite_url: str, options: str) -> None:
-    shop = make_shop(sqlite_url, models(engine_options=options))
+    _is_refused_for_autocommit(make_shop(sqlite_url, models(engine_options=options)))
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_an_app_whose_driver_commits_each_statement_is_refused(
+    make_shop: MakeShop, make_database: MakeDatabase, kind: str
+) -> None:
+    options = '{"connect_args": {"autocommit": True}}'
+    _is_refused_for_autocommit(make_shop(make_database(kind), models(engine_options=options)))
+
+
+def _is_refused_for_autocommit(shop: Shop) -> None:
+    items = open_table(shop, "Item", match_on=[])
 
     with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
-        open_table(shop, "Item", match_on=[])
+        items.sink.check_table()
+    with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
+        items.load([{"sku": "A"}])
+    assert items.rows() == []
+
+
+def test_an_app_that_begins_its_transactions_itself_is_taken(make_shop: MakeShop, sqlite_url: str) -> None:
+    """By the recipe of SQLAlchemy's manual: so that what is read is in the transaction as well."""
+    items = open_table(make_shop(sqlite_url, models()), "Item", match_on=[])
+    engine = items.sink.database.engine
+    engine.dispose()
+    sa.event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+    items.sink.check_table()
+
+    assert items.load([{"sku": "A"}, {"sku": "B"}]) == WriteCounts(inserted=2)
 
 
 def test_an_app_that_reads_in_one_database_and_writes_in_another_is_refused(
