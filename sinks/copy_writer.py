@@ -12,7 +12,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from sinks.announcing import is_anybody_listening
 from sinks.attaching import attach
 from sinks.changes import Changes, Key
-from sinks.db_errors import DataFault, RowRefused
 from sinks.found_by_key import primary_keys
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import made_by_model
@@ -125,8 +124,7 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
     """Update the rows that the staged rows at these positions meet, by one statement.
 
     Raises:
-        StaleDataError: one of them has gone since they were compared.
-        RowRefused: one of them meets several rows.
+        StaleDataError: they are not those any more that were compared.
     """
     target = stage.target
     is_one = is_one_of(stage.position, positions, connection.dialect.name)
@@ -144,8 +142,6 @@ def update_from_stage(connection: sa.Connection, stage: Stage, positions: list[i
         .where(*is_met)
     )
     met = connection.execute(statement).rowcount
-    if met > len(positions):
-        raise RowRefused(DataFault("key_twice", target.columns[target.key[0]].name))
-    if met < len(positions):
-        # A row that was present when it was compared has gone since: the transaction decides again.
-        raise StaleDataError(f"{len(positions) - met} rows of {target.name} have gone meanwhile")
+    if met != len(positions):
+        # A row that was present when it was compared has gone since, or there are two: the transaction decides again.
+        raise StaleDataError(f"{len(positions)} rows of {target.name} have become {met} meanwhile")

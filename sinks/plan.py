@@ -6,12 +6,11 @@ import logging
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from restock.chunks import ChunkRef
-from sinks.conflict_clauses import conflict_clauses
+from sinks.enforced_keys import is_enforced
 from sinks.ledger_tables import chunks
 from sinks.newcomers import has_rows
 from sinks.postgresql_copy import can_copy
@@ -20,9 +19,6 @@ from sinks.rows import Rows
 from sinks.target import Target
 
 log = logging.getLogger("restock")
-
-# Keys of tables that were seen to be unique in the database itself, whatever the model says.
-_enforced: WeakKeyDictionary[sa.Engine, set[tuple[str, tuple[str, ...]]]] = WeakKeyDictionary()
 
 
 class Plan(Enum):
@@ -51,13 +47,13 @@ def choose_plan(connection: sa.Connection, ref: ChunkRef, rows: Rows, mode: Mode
 
 def _plan_for(connection: sa.Connection, rows: Rows, mode: Mode, met: _Met) -> Plan:
     target = rows.target
-    if _expects_nothing(connection, target, mode, met) and _are_sound(rows) and _is_enforced(connection, target):
+    if _expects_nothing(connection, target, mode, met) and _are_sound(rows) and is_enforced(connection, target):
         # The database would refuse a row that is present after all: then nothing is kept, and the rows are compared.
         return Plan.STRAIGHT
     is_worth_it = mode != "insert_only" and met.inserted + met.updated <= met.others
     # Of two rows that one key means, the stage has to see both.
     is_told_by_bytes = target.key_is_exact and target.discriminator is None and can_copy(connection)
-    if is_worth_it and is_told_by_bytes and _is_enforced(connection, target):
+    if is_worth_it and is_told_by_bytes and is_enforced(connection, target):
         return Plan.EQUAL_FIRST
     return Plan.STAGED
 
@@ -81,33 +77,6 @@ def _are_sound(rows: Rows) -> bool:
     """Whether the rows can be inserted for all that is known of them here."""
     target = rows.target
     return not (rows.bound.refused or rows.lacks((*target.key, *target.required)).any())
-
-
-def _is_enforced(connection: sa.Connection, target: Target) -> bool:
-    known = _enforced.setdefault(connection.engine, set())
-    if (target.name, target.key) not in known and _is_unique_there(connection, target):
-        known.add((target.name, target.key))
-    return (target.name, target.key) in known
-
-
-def _is_unique_there(connection: sa.Connection, target: Target) -> bool:
-    table = target.table
-    if conflict_clauses(connection, table):
-        return False  # a row that is there already would be replaced, or what is sent passed over
-    there = sa.inspect(connection)
-    wanted = {target.columns[name].name for name in target.key}
-    unique = [there.get_pk_constraint(table.name, table.schema)["constrained_columns"]]
-    unique += [each["column_names"] for each in there.get_unique_constraints(table.name, table.schema)]
-    unique += [
-        [name for name in each["column_names"] if name is not None]
-        for each in there.get_indexes(table.name, table.schema)
-        if each["unique"] and not each.get("expressions") and not _is_partial(each.get("dialect_options", {}))
-    ]
-    return wanted in [set(columns) for columns in unique]
-
-
-def _is_partial(options: dict[str, object]) -> bool:
-    return any(name.endswith("_where") and value is not None for name, value in options.items())
 
 
 @cache  # once for each run, plan and process, not for each chunk

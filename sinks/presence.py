@@ -14,6 +14,7 @@ from restock.errors import RestockError
 from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
 from sinks.db_errors import DataFault
+from sinks.enforced_keys import is_enforced
 from sinks.newcomers import incomplete
 from sinks.own_fillings import may_fill
 from sinks.rows import Rows
@@ -150,6 +151,8 @@ def _rules(stage: Stage, mode: Mode, doubtful: Verdict) -> list[Rule]:
         rules.append((sa.func.row_number().over(partition_by=met, order_by=stage.position) > 1, Verdict.REPEATED))
     if mode == "insert_only":
         return rules
+    if not is_enforced(stage.connection, target):
+        rules.append((sa.func.count().over(partition_by=stage.position) > 1, Verdict.TWICE))
     if target.discriminator is not None:
         kind = target.columns[target.discriminator]
         rules.append((sa.or_(kind.is_(None), kind.not_in(target.identities)), Verdict.FOREIGN))
@@ -179,7 +182,7 @@ def _judge(changes: Changes, mode: Mode, judged: Judged, ruled: list[str]) -> No
     changes.unchanged += len(doubtful) - len(differ)
     _note_changed(changes, doubtful.at(np.asarray(differ, dtype="int64")), ruled)
     for verdict in np.unique(judged.verdicts).tolist():
-        if verdict in (Verdict.REPEATED, Verdict.FOREIGN) or verdict >= Verdict.CONFLICT:
+        if verdict in (Verdict.REPEATED, Verdict.TWICE, Verdict.FOREIGN) or verdict >= Verdict.CONFLICT:
             fault = _conflict(changes.rows.target, verdict)
             changes.faults += [RowFault(position, fault) for position in judged.having(verdict).positions.tolist()]
 
@@ -196,6 +199,8 @@ def _note_changed(changes: Changes, changed: Judged, ruled: list[str]) -> None:
 def _conflict(target: Any, verdict: int) -> DataFault:
     if verdict == Verdict.REPEATED:
         return DataFault("duplicate_key", target.key[0])
+    if verdict == Verdict.TWICE:
+        return DataFault("key_twice", target.key[0])
     return DataFault(
         "key_conflict", target.key[0] if verdict == Verdict.FOREIGN else target.primary_key[verdict - Verdict.CONFLICT]
     )

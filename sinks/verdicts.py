@@ -19,11 +19,12 @@ class Verdict(IntEnum):
     ALONE = 0
     ABSENT = 1
     REPEATED = 2  # its key is, for the database, that of another row of the chunk
-    FOREIGN = 3  # it meets a row of another model that shares the table
-    STALE = 4
-    CHANGED = 5
-    DOUBTFUL = 6  # stored otherwise than it was staged, which may be the same value all the same
-    CONFLICT = 7  # it brings another primary key than the row it meets; 7 + n in the n-th attribute of it
+    TWICE = 3  # it meets several rows
+    FOREIGN = 4  # it meets a row of another model that shares the table
+    STALE = 5
+    CHANGED = 6
+    DOUBTFUL = 7  # stored otherwise than it was staged, which may be the same value all the same
+    CONFLICT = 8  # it brings another primary key than the row it meets; 8 + n in the n-th attribute of it
 
 
 @dataclass(frozen=True)
