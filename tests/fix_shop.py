@@ -81,4 +81,7 @@ def _forget(module: ModuleType) -> None:
             for engine in module.db.engines.values():
                 engine.dispose()
     for name in [name for name in sys.modules if name.partition(".")[0] == module.__name__]:
-        del sys.modules[name]
+        # It listens to the connections of all engines, also of shops that come later.
+        listener = getattr(sys.modules.pop(name), "check_foreign_keys", None)
+        if listener is not None and sa.event.contains(sa.Engine, "connect", listener):
+            sa.event.remove(sa.Engine, "connect", listener)
