@@ -7,12 +7,14 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from restock.chunks import RAW
 from restock.errors import SourceError
 from restock.feeds import Feed
+from restock.key_form import SHORTENED
 from restock.paths import check_is_new, shown
 from sources.csv_rows import RowSplitter
 
@@ -49,7 +51,7 @@ class RejectedRow:
     def mended_cells(self, original: dict[str, str | None], feed: Feed) -> dict[str, str | None]:
         """The cells as they are now; those that nobody has touched as the source sent them.
 
-        A file cannot hold each of them: none and the empty text may be written alike.
+        A file cannot hold each of them: none and the empty text may be written alike, and spreadsheets shorten digits.
         """
         cells = self.cells_of_file(original, feed)
         return {
@@ -210,8 +212,20 @@ def _decoded(path: Path, feed: Feed) -> str:
 
 
 def _is_same(cell: str | None, other: str | None) -> bool:
-    """Whether two cells are the same but for the ends of their lines."""
-    return (cell is None) == (other is None) and _LINE_END.sub("\n", cell or "") == _LINE_END.sub("\n", other or "")
+    """Whether a cell is the other one but for the ends of its lines, and for what a spreadsheet does to digits."""
+    if cell is None or other is None:
+        return cell is other
+    return _LINE_END.sub("\n", cell) == _LINE_END.sub("\n", other) or _is_shortened(cell, other)
+
+
+def _is_shortened(cell: str, other: str) -> bool:
+    """Whether a cell is a text of digits as a spreadsheet shows it: 123 for 00123, 4.00638E+12 for 4006381333931."""
+    if not (other.isascii() and other.isdigit() and len(cell) < len(other)):
+        return False
+    if re.match(SHORTENED, cell):
+        shown = Decimal(cell.replace(",", "."))
+        return 2 * abs(shown - Decimal(other)) <= Decimal(1).scaleb(int(shown.as_tuple().exponent))
+    return cell == (other.lstrip("0") or "0")
 
 
 def _lines(text: str | None) -> list[str]:

@@ -356,6 +356,21 @@ def test_cells_that_nobody_touched_are_what_the_source_sent_empty_text_too(shop:
     assert found == [("S-1", "", None), ("S-2", "", None)]
 
 
+def test_a_spreadsheet_that_shortens_numbers_does_not_give_rows_other_keys(shop: Shop) -> None:
+    zeros, long = product(1) | {"sku": "00123", "name": ""}, product(2) | {"sku": "4006381333931", "name": ""}
+    untouched, meant = product(3) | {"sku": "00124", "name": ""}, product(4) | {"sku": "0012", "name": ""}
+    shop.write_csv("products.csv", [zeros, long, untouched, meant])
+    path = export(shop, sync(shop).run.run_id)
+    text = path.read_text(encoding="utf-8").replace("00123,", "123,Hose").replace("00124,", "124,")
+    path.write_text(text.replace("4006381333931,", '"4,00638E+12",Can').replace("0012,", "0013,Rake"), encoding="utf-8")
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again, done.unmended) == (3, 0, 1)
+    named = [zeros | {"name": "Hose"}, long | {"name": "Can"}, meant | {"sku": "0013", "name": "Rake"}]
+    assert table(shop) == expected(named)
+
+
 def test_a_file_that_lost_a_column_is_refused(sqlite_shop: Shop) -> None:
     path = export(sqlite_shop, night_with_rejects(sqlite_shop))
     mend(path, MENDED)
