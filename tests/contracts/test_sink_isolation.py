@@ -12,7 +12,7 @@ from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import DEFAULT_MODELS, Shop, refuse_by_trigger
 
-from restock.chunks import WriteCounts
+from restock.chunks import Fault, WriteCounts
 from restock.errors import ChunkFailed
 
 FOREIGN_KEYS = """\
@@ -103,6 +103,24 @@ def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(nodes: Table, 
     kept = {row["name"]: row["weight"] for row in nodes.rows()}
     before = [number if is_present else None for number in range(1, 7)]
     assert [kept.get(node["name"]) for node in sent] == [50, before[1], before[2], 50, before[4], 50]
+
+
+def test_a_reject_names_the_row_that_has_its_values(nodes: Table) -> None:
+    nodes.load([make_node(0, tag="taken"), *make_nodes(2)])
+
+    nodes.load([make_node(1, tag="taken"), make_node(5, tag="taken"), make_node(6)])
+
+    told = [(reject.column, reject.value, reject.further) for reject in nodes.rejects()]
+    assert told == [("tag", "taken", (Fault("held_by", "name", "n000"),))] * 2
+
+
+def test_a_row_without_a_key_may_lack_a_unique_value_too(make_table: MakeTable) -> None:
+    products = make_table(match_on=[])
+    products.load(make_items(2))
+
+    counts = products.load([make_items(1)[0] | {"name": "again"}, make_items(1, first=7)[0]])
+
+    assert counts == WriteCounts(inserted=1, rejected=1)
 
 
 def test_a_reject_names_the_attribute_and_the_cell_as_it_was_written(make_shop: MakeShop, sqlite_url: str) -> None:
