@@ -12,6 +12,7 @@ from flows.answers import Answer, Commands, run
 from flows.check_command import check
 from flows.feed_command import feed
 from flows.operations_commands import automations, deployments, metrics
+from flows.row_commands import rejects, superseded
 
 if TYPE_CHECKING:
     from flows.reports import RunReport
@@ -163,52 +164,6 @@ def show(run_id: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them to be mended.")
-def rejects(run_id: str, path: Path | None) -> None:
-    """Show or export rejected rows.
-
-    With --csv they are written with their original columns and the reason, ready to be mended.
-    """
-
-    def work() -> Answer:
-        from flows.doors import export, rejects_of
-        from flows.terminal import print_rejects
-
-        if path is None:
-            found = rejects_of(run_id)
-            none = f"Run {run_id} has no open rejects."
-            return Answer(None, lambda: print_rejects(found) if found else click.echo(none))
-        count = export(run_id, path)
-        told = f"{count} rejects written to {path}; mend them there, then `restock reprocess --rejects {path}`."
-        return Answer(None, lambda: click.echo(told))
-
-    run(work, False)
-
-
-@main.command()
-@click.argument("run_id", metavar="RUN")
-@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them all.")
-def superseded(run_id: str, path: Path | None) -> None:
-    """Show or export rows that lost to another row.
-
-    Rows of the run's source that do not count because another one has their key, each with the row that counts.
-    """
-
-    def work() -> Answer:
-        from flows.doors import superseded_of
-        from flows.terminal import ROWS_SHOWN, print_superseded
-
-        first, count = superseded_of(run_id, path, ROWS_SHOWN)
-        if path is not None:
-            return Answer(None, lambda: click.echo(f"{count} superseded rows written to {path}."))
-        none = "No row lost to another one of its source, or the list is in the spool of another machine."
-        return Answer(None, lambda: print_superseded(first, count) if count else click.echo(none))
-
-    run(work, False)
-
-
-@main.command()
-@click.argument("run_id", metavar="RUN")
 @click.option("--chunk", "chunks", multiple=True, type=int, metavar="N", help="Only this chunk; repeatable.")
 @wait
 def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
@@ -250,6 +205,8 @@ main.add_command(feed)
 main.add_command(automations)
 main.add_command(deployments)
 main.add_command(metrics)
+main.add_command(rejects)
+main.add_command(superseded)
 
 
 def _counts(summary: RunSummary) -> dict[str, Any]:

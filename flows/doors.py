@@ -15,6 +15,7 @@ from flows.loading import load_here
 from flows.prefect_server import check_server, configured_api_url, quiet_server
 from flows.pruning import Pruned, prune
 from flows.reports import RunReport, read_report
+from flows.shown_rejects import ShownReject, shown_rejects
 from flows.stopping import heeding_signals
 from flows.terminal import ROWS_SHOWN, TerminalProgress
 from flows.workplace import Workplace, open_workplace
@@ -118,9 +119,9 @@ def report_of(run_id: str) -> RunReport:
     return read_report(found.history, run_id)
 
 
-def rejects_of(run_id: str) -> list[RejectEntry]:
+def rejects_of(run_id: str) -> list[ShownReject]:
     """The open rejects of a run."""
-    return find_run(open_workplace(), run_id).history.rejects(run_id)
+    return shown_rejects(find_run(open_workplace(), run_id))
 
 
 def export(run_id: str, path: Path) -> int:

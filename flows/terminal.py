@@ -18,10 +18,11 @@ from rich.table import Table
 
 from flows.progress import Progress
 from flows.reports import RunReport
+from flows.shown_rejects import ShownReject
 from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
 from restock.reasons import sentence
-from sinks.ledger_entries import RejectEntry, RunEntry
+from sinks.ledger_entries import RunEntry
 
 # Always shown, also when zero: what a person looks for first.
 USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
@@ -208,12 +209,13 @@ def _print_chunks(console: Console, report: RunReport) -> None:
     console.print(table)
 
 
-def print_rejects(rejects: list[RejectEntry]) -> None:
-    """Print the first rejects of a run with their place, reason and value."""
-    table = Table("row", "line", "byte", "reason", "column", "value")
-    for reject in rejects[:ROWS_SHOWN]:
-        places = ["" if place is None else str(place) for place in (reject.position, reject.line, reject.byte)]
-        for fault in reject.faults:
+def print_rejects(rejects: list[ShownReject]) -> None:
+    """Print the first rejects of a run with their place and key, reason and value."""
+    table = Table("row", "line", "byte", "key", "reason", "column", "value")
+    for each in rejects[:ROWS_SHOWN]:
+        entry = each.entry
+        places = ["" if place is None else str(place) for place in (entry.position, entry.line, entry.byte, each.key)]
+        for fault in entry.faults:
             table.add_row(*places, fault.code, fault.column or "", fault.value or "")
             places = [""] * len(places)  # its further faults stand below
     console = plain_console()

@@ -11,9 +11,8 @@ from contracts.loads import open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop
-from stories.telling import correct, counts, export, mend, sync
+from stories.telling import correct, counts, export, mend, rejects_of, sync
 
-from flows.doors import rejects_of
 from restock.chunks import WriteCounts
 
 MODELS = """\

@@ -15,12 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 from shops import Shop
 
-from flows import admission, correcting, reprocessing
+from flows import admission, correcting, doors, reprocessing
 from flows.choices import Choices
 from flows.loading import load_here
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.workplace import open_workplace
+from sinks.ledger_entries import RejectEntry
 
 Text = dict[str, str]
 LEDGER = ("restock_run", "restock_chunk", "restock_reject")
@@ -179,3 +180,8 @@ def statuses(shop: Shop, run_id: str) -> list[str]:
     """The statuses of a run's chunks, in order."""
     rows = shop.execute("SELECT status FROM restock_chunk WHERE run_id = :run ORDER BY number", run=run_id)
     return [row["status"] for row in rows]
+
+
+def rejects_of(run_id: str) -> list[RejectEntry]:
+    """The open rejects of a run."""
+    return [each.entry for each in doors.rejects_of(run_id)]

@@ -8,9 +8,8 @@ from typing import Any
 
 from fix_shop import MakeShop
 from shops import Shop
-from stories.telling import add_transform, counts, product, products, sync
+from stories.telling import add_transform, counts, product, products, rejects_of, sync
 
-from flows.doors import rejects_of
 from restock.csv_rules import CsvRules
 
 BIG = 9_007_199_254_740_993  # one more than a double can tell from its neighbour
