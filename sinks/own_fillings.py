@@ -25,7 +25,8 @@ def may_fill(connection: sa.Connection | None, target: Target) -> bool:
     Args:
         connection: to the table; None if there is no table.
     """
-    return _has_code_of_its_own(target) or (connection is not None and _has_trigger(connection, target.table))
+    runs_code = target.makes_objects and _has_code_of_its_own(target)
+    return runs_code or (connection is not None and _has_trigger(connection, target.table))
 
 
 def _has_code_of_its_own(target: Target) -> bool:

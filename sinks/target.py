@@ -29,7 +29,8 @@ class Target:
     its own value. `json` are the attributes in which NULL has to be said in so many words. `key_is_exact` says that
     keys of different text are different keys for the database. `discriminator` and `identities` say which rows of a
     table that several models share are this model's; without a discriminator all are.
-    `inserts_keyless` says that a row without its key is inserted, and the database makes one.
+    `inserts_keyless` says that a row without its key is inserted, and the database makes one. `makes_objects` says that
+    the writer makes an object of each new row, so that the model's own code runs.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Target:
     discriminator: str | None
     identities: frozenset[Any]
     contract: Contract
+    makes_objects: bool = False
 
     @property
     def table(self) -> sa.Table:

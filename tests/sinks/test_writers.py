@@ -209,6 +209,20 @@ def test_what_the_feed_does_not_bring_may_be_filled_by_the_app_or_by_a_trigger(
     assert is_filled or {(each.code, each.column) for each in items.rejects()} == {("null", "slug")}
 
 
+@pytest.mark.parametrize("writer", ["copy", "mappings"])
+def test_what_only_objects_would_have_filled_is_not_asked_of_the_database_row_by_row(
+    make_table: MakeTable, writer: str
+) -> None:
+    """A chunk of 5,000 such rows took half a minute, and `restock check` said that they would load."""
+    items = make_table(PLAIN + SLUG + FILLED["by the constructor"], "Item", match_on=[], writer=writer)
+
+    with recorded_statements(items.sink.database.engine) as statements:
+        assert items.load([{"sku": "a", "name": "x"}, {"sku": "b", "name": "y"}]) == WriteCounts(rejected=2)
+
+    assert {(each.code, each.column) for each in items.rejects()} == {("null", "slug")}
+    assert not [each for each in statements if each.startswith(("INSERT INTO item", "COPY item"))]
+
+
 MADE = {
     "what SQL makes": ("sa.String(40), default=sa.func.upper('new')", "NEW"),
     "the time": ("sa.DateTime, default=sa.func.now()", None),
