@@ -111,8 +111,10 @@ def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]
     found = connection.execute(
         sa.text(
             "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
-            "JOIN pg_type ON pg_type.oid = atttypid WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 "
-            "AND NOT row_security_active(CAST(:name AS regclass))"  # COPY knows nothing of it
+            "JOIN pg_type ON pg_type.oid = atttypid JOIN pg_class ON pg_class.oid = attrelid "
+            "WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 "
+            # COPY knows nothing of the one, and does not write into the other.
+            "AND NOT row_security_active(attrelid) AND relkind <> 'v'"
         ),
         {"name": plain_name(connection, table)},
     )
