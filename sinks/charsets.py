@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-# By dialect: in what the connection and the database keep text, and the name of what takes all of it.
-_MYSQL = ("SELECT @@character_set_client, @@character_set_database", "utf8mb4")
+# By dialect: in what the connection, and on PostgreSQL the database, has text, and the name of what takes all of it.
+_MYSQL = ("SELECT @@character_set_client", "utf8mb4")  # in which the ledger's tables are, whatever the database's own
 _ASKED = {
     "postgresql": ("SELECT current_setting('client_encoding'), current_setting('server_encoding')", "UTF8"),
     "mysql": _MYSQL,

@@ -14,6 +14,7 @@ from shops import Shop
 from stories.telling import correct, counts, export, mend, rejects_of, sync
 
 from restock.chunks import WriteCounts
+from sinks.charsets import takes_all_text
 
 MODELS = """\
 class Spool(db.Model):
@@ -161,3 +162,12 @@ def test_what_the_database_has_no_character_for_is_a_reject_and_its_neighbours_l
     assert loaded == WriteCounts(inserted=1, rejected=1)
     [reject] = products.rejects()
     assert reject.original == {"sku": "B", "name": "\u03a9"}
+
+
+def test_a_database_of_few_characters_does_not_narrow_the_ledger(make_shop: MakeShop, mariadb_url: str) -> None:
+    """Its tables take all; the values of rejects were shown as `\\xe9`."""
+    shop = make_shop(mariadb_url)
+    shop.execute("ALTER DATABASE CHARACTER SET latin1")
+
+    with open_table(shop).sink.database.engine.connect() as connection:
+        assert takes_all_text(connection)
