@@ -82,6 +82,10 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
             mapped in a way that restock does not load.
     """
     mapper: Mapper[Any] = sa.inspect(database.model)
+    if isinstance(mapper.local_table, sa.Subquery):
+        raise ConfigurationError(
+            f"The model {feed.model} is mapped to a query and not to a table; name the model of the table."
+        )
     if len(mapper.tables) != 1:
         raise ConfigurationError(
             f"The model {feed.model} is mapped to {len(mapper.tables)} tables; restock loads models of one table, so "

@@ -33,6 +33,14 @@ class Cat(Animal):
     __mapper_args__ = {"polymorphic_identity": "cat"}
 
 
+cats = sa.select(Animal.__table__).where(Animal.kind == "cat").subquery()
+
+
+class OnlyCat(db.Model):
+    __table__ = cats
+    __mapper_args__ = {"primary_key": [cats.c.id]}
+
+
 class Words(sa.types.UserDefinedType):
     cache_ok = True
 
@@ -125,6 +133,7 @@ class Decorated(db.Model):
             "'note' cannot have `blank: keep`, because its type makes a value of a blank",
         ),
         ("Dog", {"match_on": []}, "is mapped to 2 tables; restock loads models of one table"),
+        ("OnlyCat", {"match_on": []}, "is mapped to a query and not to a table"),
         ("db", {"match_on": []}, "is not a mapped SQLAlchemy class"),
         ("Nothing", {"match_on": []}, "Nothing"),
     ],
