@@ -107,7 +107,7 @@ def test_after_an_error_from_commit_the_ledger_is_asked(
         blind: Any = lambda work, doing, settled=None, **keys: asked(work, doing, None, **keys)  # noqa: E731
         monkeypatch.setattr(sinks.ledger, "with_retries", blind)
     found = []
-    for number in range(1, 5):
+    for number in range(1, 7):
         load.reset()
         line.lose_commit(number, "reply")
         try:
@@ -144,7 +144,7 @@ def test_errors_are_told_apart_by_their_codes(
     upsets.sync_once(load)
     load.reset()
     if not is_on:
-        for module in ("sinks.retries", "sinks.isolation"):
+        for module in ("sinks.retries", "sinks.savepoints"):
             monkeypatch.setattr(f"{module}.trouble_of", lambda error: Trouble.DATA)
     with upsetting(engine, None) as calls, suppress(RestockError):
         upsets.sync_once(load)
