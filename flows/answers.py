@@ -16,6 +16,8 @@ from restock.errors import RestockError
 
 UNEXPECTED = 1
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
 
 class Judged(Protocol):
     """Something that may need a person: `verdict` raises what is to be said about it."""

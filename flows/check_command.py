@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.answers import Answer, run
+from flows.answers import Answer, as_json, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ COLUMNS_SHOWN = 20
 @click.option("--file", metavar="PATH", help="Read this file, named as feeds.yaml would, and not the feed's source.")
 @click.option("--table", "with_table", is_flag=True, help="Compare with the rows of the table too: what would change.")
 @click.option("--samples", is_flag=True, help="Show the values at fault too, and not only where they stand.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+@as_json
 def check(feed: str, file: str | None, with_table: bool, samples: bool, as_json: bool) -> None:
     """Look at a feed without writing a thing.
 

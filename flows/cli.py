@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.answers import Answer, Commands, run
+from flows.answers import Answer, Commands, as_json, run
 from flows.check_command import check
 from flows.feed_command import feed
 from flows.operations_commands import automations, deployments, metrics
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 90.0
 NOTHING_OWED = "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding."
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 wait = click.option(
     "--wait", default=WAIT_SECONDS, show_default=True, metavar="S", help="Seconds to wait while another run goes on."
 )

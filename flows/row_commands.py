@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.answers import Answer, run
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+from flows.answers import Answer, as_json, run
 
 
 @click.command()

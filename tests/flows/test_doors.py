@@ -401,7 +401,7 @@ def test_rejects_are_shown_with_their_place_and_value(home: Shop, capfd: Capture
     said = run_here(capfd, "rejects", run_id)
 
     assert said.status == 0
-    assert re.search(r"2\W+3\W+not_a_number\W+price\W+cheap", said.out)
+    assert re.search(r"2\W+3\W+S-002\W+not_a_number\W+price\W+cheap", said.out)
 
 
 def test_cells_are_shown_as_they_are_whatever_rich_would_make_of_them(home: Shop, capfd: Capture) -> None:
