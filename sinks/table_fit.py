@@ -13,6 +13,7 @@ from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.column_specs import stored_kind
 from sinks.conflict_clauses import conflict_clauses
+from sinks.engine_rules import check_transaction
 from sinks.keys_as_text import key_in_another_form
 from sinks.retries import with_retries
 from sinks.target import Target
@@ -100,8 +101,9 @@ def _check_key_family(
 
 def _look_at(database: AppDatabase, target: Target) -> None:
     table, place = target.table, f"The table {target.name} in {database.address}"
-    with database.transaction() as session:
-        connection = database.connection(session)
+    with database.engine.connect() as connection:
+        connection.begin()
+        check_transaction(connection, database.app_reference)
         engine = _engine_without_transactions(connection, table)
         if engine is not None:
             raise ConfigurationError(
