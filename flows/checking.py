@@ -181,12 +181,12 @@ def _note_changes(found: Check, foreseen: Foreseen) -> None:
     for name in ("inserted", "updated", "unchanged", "stale"):
         setattr(table, name, getattr(table, name) + getattr(foreseen.counts, name))
     lines = foreseen.chunk.raw[LINE]
-    for name, rows in foreseen.changed.items():
+    for name, change in foreseen.changed.items():
         column = next((each for each in table.changed if each.column == name), None)
         if column is None:
             table.changed.append(column := ChangedColumn(name))
-        column.rows += rows
-        for each in foreseen.samples[name][: SAMPLES - len(column.samples)]:
+        column.rows += change.rows
+        for each in change.first[: SAMPLES - len(column.samples)]:
             values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
             column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
 

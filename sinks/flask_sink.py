@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -17,14 +16,14 @@ from restock.feeds import Feed
 from restock.references import place_of
 from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
-from sinks.changes import Changes, Key, RowFault
+from sinks.changes import Changes, Key
 from sinks.corrections import CorrectionBook
 from sinks.db_errors import describe
 from sinks.dropped_rows import none_dropped
 from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
-from sinks.isolation import Writer, fill_isolated, write_isolated
+from sinks.isolation import Writer, filling, write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.ledger_entries import RunEntry
@@ -37,7 +36,7 @@ from sinks.results import Result, result_of
 from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
-from sinks.stage import Stage, drop_stage
+from sinks.stage import drop_stage
 from sinks.table_fit import check_fit, was_named
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
@@ -112,18 +111,13 @@ class FlaskSink:
         return result.counts
 
     def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
-        def fill(stage: Stage, keyed: Rows, places: np.ndarray | None) -> list[RowFault]:
-            if isolating:
-                return fill_isolated(session, stage, keyed.keyed)
-            stage.take(keyed, places)
-            return []
-
         connection = self.database.connection(session)
         rows, faults = self.other_forms.as_the_table_writes(connection, rows, ref.token)
         plan = Plan.STAGED if isolating or faults else choose_plan(connection, ref, rows, self.feed.mode)
         if plan is Plan.STRAIGHT:
             return all_absent(rows)
         equal = equal_rows(connection, rows) if plan is Plan.EQUAL_FIRST else None
+        fill = filling(session, isolating)
         changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill, equal)
         changes.faults += faults
         return changes

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from restock.chunks import Chunk, WriteCounts
 from restock.errors import RestockError
-from sinks.changes import Changes, RowFault
+from sinks.changes import Changes
 from sinks.comparing import compared, is_distinct, is_doubtful, is_same, readable
 from sinks.flask_sink import FlaskSink
-from sinks.isolation import fill_isolated
+from sinks.isolation import filling
 from sinks.presence import compare
 from sinks.results import result_of
 from sinks.retries import DataTrouble, with_retries
@@ -27,8 +26,7 @@ from sinks.write_rules import offered
 SAMPLES = 5
 
 
-@dataclass(frozen=True)
-class ChangedValue:
+class Pair(NamedTuple):
     """A value that a row would change, by the row's position: what is stored, and what was sent."""
 
     position: int
@@ -37,8 +35,16 @@ class ChangedValue:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Of how many rows an attribute would change, and the first of these values."""
+
+    rows: int
+    first: list[Pair]
+
+
+@dataclass(frozen=True)
 class Foreseen:
-    """What a chunk would come to, and of how many rows each attribute would change, with the first of these values.
+    """What a chunk would come to, and which attributes of the table's rows it would change.
 
     Its rejects are those that comparing finds as well; what only a write shows is not among them: constraints,
     triggers, and the model's own code. `counts` add up to the rows of the chunk; None if the table was not looked at.
@@ -46,8 +52,7 @@ class Foreseen:
 
     chunk: Chunk
     counts: WriteCounts | None = None
-    changed: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[ChangedValue]] = field(default_factory=dict)
+    changed: dict[str, Change] = field(default_factory=dict)
 
 
 class Foresight:
@@ -74,16 +79,9 @@ class Foresight:
         with sink.database.transaction() as session:
             connection = sink.database.connection(session)
             rows, faults = sink.other_forms.as_the_table_writes(connection, rows, self._token)
-
-            def fill(stage: Stage, keyed: Rows, places: np.ndarray | None) -> list[RowFault]:
-                if isolating:
-                    return fill_isolated(session, stage, keyed.keyed)
-                stage.take(keyed, places)
-                return []
-
-            changes = compare(connection, rows, sink.feed.mode, lambda _position: False, fill)
+            changes = compare(connection, rows, sink.feed.mode, lambda _position: False, filling(session, isolating))
             changes.faults += faults
-            changed, samples = _changed_values(Stage(connection, sink.target, tuple(rows.attributes)), changes)
+            changed = _changed(Stage(connection, sink.target, tuple(rows.attributes)), changes)
             drop_stage(connection)
             session.rollback()
         result = result_of(chunk, sink.feed, changes)
@@ -93,26 +91,28 @@ class Foresight:
             rejects=sorted(result.rejects, key=lambda reject: reject.row),
             skipped=result.counts.skipped,
         )
-        return Foreseen(judged, result.counts, changed, samples)
+        return Foreseen(judged, result.counts, changed)
 
 
-def _changed_values(stage: Stage, changes: Changes) -> tuple[dict[str, int], dict[str, list[ChangedValue]]]:
+def _changed(stage: Stage, changes: Changes) -> dict[str, Change]:
     if not changes.updates:
-        return {}, {}
+        return {}
     names = compared(stage)
     counts = [sa.func.count(sa.case((is_distinct(stage, name), 1))) for name in names]
-    changed = dict(zip(names, stage.connection.execute(_of_met(stage, changes, *counts)).one(), strict=True))
-    samples: dict[str, list[ChangedValue]] = {}
-    for name in [name for name in names if changed[name]]:
-        read = _read(stage, changes, name)
-        if read is not None and is_doubtful(stage, name):
-            read = [each for each in read if not is_same(each.sent, each.stored)]
-            changed[name] = len(read)
-        samples[name] = (read or [])[:SAMPLES]
-    return {name: rows for name, rows in changed.items() if rows}, samples
+    stored_otherwise = zip(names, stage.connection.execute(_of_met(stage, changes, *counts)).one(), strict=True)
+    changed = {name: _change(stage, changes, name, rows) for name, rows in stored_otherwise if rows}
+    return {name: change for name, change in changed.items() if change.rows}
 
 
-def _read(stage: Stage, changes: Changes, name: str) -> list[ChangedValue] | None:
+def _change(stage: Stage, changes: Changes, name: str, rows: int) -> Change:
+    read = _read(stage, changes, name)
+    if read is None or not is_doubtful(stage, name):
+        return Change(rows, read or [])
+    differing = [each for each in read if not is_same(each.sent, each.stored)]
+    return Change(len(differing), differing[:SAMPLES])
+
+
+def _read(stage: Stage, changes: Changes, name: str) -> list[Pair] | None:
     """Values that differ as they are stored: some, or all where only the app can tell; None if it cannot either."""
     stored = readable(stage.target, name)
     sent = sa.type_coerce(offered(stage.target, name, stage.sent(name)), stored.type)
@@ -120,7 +120,7 @@ def _read(stage: Stage, changes: Changes, name: str) -> list[ChangedValue] | Non
     asked = asked.where(is_distinct(stage, name)).order_by(stage.position)
     try:
         found = stage.connection.execute(asked if is_doubtful(stage, name) else asked.limit(SAMPLES))
-        return [ChangedValue(*row) for row in found]
+        return [Pair(*row) for row in found]
     except (SQLAlchemyError, RestockError):
         raise
     except Exception:  # a stored value that the column's type cannot read, written by others

@@ -14,6 +14,7 @@ from sinks.changes import Changes, Key, RowFault
 from sinks.db_errors import DataFault
 from sinks.dropped_rows import none_dropped
 from sinks.orphans import likely_orphans
+from sinks.presence import Fill
 from sinks.rows import BoundRows, Rows
 from sinks.savepoints import Attempt, Refused, Savepoints
 from sinks.stage import Stage
@@ -73,12 +74,19 @@ def write_isolated(
         refused = still
 
 
-def fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
-    """Stage all rows but those that the database would not even stage, by halving under savepoints.
+def filling(session: Session, isolating: bool) -> Fill:
+    """How the rows of a chunk are staged: at once, or all but those that the database would not even stage."""
 
-    Raises:
-        SQLAlchemyError: trouble that is not about a row.
-    """
+    def fill(stage: Stage, rows: Rows, places: np.ndarray | None) -> list[RowFault]:
+        if isolating:
+            return _fill_isolated(session, stage, rows.keyed)
+        stage.take(rows, places)
+        return []
+
+    return fill
+
+
+def _fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
 
     def fill(places: Sequence[int]) -> None:
         stage.fill(rows.at(np.asarray(places)))
