@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -13,8 +14,9 @@ from typing import TypeVar
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")
 
-# More would not be faster: the thread that takes the things and uses what was made of them keeps up with no more.
-THREADS = 4
+# More would not be faster: the thread that takes the things and uses what was made of them keeps up with no more. Nor
+# would more than there are cores, and each holds a thing in memory.
+THREADS = max(2, min(4, os.cpu_count() or 1))
 
 
 def background(work: Callable[[], Thing]) -> Future[Thing]:
