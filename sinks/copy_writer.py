@@ -43,7 +43,7 @@ class CopyWriter:
 
     def _insert(self, session: Session, connection: sa.Connection, changes: Changes) -> list[Key]:
         rows, target = changes.rows, changes.rows.target
-        places = rows.frame.index.get_indexer(changes.inserts)  # type: ignore[arg-type]
+        places = rows.bound.places_of(np.asarray(changes.inserts))
         # Rows that bring their key come first: else the database might give it to a row that brings none.
         keyless = rows.lacks(target.primary_key)[places]
         is_told = is_anybody_listening()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 from restock.chunks import Chunk
@@ -31,7 +30,8 @@ def incomplete(rows: Rows, positions: Sequence[int], may_be_filled: Callable[[],
     if not positions:
         return []
     target = rows.target
-    left, places = np.asarray(positions), rows.frame.index.get_indexer(pd.Index(positions))
+    left = np.asarray(positions)
+    places = rows.bound.places_of(left)
     kept = [name for name in target.stays if name in rows.attributes and not target.columns[name].nullable]
     faults: list[RowFault] = []
     absent = [name for name in target.required if name not in rows.attributes]
