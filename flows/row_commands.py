@@ -38,7 +38,8 @@ def rejects(run_id: str, path: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--csv", "path", type=click.Path(path_type=Path), metavar="FILE", help="Write them all.")
-def superseded(run_id: str, path: Path | None) -> None:
+@as_json
+def superseded(run_id: str, path: Path | None, as_json: bool) -> None:
     """Show or export rows that lost to another row.
 
     Rows of the run's source that do not count because another one has their key, each with the row that counts.
@@ -50,8 +51,10 @@ def superseded(run_id: str, path: Path | None) -> None:
 
         first, count = superseded_of(run_id, path, ROWS_SHOWN)
         if path is not None:
-            return Answer(None, lambda: click.echo(f"{count} superseded rows written to {path}."))
+            told = f"{count} superseded rows written to {path}."
+            return Answer({"run_id": run_id, "written": count}, lambda: click.echo(told))
         none = "No row lost to another one of its source, or the list is in the spool of another machine."
-        return Answer(None, lambda: print_superseded(first, count) if count else click.echo(none))
+        plain = {"run_id": run_id, "superseded": count, "first": first}
+        return Answer(plain, lambda: print_superseded(first, count) if count else click.echo(none))
 
-    run(work, False)
+    run(work, as_json)

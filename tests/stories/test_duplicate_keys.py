@@ -87,13 +87,18 @@ def test_every_loser_of_every_file_is_listed_with_the_row_that_counts_until_its_
     sqlite_shop.write_csv("b.csv", [product(n) if n % 2 else product(n, name="other") for n in range(39, 0, -1)])
     run_id = sync(sqlite_shop).run.run_id
 
-    shown = run_here(capfd, "superseded", run_id)
+    shown, plain = run_here(capfd, "superseded", run_id), run_here(capfd, "superseded", run_id, "--json").answer
     told = run_here(capfd, "superseded", run_id, "--csv", "lost.csv")
     with Path("lost.csv").open(newline="") as file:
         listed = list(csv.DictReader(file))
 
     assert "and 19 more; `--csv FILE` writes them all" in shown.out
     assert told.out == "39 superseded rows written to lost.csv.\n"
+    assert (plain["run_id"], plain["superseded"], len(plain["first"])) == (run_id, 39, 20)
+    assert plain["first"][1] == {
+        "file": "a.csv", "row": 2, "line": 3, "counting_file": "b.csv", "counting_row": 38, "counting_line": 39,
+        "key": "S-002", "equal": False,
+    }  # fmt: skip
     assert [list(row.values()) for row in listed] == [
         ["a.csv", str(n), str(n + 1), "b.csv", str(40 - n), str(41 - n), f"S-{n:03}", str(n % 2 == 1).lower()]
         for n in range(1, 40)
