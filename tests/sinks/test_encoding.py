@@ -52,6 +52,8 @@ VALUES = {
 }
 ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}), max_size=20)
 
+HALVES = (slice(0, 3_210), slice(3_210, None))
+
 REAL = """\
 class Thing(db.Model):
     __tablename__ = "thing"
@@ -85,6 +87,23 @@ def parsed(whole: memoryview, fields: int) -> list[bytes]:
             at += 4 + max(size, 0)
         rows.append(bytes(whole[start:at]))
     return rows
+
+
+def test_rows_beyond_those_encoded_at_a_time_are_the_same_as_by_themselves() -> None:
+    rows: list[dict[str, Any]] = [
+        dict.fromkeys(VALUES) | {"word": None if place % 7 == 0 else "d" * (place % 11), "price": Decimal(place)}
+        for place in range(12_345)
+    ]
+    words, numbers = {"word": "text"}, {"price": "numeric"}
+
+    for types in (words, numbers, words | numbers):
+        columns = {name: columns_of(rows)[name] for name in types}
+        whole = encode(columns, types, None)
+        halves = [encode({n: cells.iloc[part] for n, cells in columns.items()}, types, None) for part in HALVES]
+
+        assert whole is not None
+        assert bytes(whole.whole) == b"".join(bytes(half.whole) for half in halves if half is not None)
+        assert len(parsed(whole.whole, len(types))) == len(rows)
 
 
 @given(ROWS)
