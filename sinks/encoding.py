@@ -43,8 +43,8 @@ _ARROW: dict[str, pa.DataType] = {
 }
 # Of a row, and of each of its fields, before the bytes of its value; and of a NUMERIC before its digits.
 _COUNT, _LENGTH, _NUMERIC = 2, 4, 8
-# Rows encoded at a time: they stay in the processor's cache, and other threads have their turn in between, as the encoder
-# keeps the interpreter to itself.
+# Rows encoded at a time: they stay in the processor's cache, and other threads have their turn in between, as the
+# encoder keeps the interpreter to itself.
 _ROWS_AT_ONCE = 5_000
 # No row is longer.
 _LONGEST = 2**31 - 1
