@@ -69,9 +69,9 @@ class Spool:
             "file again with --file"
         )
         try:
-            table = pq.read_table(
-                self._path(ref.spool_file), page_checksum_verification=True, partitioning=None, memory_map=False
-            )
+            # Not by `read_table`, which looks for a whole dataset: that takes a third longer.
+            with pq.ParquetFile(self._path(ref.spool_file), page_checksum_verification=True) as file:
+                table = file.read(use_threads=False)
         except FileNotFoundError as error:
             raise SourceError(f"The spool file {ref.spool_file} of {ref} is gone; {advice}.") from error
         except (OSError, pa.ArrowException) as error:
