@@ -146,7 +146,7 @@ def _plain(column: pd.Series) -> list[tuple[type, Any]]:
 
 def _strange_rejects(before: pd.DataFrame, rejected: list[RejectedRows]) -> str | None:
     rows = [row for each in rejected for row in each.rows]
-    if pd.Index(rows).isin(before.index).all():
+    if not rows or pd.Index(rows).isin(before.index).all():
         return None
     return "rejected rows under new index labels; keep the index, which is the rows' position"
 
