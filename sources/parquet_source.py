@@ -14,7 +14,7 @@ from restock.contract import Contract, Kind
 from restock.errors import NoRows, SourceError
 from sources.columns import refuse_bad_names
 from sources.framing import plain, plain_type, with_spool_columns
-from sources.locations import open_pinned
+from sources.locations import open_pinned, open_start
 from sources.nested_json import NoJson, json_texts
 from sources.parquet_file import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
 from sources.parquet_pages import page_sizes
@@ -43,17 +43,17 @@ class ParquetSource:
             SourceError: the file is no Parquet, has no rows, or a column that the feed takes cannot be loaded.
         """
         self.file = file
-        with open_pinned(file) as handle, self._readable():
+        with open_start(file) as handle, self._readable():
             opened = open_parquet(handle, file.name)
-            self.schema, rows = opened.schema_arrow, opened.metadata.num_rows
+            self.schema = opened.schema_arrow
             self.columns = list(self.schema.names)
             refuse_bad_names(self.columns, file.name)
             self._taken = feed.renames(self.columns, contract.fields)
             self._wrapped = [name for name in wrapped_columns(opened) if name in self._taken]
-        self._nested = [name for name in self._taken if pa.types.is_nested(plain_type(self.schema.field(name).type))]
-        self._refuse_nested(contract)
-        if rows == 0:
-            raise NoRows(f"{file.name} holds no rows; have it exported again.")
+            self._nested = [n for n in self._taken if pa.types.is_nested(plain_type(self.schema.field(n).type))]
+            self._refuse_nested(contract)
+            if opened.metadata.num_rows == 0:
+                raise NoRows(f"{file.name} holds no rows; have it exported again.")
 
     @property
     def types(self) -> dict[str, pa.DataType]:
