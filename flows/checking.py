@@ -19,6 +19,7 @@ from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
 from restock.errors import ChunkFailed, ConfigurationError, SinkUnavailable
 from restock.feeds import Feed
+from restock.interpreter import settle_interpreter
 from restock.originals import presentable
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.foresight import Foreseen, Foresight
@@ -109,6 +110,7 @@ def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progre
 def _chunks(
     sink: FlaskSink, spool: Spool, extraction: Extraction, found: Check
 ) -> Iterator[tuple[ChunkRef, pd.DataFrame, Chunk]]:
+    settle_interpreter()
     for planned in extraction.chunks:
         ref = ChunkRef("check", planned.number, planned.spool_file, planned.first_row, planned.rows, token=0)
         found.read += ref.rows

@@ -10,7 +10,6 @@ from flows.progress import Progress
 from flows.stopping import check_stop
 from restock.errors import NoRows
 from restock.feeds import Feed
-from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink
 from sources.extract import Extraction, extract
 from sources.locations import SourceFile
@@ -24,7 +23,6 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
     Raises:
         SourceError: it cannot be read as the feed wants it; nothing of it stays in the spool.
     """
-    settle_interpreter()
     feed, contract = sink.feed, sink.target.contract
 
     def read(rows: int) -> None:
