@@ -57,7 +57,7 @@ def sync(
 
 def _bring_in_whole(entrance: Entrance, files: list[SourceFile], choices: Choices) -> RunReport:
     """Load all files as one run, or go on with the one that was interrupted."""
-    past = entrance.past([files])
+    past = entrance.past()
     refuse_late(entrance.feed, past, files, choices.due)
     resumed = None if choices.fresh else entrance.resumed(files, past)
     return entrance.load(resumed or entrance.admit(files, past))

@@ -21,7 +21,7 @@ def bring_in_files(entrance: Entrance, files: list[SourceFile], are_asked_for: b
     Raises:
         RestockError: one of them stopped the others; those that came before are named.
     """
-    past = entrance.past([[file] for file in files])
+    past = entrance.past()
     refuse_moved(entrance.sink, past.newest)
     _refuse_namesakes(entrance.feed, files)
     new = _new(entrance, files, past, are_asked_for)

@@ -18,7 +18,7 @@ from sinks.flask_sink import FlaskSink
 from sinks.history import FeedRuns, History
 from sinks.lease import Lease
 from sinks.ledger_entries import Admission
-from sources.locations import SourceFile, content_of, fingerprint, former_fingerprints
+from sources.locations import SourceFile, content_of, fingerprint
 from transforms.apply import code_digest
 
 
@@ -38,9 +38,9 @@ class Entrance:
         """The feed that comes in."""
         return self.sink.feed
 
-    def past(self, sources: list[list[SourceFile]]) -> FeedRuns:
+    def past(self) -> FeedRuns:
         """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""
-        past = self._know_again(sources, self.runs())
+        past = self.runs()
         finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
         for run_id in finished.keys() & self.place.spool.runs():
             self.place.spool.remove_run(run_id)
@@ -111,17 +111,6 @@ class Entrance:
         if not report.summary.outstanding:
             self.place.spool.remove_run(run_id)
         return report
-
-    def _know_again(self, sources: list[list[SourceFile]], past: FeedRuns) -> FeedRuns:
-        """The runs of the feed, also those that an older restock entered under another fingerprint."""
-        feed, old = self.feed, {run.fingerprint for run in past.all if run.content is None}
-        known = False
-        for files in sources if old else []:
-            values = {"fingerprint": fingerprint(files, feed), "content": content_of(files)}
-            for former in old.intersection(former_fingerprints(files, feed)):
-                self.sink.ledger.know_again(self.lease, feed.name, former, values)
-                known = True
-        return self.runs() if known else past
 
 
 def named(files: list[SourceFile]) -> str:

@@ -23,11 +23,6 @@ NOT_SHAPING = {"name", "source", "chunk_rows", "max_rejects", "max_chunk_rejects
     "workers",
 }
 
-# The options that `csv:` had at a time when all of them were part of a fingerprint.
-_FIRST_OPTIONS = VALUE_OPTIONS | {"encoding", "delimiter", "quote"}
-_DIALECT = {"trailing_delimiter", "escape", "line_end", "comment", "skip_lines", "skip_until", "header_rows", "names"}
-FORMER_OPTIONS = (_FIRST_OPTIONS | _DIALECT, _FIRST_OPTIONS)
-
 
 def _as_limit(value: Any) -> Any:
     return value if value is None or isinstance(value, Limit) else Limit.parse(value)
@@ -166,12 +161,6 @@ class Feed(Rules):
         """
         shaping = self.csv.model_dump(mode="json", exclude=VALUE_OPTIONS, exclude_defaults=True)
         return json.dumps(shaping, sort_keys=True)
-
-    def former_reader_options(self) -> list[str]:
-        """The same as older restocks wrote it: all that they had in `csv:`. Their ledgers hold fingerprints of it."""
-        csv = self.csv.model_dump(mode="json")
-        known = ({name: csv[name] for name in names} for names in FORMER_OPTIONS)
-        return [json.dumps([self.format, options], sort_keys=True) for options in known]
 
     def rules_digest(self) -> str:
         """A digest of the rules that shape what is loaded; a run resumes only under the same rules."""

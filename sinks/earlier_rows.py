@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from restock.chunks import ChunkRef
 from sinks.ledger_entries import is_chunk
-from sinks.ledger_tables import chunks, exactly, rejects, runs
+from sinks.ledger_tables import chunks, rejects, runs
 
 Spans = list[tuple[str, int, int]]
 Places = set[tuple[str, int]]
@@ -48,7 +48,7 @@ def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[Spans, Plac
     this = runs.alias("this")
     same = sa.and_(
         this.c.run_id == ref.run_id,
-        exactly(runs.c.feed) == this.c.feed,
+        runs.c.feed == this.c.feed,
         runs.c.fingerprint == this.c.fingerprint,
         runs.c.run_id != this.c.run_id,
         chunks.c.run_id == runs.c.run_id,

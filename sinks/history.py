@@ -14,7 +14,7 @@ from sinks.app_database import AppDatabase
 from sinks.lease import Lease
 from sinks.ledger_creation import is_there
 from sinks.ledger_entries import RejectEntry, RunEntry, as_chunk, as_ref, as_reject, as_run, counts_of
-from sinks.ledger_tables import chunks, database_time, exactly, leases, rejects, runs
+from sinks.ledger_tables import chunks, database_time, leases, rejects, runs
 from sinks.owners import Owner
 from sinks.retries import with_retries
 
@@ -91,7 +91,7 @@ class History:
             found = connection.execute(told).all()
             owing = frozenset(entry.run_id for entry in found if entry.status in OUTSTANDING)
             given_up = frozenset(entry.run_id for entry in found if entry.status not in OUTSTANDING)
-            return FeedRuns(_runs(connection, _NEWEST_FIRST.where(exactly(runs.c.feed) == feed)), owing, given_up)
+            return FeedRuns(_runs(connection, _NEWEST_FIRST.where(runs.c.feed == feed)), owing, given_up)
 
         return self._read(read) if self.exists() else FeedRuns([], frozenset())
 
@@ -106,7 +106,7 @@ class History:
 
     def newest(self, feed: str) -> RunEntry | None:
         """The newest run of a feed, if it has one."""
-        return next(iter(self._read_runs(_NEWEST_FIRST.where(exactly(runs.c.feed) == feed).limit(1))), None)
+        return next(iter(self._read_runs(_NEWEST_FIRST.where(runs.c.feed == feed).limit(1))), None)
 
     def find_run(self, run_id: str) -> RunEntry | None:
         """The run of that id, if this ledger has it."""

@@ -27,7 +27,7 @@ from sinks.ledger_entries import (
     reject_values,
     run_values,
 )
-from sinks.ledger_tables import chunks, database_time, exactly, rejects, runs
+from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.results import Result
 from sinks.retries import ONCE, with_retries
 
@@ -86,18 +86,6 @@ class Ledger:
             return [] if found else None
 
         return with_retries(enter, f"admitting run {run.run_id}", settled=entered)
-
-    def know_again(self, lease: Lease, feed: str, former: str, today: Mapping[str, str]) -> None:
-        """Enter what is known today of a content under the runs in which an older restock brought it in."""
-
-        def write() -> None:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
-                renew(connection, lease)
-                old = sa.and_(exactly(runs.c.feed) == feed, runs.c.fingerprint == former, runs.c.content.is_(None))
-                connection.execute(sa.update(runs).where(old).values(today))
-
-        with_retries(write, f"knowing older runs of feed {feed} again")
 
     def resume(self, lease: Lease, run_id: str) -> None:
         """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
@@ -263,7 +251,7 @@ def _deadly(ref: ChunkRef, attempts: int) -> str:
 
 
 def _supersede_older(connection: sa.Connection, run: Admission) -> list[str]:
-    older = sa.select(runs.c.run_id).where(exactly(runs.c.feed) == run.feed, runs.c.run_id != run.run_id)
+    older = sa.select(runs.c.run_id).where(runs.c.feed == run.feed, runs.c.run_id != run.run_id)
     affected = sa.and_(chunks.c.run_id.in_(older), chunks.c.status.in_(OUTSTANDING))
     names = connection.execute(sa.select(chunks.c.run_id).where(affected).distinct()).scalars().all()
     if not names:

@@ -136,21 +136,3 @@ def _postgresql_time(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(database_time, "mariadb")
 def _mysql_time(_element: Any, _compiler: Any, **_: Any) -> str:
     return "(unix_timestamp(sysdate(6)) + 0.0)"
-
-
-class exactly(GenericFunction[str]):
-    """A text column to be compared letter by letter, also in an older ledger of MySQL, which is blind to case."""
-
-    type = sa.String()
-    inherit_cache = True
-
-
-@compiles(exactly)
-def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
-@compiles(exactly, "mysql")
-@compiles(exactly, "mariadb")
-def _by_its_letters(element: Any, compiler: Any, **options: Any) -> str:
-    return f"({compiler.process(element.clauses, **options)} COLLATE utf8mb4_bin)"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from restock.chunks import COUNTERS, OUTSTANDING
 from sinks.history import History
-from sinks.ledger_tables import chunks, database_time, exactly, runs
+from sinks.ledger_tables import chunks, database_time, runs
 from sinks.retries import with_retries
 
 CHUNK_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -71,7 +71,7 @@ def read_measures(history: History) -> dict[str, FeedMeasures]:
 def keep_sums(connection: sa.Connection, feed: str, forgotten: Sequence[str]) -> None:
     """Let the newest run of a feed keep what was measured of runs that are about to be forgotten."""
     [entry] = connection.execute(sa.select(*_sums()).where(chunks.c.run_id.in_(forgotten)))
-    newest = sa.select(runs.c.run_id, runs.c.forgotten).where(exactly(runs.c.feed) == feed).with_for_update()
+    newest = sa.select(runs.c.run_id, runs.c.forgotten).where(runs.c.feed == feed).with_for_update()
     keeper = connection.execute(newest.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(1)).one()
     kept = sa.select(runs.c.forgotten).where(runs.c.run_id.in_(forgotten))
     earlier = [json.loads(each) for each in [*connection.scalars(kept), keeper.forgotten] if each]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from restock.chunks import OUTSTANDING
 from sinks.flask_sink import FlaskSink
-from sinks.ledger_tables import chunks, database_time, exactly, rejects, runs
+from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.measures import keep_sums
 from sinks.retries import with_retries
 
@@ -43,7 +43,7 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
 def _forgettable(connection: sa.Connection, sink: FlaskSink, older_than_seconds: float) -> list[str]:
     known = connection.execute(
         sa.select(runs, (database_time() - runs.c.started_at).label("age"))
-        .where(exactly(runs.c.feed) == sink.feed.name)
+        .where(runs.c.feed == sink.feed.name)
         .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
     ).all()
     owing = _run_ids(connection, sa.select(chunks.c.run_id).where(chunks.c.status.in_(OUTSTANDING)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restock.feeds import Feed
     from restock.settings import Settings
 
-__all__ = ["SourceFile", "content_of", "find_source", "fingerprint", "former_fingerprints", "open_pinned", "open_start"]
+__all__ = ["SourceFile", "content_of", "find_source", "fingerprint", "open_pinned", "open_start"]
 
 
 def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list[SourceFile]:
@@ -56,11 +56,6 @@ def content_of(files: list[SourceFile]) -> str:
 def fingerprint(files: list[SourceFile], feed: Feed) -> str:
     """A digest of what a source holds and of what makes rows of it."""
     return _digest(files, feed.reader_options())
-
-
-def former_fingerprints(files: list[SourceFile], feed: Feed) -> list[str]:
-    """What older restocks had in place of the fingerprint."""
-    return [_digest(files, options) for options in feed.former_reader_options()]
 
 
 def _digest(files: list[SourceFile], *read_by: str) -> str:

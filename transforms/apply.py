@@ -176,7 +176,5 @@ def _unread(rows: pd.DataFrame, feed: Feed, contract: Contract) -> list[Reject]:
 
 
 def _numbers(rows: pd.DataFrame, column: str) -> list[int | None]:
-    """The values of a spool column of places; all missing in a chunk that an older restock spooled without it."""
-    if column not in rows:
-        return [None] * len(rows)
+    """The values of a spool column of places, None for missing."""
     return [None if pd.isna(place) else int(place) for place in rows[column]]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import pytest
 from fix_shop import MakeShop
 from shops import Shop
@@ -64,10 +61,7 @@ def test_whoever_brings_in_rows_without_a_key_is_told_what_that_means(
     assert "come without" not in run_here(capfd, "sync", "products").err
 
 
-@pytest.mark.parametrize("ledger", ["of today", "of an older restock"])
-def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(
-    make_shop: MakeShop, mariadb_url: str, ledger: str
-) -> None:
+def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(make_shop: MakeShop, mariadb_url: str) -> None:
     shop = make_shop(mariadb_url)
     keys = {"model": shop.model("Category"), "match_on": ["id"], "source": "products.csv"}
     shop.feeds({"Acme": keys, "acme": keys})
@@ -77,43 +71,11 @@ def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(
     made = shop.execute("SHOW CREATE TABLE restock_run")[0]["Create Table"]
     assert "ENGINE=InnoDB" in made
     assert "utf8mb4_bin" in made
-    if ledger != "of today":
-        shop.execute("ALTER TABLE restock_run CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 
     for feed in ("Acme", "acme"):
         [report] = bring_in(place, place.feed(feed), load_here, Progress())
         shop.execute("DELETE FROM category")
         assert (report.run.generation, counts(report)) == (1, {"inserted": 3})
-
-
-# What the first restock, and the last one of its kind, hashed of a feed that says nothing of `csv:`.
-FIRST_OPTIONS = {
-    "currency": [], "date_format": None, "datetime_format": None, "decimal": ".", "delimiter": ",", "encoding": "utf-8",
-    "false_values": ["false", "0", "no", "f", "n"], "null_values": [""], "quote": '"', "thousands": None,
-    "timezone": "UTC", "true_values": ["true", "1", "yes", "t", "y"],
-}  # fmt: skip
-LAST_OPTIONS = FIRST_OPTIONS | {
-    "comment": None, "escape": None, "header_rows": 1, "line_end": "any", "names": [], "skip_lines": 0,
-    "skip_until": None, "trailing_delimiter": False,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("options", [FIRST_OPTIONS, LAST_OPTIONS], ids=["first", "last"])
-def test_what_an_older_restock_inserted_is_not_inserted_again(shop: Shop, options: dict[str, object]) -> None:
-    keyless(shop)
-    older = sync(shop).run.run_id
-    content = (shop.folder / "products.csv").read_bytes()
-    read_by = json.dumps([None, options], sort_keys=True)
-    whole = json.dumps([[[len(content), hashlib.sha256(content).hexdigest()]], read_by])
-    former = hashlib.sha256(whole.encode()).hexdigest()
-    shop.execute("UPDATE restock_run SET content = NULL, fingerprint = :former", former=former)
-
-    again = sync(shop)
-
-    assert counts(again) == {"skipped": 3}
-    assert again.run.generation == 1
-    assert names(shop) == ALL
-    assert again.run.run_id != older
 
 
 @pytest.mark.parametrize("csv", [{"skip_lines": 1, "header_rows": 0, "names": ["name"]}, {"comment": "C"}])
