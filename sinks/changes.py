@@ -10,6 +10,7 @@ from restock.chunks import Fault
 from restock.records import Record
 from sinks.db_errors import DataFault
 from sinks.rows import Rows
+from sinks.target import Target
 
 Key = tuple[Any, ...]
 
@@ -21,6 +22,11 @@ class RowFault:
     row: int
     fault: DataFault
     further: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, row: int, fault: DataFault, target: Target) -> RowFault:
+        """A row that met a fault of the database, which names columns as it knows them; here they are attributes."""
+        return cls(row, replace(fault, column=target.attribute_of(fault.column)))
 
 
 @dataclass

@@ -23,7 +23,7 @@ from sinks.dropped_rows import none_dropped
 from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
 from sinks.fencing import fenced
-from sinks.isolation import Writer, filling, write_isolated
+from sinks.isolation import Writer, write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.ledger_entries import RunEntry
@@ -37,6 +37,7 @@ from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import drop_stage
+from sinks.staging import Staging
 from sinks.table_fit import check_fit, was_named
 from sinks.target import Target, read_target
 from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
@@ -117,8 +118,8 @@ class FlaskSink:
         if plan is Plan.STRAIGHT:
             return all_absent(rows)
         equal = equal_rows(connection, rows) if plan is Plan.EQUAL_FIRST else None
-        fill = filling(session, isolating)
-        changes = compare(connection, rows, self.feed.mode, loaded_before(connection, ref), fill, equal)
+        staging = Staging(session, connection, isolating)
+        changes = compare(staging, rows, self.feed.mode, loaded_before(connection, ref), equal)
         changes.faults += faults
         return changes
 

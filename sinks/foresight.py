@@ -14,12 +14,12 @@ from restock.errors import RestockError
 from sinks.changes import Changes
 from sinks.comparing import compared, is_distinct, is_doubtful, is_same, readable
 from sinks.flask_sink import FlaskSink
-from sinks.isolation import filling
 from sinks.presence import compare
 from sinks.results import result_of
 from sinks.retries import DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.stage import Stage, drop_stage, is_one_of
+from sinks.staging import Staging
 from sinks.write_rules import offered
 
 # Of each attribute that changes, so many changed values are shown.
@@ -79,7 +79,7 @@ class Foresight:
         with sink.database.transaction() as session:
             connection = sink.database.connection(session)
             rows, faults = sink.other_forms.as_the_table_writes(connection, rows, self._token)
-            changes = compare(connection, rows, sink.feed.mode, lambda _position: False, filling(session, isolating))
+            changes = compare(Staging(session, connection, isolating), rows, sink.feed.mode, lambda _position: False)
             changes.faults += faults
             changed = _changed(Stage(connection, sink.target, tuple(rows.attributes)), changes)
             drop_stage(connection)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -14,8 +12,7 @@ from sinks.changes import Changes, Key, RowFault
 from sinks.db_errors import DataFault
 from sinks.dropped_rows import none_dropped
 from sinks.orphans import likely_orphans
-from sinks.presence import Fill
-from sinks.rows import BoundRows, Rows
+from sinks.rows import Rows
 from sinks.savepoints import Attempt, Refused, Savepoints
 from sinks.stage import Stage
 from sinks.target import Target
@@ -74,34 +71,11 @@ def write_isolated(
         refused = still
 
 
-def filling(session: Session, isolating: bool) -> Fill:
-    """How the rows of a chunk are staged: at once, or all but those that the database would not even stage."""
-
-    def fill(stage: Stage, rows: Rows, places: np.ndarray | None) -> list[RowFault]:
-        if isolating:
-            return _fill_isolated(session, stage, rows.keyed)
-        stage.take(rows, places)
-        return []
-
-    return fill
-
-
-def _fill_isolated(session: Session, stage: Stage, rows: BoundRows) -> list[RowFault]:
-
-    def fill(places: Sequence[int]) -> None:
-        stage.fill(rows.at(np.asarray(places)))
-
-    refused = Savepoints(session, stage.target).refused(fill, range(len(rows)))
-    stage.index()  # the changed rows may be asked for one by one
-    return [_named(int(rows.positions[place]), fault, stage.target) for place, fault in refused]
-
-
 def _explained(connection: sa.Connection, changes: Changes, refused: Refused) -> list[RowFault]:
     """The rows that were refused, with what the database does not say of them by itself."""
-    rows, target = changes.rows, changes.rows.target
-    found = {
-        position: _named(position, _with_foreign_keys(position, fault, rows), target) for position, fault in refused
-    }
+    rows = changes.rows
+    named = ((position, _with_foreign_keys(position, fault, rows)) for position, fault in refused)
+    found = {position: RowFault.of(position, fault, rows.target) for position, fault in named}
     for values, positions in _lacking(connection, changes, refused):
         found |= {each.row: each for each in values.explained([found[position] for position in positions])}
     return list(found.values())
@@ -120,10 +94,6 @@ def _with_foreign_keys(position: int, fault: DataFault, rows: Rows) -> DataFault
     if not columns:
         return fault
     return DataFault(f"foreign_key:{','.join(columns)}", columns[0] if len(columns) == 1 else None)
-
-
-def _named(position: int, fault: DataFault, target: Target) -> RowFault:
-    return RowFault(position, replace(fault, column=target.attribute_of(fault.column)))
 
 
 def _traded(savepoints: Savepoints, write: Attempt, changes: Changes, refused: Refused) -> Refused:

@@ -18,7 +18,8 @@ from sinks.enforced_keys import is_enforced
 from sinks.newcomers import incomplete
 from sinks.own_fillings import may_fill
 from sinks.rows import Rows
-from sinks.stage import Stage, open_stage
+from sinks.stage import Stage
+from sinks.staging import Staging
 from sinks.verdicts import Judged, Verdict, read_verdicts
 from sinks.write_rules import stays
 
@@ -26,17 +27,14 @@ log = logging.getLogger("restock")
 
 # A feed's, or that of a correction that comes late: what would change a present row is rejected.
 Mode = Literal["sync", "insert_only", "update_only", "only_adding"]
-# Stages the keyed rows at some places, by default all; returns those that the database would not even stage.
-Fill = Callable[[Stage, Rows, np.ndarray | None], list[RowFault]]
 Rule = tuple[sa.ColumnElement[bool], int]
 
 
 def compare(
-    connection: sa.Connection,
+    staging: Staging,
     rows: Rows,
     mode: Mode,
     is_loaded_before: Callable[[int], bool],
-    fill: Fill,
     equal: np.ndarray | None = None,
 ) -> Changes:
     """Meet the rows of a chunk with those of the table.
@@ -44,7 +42,6 @@ def compare(
     Args:
         is_loaded_before: whether a row without a key, at that position, was inserted by an earlier run of the same
             content: it has nothing else to be recognised by.
-        fill: how rows are staged.
         equal: places of keyed rows that are known to be in the table as they are.
 
     Returns:
@@ -67,10 +64,10 @@ def compare(
     if equal is not None and len(equal):
         changes.unchanged += len(equal)
         others = np.delete(np.arange(len(rows.keyed)), equal)
-    _compare_keyed(connection, changes, mode, fill, others)
+    _compare_keyed(staging, changes, mode, others)
     if mode == "only_adding":
         _reject_updates(changes)
-    _reject_incomplete(connection, changes)
+    _reject_incomplete(staging.connection, changes)
     changes.inserts.sort()
     return changes
 
@@ -83,17 +80,14 @@ def all_absent(rows: Rows) -> Changes:
     return Changes(rows, inserts=list(rows.positions))
 
 
-def _compare_keyed(
-    connection: sa.Connection, changes: Changes, mode: Mode, fill: Fill, places: np.ndarray | None
-) -> None:
+def _compare_keyed(staging: Staging, changes: Changes, mode: Mode, places: np.ndarray | None) -> None:
     rows = changes.rows
     staged = len(rows.keyed if places is None else places)
     if not staged:
         return
-    stage = open_stage(connection, rows.target, rows.attributes)
-    refused = fill(stage, rows, places)
+    stage, refused = staging.stage(rows, places)
     changes.faults += refused
-    judged = _judged(connection, stage, mode)
+    judged = _judged(stage, mode)
     left_alone = staged - len(refused) - len(judged)
     if mode == "insert_only":
         changes.skipped += left_alone
@@ -102,9 +96,9 @@ def _compare_keyed(
     _judge(changes, mode, judged, _ruled(stage))
 
 
-def _judged(connection: sa.Connection, stage: Stage, mode: Mode) -> Judged:
+def _judged(stage: Stage, mode: Mode) -> Judged:
     try:
-        return read_verdicts(connection.execute(_question(stage, mode)))
+        return read_verdicts(stage.connection.execute(_question(stage, mode)))
     except (SQLAlchemyError, RestockError):
         raise
     except Exception as error:
@@ -114,7 +108,7 @@ def _judged(connection: sa.Connection, stage: Stage, mode: Mode) -> Judged:
             stage.target.name,
             type(error).__name__,
         )
-        return read_verdicts(connection.execute(_question(stage, mode, Verdict.CHANGED)))
+        return read_verdicts(stage.connection.execute(_question(stage, mode, Verdict.CHANGED)))
 
 
 def _question(stage: Stage, mode: Mode, doubtful: Verdict = Verdict.DOUBTFUL) -> sa.Select[Any]:
