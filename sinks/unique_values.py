@@ -7,7 +7,7 @@ their values first, and then take those that they were sent.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,13 @@ from restock.chunks import Fault
 from restock.originals import presentable
 from sinks.changes import Key, RowFault
 from sinks.comparing import readable
+from sinks.db_errors import DataFault
+from sinks.savepoints import Attempt, Refused
 from sinks.stage import Stage, is_one_of
 from sinks.target import Target
+
+# What the code of a fault begins with that names a unique constraint.
+_UNIQUE = "unique:"
 
 
 @dataclass(frozen=True)
@@ -40,33 +45,11 @@ class UniqueValues:
         found = stage.connection.execute(asked.where(self._is_at(positions)))
         return {position: tuple(holder) for position, *holder in found}
 
-    def rings(self, updates: Mapping[int, Key]) -> list[list[int]]:
-        """Those of some rows that want each other's values, ring by ring; none where they cannot let go.
-
-        Args:
-            updates: the positions of the rows, each with the primary key of the row it meets.
-        """
-        if not self.may_be_let_go or len(updates) < 2:
-            return []
-        met = {key: position for position, key in updates.items()}
-        return list(_rings({each: met[key] for each, key in self.holders(list(updates)).items() if key in met}))
-
-    def explained(self, faults: Sequence[RowFault]) -> Iterator[RowFault]:
-        """The faults of rows that others keep out, with the column, if there is only one, and the row that has it."""
-        column = self.names[0] if len(self.names) == 1 else None
-        holders = self.holders([fault.row for fault in faults])
-        for each in faults:
-            named = zip(self.stage.target.primary_key, holders.get(each.row, ()), strict=False)
-            further = tuple(Fault("held_by", name, presentable(str(value))) for name, value in named)
-            yield replace(each, fault=replace(each.fault, column=column), further=further)
-
-    def trading(
-        self, write: Callable[[Sequence[int]], None], held_by: Iterable[int]
-    ) -> Callable[[Sequence[int]], None]:
+    def trading(self, write: Attempt, held_by: Sequence[int]) -> Attempt:
         """What writes rows once others, those that these staged ones meet, have let go of the values."""
 
         def trade(positions: Sequence[int]) -> None:
-            self._let_go(list(held_by))
+            self._let_go(held_by)
             write(positions)
 
         return trade
@@ -102,12 +85,53 @@ class UniqueValues:
         return is_one_of(self.stage.position, list(positions), self.stage.connection.dialect.name)
 
 
-def unique_values(stage: Stage, constraint: str) -> UniqueValues | None:
-    """What a unique constraint spans, by the name that the database has for it; None if that is not columns alone.
+@dataclass(frozen=True)
+class Wanted:
+    """Unique values that other rows have: the rows that were refused for them, and by these who has what each wants."""
+
+    values: UniqueValues
+    positions: list[int]
+    holders: dict[int, Key]
+
+    def rings(self, updates: Mapping[int, Key]) -> list[list[int]]:
+        """Those of the refused rows that want each other's values, ring by ring; none where they cannot let go.
+
+        Args:
+            updates: the positions of present rows, each with the primary key of the row it meets.
+        """
+        met = {updates[position]: position for position in self.positions if position in updates}
+        if not self.values.may_be_let_go or len(met) < 2:
+            return []
+        return list(_rings({each: met[key] for each, key in self.holders.items() if each in updates and key in met}))
+
+    def explained(self, refused: RowFault) -> RowFault:
+        """The fault of a refused row, with the column, if there is only one, and the row that has its value."""
+        names = self.values.names
+        holder = zip(self.values.stage.target.primary_key, self.holders.get(refused.row, ()), strict=False)
+        further = tuple(Fault("held_by", name, presentable(str(value))) for name, value in holder)
+        column = names[0] if len(names) == 1 else None
+        return replace(refused, fault=replace(refused.fault, column=column), further=further)
+
+
+def wanted(stage: Stage, refused: Refused) -> list[Wanted]:
+    """The unique values for which rows were refused, one by one, as far as they are staged."""
+    found: list[Wanted] = []
+    for fault in {fault.code: fault for _, fault in refused}.values():
+        values = unique_values(stage, fault)
+        if values is not None:
+            positions = [position for position, each in refused if each.code == fault.code]
+            found.append(Wanted(values, positions, values.holders(positions)))
+    return found
+
+
+def unique_values(stage: Stage, fault: DataFault) -> UniqueValues | None:
+    """What the unique constraint spans that a fault names; None if there is none, or it is not of columns alone.
 
     SQLite names the columns in place of the constraint.
     """
-    names = _attributes(stage.target, _columns_of(stage, constraint))
+    if not fault.code.startswith(_UNIQUE):
+        return None
+    names = _attributes(stage.target, _columns_of(stage, fault.code.removeprefix(_UNIQUE)))
     return UniqueValues(stage, names) if names and set(names) <= {*stage.attributes} else None
 
 
