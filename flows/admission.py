@@ -46,10 +46,10 @@ def sync(
     files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()
-    with own_target(sink, progress, wait, feed.name if choices.file is None else None) as lease:
-        if lease.was_waited_for:  # perhaps for an hour, in which files come and change
+    with own_target(sink, progress, wait, feed.name if choices.file is None else None) as owned:
+        if owned.was_waited_for:  # perhaps for an hour, in which files come and change
             files = find_source(feed, place.settings, choices.file)
-        entrance = Entrance(place, sink, lease, History(sink.database), loader, progress)
+        entrance = Entrance(place, sink, owned.lease, History(sink.database), loader, progress)
         if feed.kind == "delta":
             return bring_in_files(entrance, files, are_asked_for=choices.file is not None)
         return [_bring_in_whole(entrance, files, choices)]

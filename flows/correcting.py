@@ -82,8 +82,8 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
     done = Corrected()
     for run_id in sorted({row.run_id for row in rows}):
         found = find_run(place, run_id)
-        with own_target(found.sink, progress, wait) as lease:
-            done += _load_of_run(found, lease, [row for row in rows if row.run_id == run_id], path)
+        with own_target(found.sink, progress, wait) as owned:
+            done += _load_of_run(found, owned.lease, [row for row in rows if row.run_id == run_id], path)
     return done
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 
 from flows.progress import Progress
 from flows.stopping import check_stop
@@ -14,8 +14,16 @@ from sinks.flask_sink import FlaskSink
 from sinks.lease import Lease, keeping, take_lease
 
 
+@dataclass(frozen=True)
+class Owned:
+    """A target that is owned: the lease of it, and whether another run owned it when it was asked for."""
+
+    lease: Lease
+    was_waited_for: bool
+
+
 @contextmanager
-def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str | None = None) -> Iterator[Lease]:
+def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str | None = None) -> Iterator[Owned]:
     """Hold the lease of the sink's target while the block lasts; wait for another owner for so many seconds.
 
     Args:
@@ -28,7 +36,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
     until, is_waiting = time.monotonic() + wait, False
     while True:
         try:
-            lease = replace(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
+            owned = Owned(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until:
@@ -37,5 +45,5 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
             progress.waiting(busy)
             check_stop()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
-    with keeping(sink.database, lease):
-        yield lease
+    with keeping(sink.database, owned.lease):
+        yield owned

@@ -39,10 +39,10 @@ def reprocess(
     reports = []
     for each in found:
         try:
-            with own_target(each.sink, progress, wait) as lease:
+            with own_target(each.sink, progress, wait) as owned:
                 refuse_moved(each.sink, each.run)
                 refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
-                report = load_run(each.sink, lease, each.run.run_id, loader, progress, numbers)
+                report = load_run(each.sink, owned.lease, each.run.run_id, loader, progress, numbers)
         except (ConfigurationError, TargetBusy) as refused:
             if len(found) == 1:
                 raise
@@ -86,8 +86,8 @@ def abandon(
     """
     found = find_run(place, run_id)
     _check_numbers(found.history.chunks(run_id), run_id, numbers)
-    with own_target(found.sink, progress, wait) as lease:
-        given_up = found.sink.ledger.abandon(lease, run_id, sorted(numbers) if numbers else None)
+    with own_target(found.sink, progress, wait) as owned:
+        given_up = found.sink.ledger.abandon(owned.lease, run_id, sorted(numbers) if numbers else None)
         if not given_up:
             raise ConfigurationError(
                 f"Run {run_id} has no such outstanding chunks; `restock show {run_id}` lists them."

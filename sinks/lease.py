@@ -31,12 +31,11 @@ _LOST = (
 
 @dataclass(frozen=True)
 class Lease:
-    """The lease of a target as this execution holds it. `was_waited_for`: another one had it first."""
+    """The lease of a target as this execution holds it."""
 
     target: str
     token: int
     seconds: float
-    was_waited_for: bool = False
 
 
 def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
