@@ -13,11 +13,11 @@ import pandas as pd
 from flows.doubts import SUSPECT, doubt_about
 from flows.findings import ChangedColumn, ChangedValue, Check, InTable, Reason, Sample
 from flows.progress import Progress
-from flows.spooling import quiet_nights, spool_source
+from flows.spooling import QUIET, spool_source
 from flows.stopping import check_stop
 from flows.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
-from restock.errors import ChunkFailed, ConfigurationError, SinkUnavailable
+from restock.errors import ChunkFailed, ConfigurationError, NoRows, SinkUnavailable
 from restock.feeds import Feed
 from restock.interpreter import settle_interpreter
 from restock.originals import presentable
@@ -84,8 +84,20 @@ def _judged_alone(new: Newcomers, chunk: Chunk) -> Foreseen:
 
 def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> Check:
     found = Check(sink.feed.name, ", ".join(file.name for file in files))
-    quiet = quiet_nights(sink.feed, found.source, progress)
-    with quiet, tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
+    try:
+        _look_at(found, sink, files, judge, progress)
+    except NoRows:
+        if not sink.feed.may_be_quiet:
+            raise
+        progress.note(QUIET.format(source=found.source))
+    found.reasons.sort(key=lambda reason: -reason.rows)
+    if found.in_table is not None:
+        found.in_table.changed.sort(key=lambda each: -each.rows)
+    return found
+
+
+def _look_at(found: Check, sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
         spool = Spool(Path(folder))
         extraction = spool_source(sink, files, spool, "check", progress)
         found.ignored_columns = extraction.ignored_columns
@@ -101,10 +113,6 @@ def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progre
                 _apply_run_limit(found, sink.feed, ref, extraction.rows)
             filled = set(chunk.frame.columns)
             found.lacking = [] if sink.feed.mode == "update_only" else sorted(set(sink.target.required) - filled)
-    found.reasons.sort(key=lambda reason: -reason.rows)
-    if found.in_table is not None:
-        found.in_table.changed.sort(key=lambda each: -each.rows)
-    return found
 
 
 def _chunks(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from flows.admission_checks import refuse_moved, refuse_overtaken
 from flows.entrance import Entrance, named
 from flows.reports import RunReport
-from flows.spooling import quiet_nights
-from restock.errors import ConfigurationError, RestockError, RunIncomplete
+from flows.spooling import QUIET
+from restock.errors import ConfigurationError, NoRows, RestockError, RunIncomplete
 from restock.feeds import Feed
 from sinks.history import FeedRuns
 from sources.locations import SourceFile, content_of
@@ -40,10 +40,12 @@ def _in_order(entrance: Entrance, past: FeedRuns, new: list[SourceFile]) -> Iter
     """A file that fails stops the next; with a version column it does not, for it may come late."""
     yield from _older(entrance, past, bool(new))
     for file in new:
-        run_id = None
-        with quiet_nights(entrance.feed, file.name, entrance.progress):
+        try:
             run_id = entrance.admit([file], entrance.runs())
-        if run_id is None:
+        except NoRows:
+            if not entrance.feed.may_be_quiet:
+                raise
+            entrance.progress.note(QUIET.format(source=file.name))
             continue
         report = entrance.load(run_id)
         yield report

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 from flows.progress import Progress
 from flows.stopping import check_stop
-from restock.errors import NoRows
-from restock.feeds import Feed
 from sinks.flask_sink import FlaskSink
 from sources.extract import Extraction, extract
 from sources.locations import SourceFile
 from sources.spool import Spool
 from transforms.apply import canonical_keys
+
+QUIET = "{source} holds no rows, so there is nothing to change."
 
 
 def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:
@@ -48,14 +46,3 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
             "name a key that they hold in match_on."
         )
     return extraction
-
-
-@contextmanager
-def quiet_nights(feed: Feed, source: str, progress: Progress) -> Iterator[None]:
-    """Pass over a file of a delta feed that has no rows, as nothing has changed, unless the feed has `min_rows`."""
-    try:
-        yield
-    except NoRows:
-        if feed.kind == "full" or feed.min_rows is not None:
-            raise
-        progress.note(f"{source} holds no rows, so there is nothing to change.")

@@ -150,6 +150,11 @@ class Feed(Rules):
         """The names that are read for filter, transform or schema only; the model need not know them."""
         return tuple(name for name, rule in (self.columns or {}).items() if rule.write == "never")
 
+    @property
+    def may_be_quiet(self) -> bool:
+        """Whether a file without rows says that nothing has changed, and is passed over."""
+        return self.kind == "delta" and self.min_rows is None
+
     def without_limits(self) -> Feed:
         """The same feed, whatever number of rows and rejects it meets."""
         return self.model_copy(update={"min_rows": None, "max_rejects": None, "max_chunk_rejects": None})
