@@ -194,7 +194,7 @@ def _note_changes(found: Check, foreseen: Foreseen) -> None:
         if column is None:
             table.changed.append(column := ChangedColumn(name))
         column.rows += change.rows
-        for each in change.first[: SAMPLES - len(column.samples)]:
+        for each in change.first:
             values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
             column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
 

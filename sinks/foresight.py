@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from sinks.stage import Stage, drop_stage, is_one_of
 from sinks.staging import Staging
 from sinks.write_rules import offered
 
-# Of each attribute that changes, so many changed values are shown.
+# Of each attribute that changes in a source, so many changed values are told.
 SAMPLES = 5
 
 
@@ -36,7 +37,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """Of how many rows an attribute would change, and the first of these values."""
+    """Of how many rows an attribute would change, and the first of these values unless earlier chunks told enough."""
 
     rows: int
     first: list[Pair]
@@ -60,6 +61,7 @@ class Foresight:
 
     def __init__(self, sink: FlaskSink) -> None:
         self._sink = sink
+        self._told = Counter[str]()  # values of each attribute
         self._token = -time.monotonic_ns()  # that of no lease: the table is searched for other forms of keys anew
 
     def of(self, chunk: Chunk) -> Foreseen:
@@ -70,9 +72,11 @@ class Foresight:
         """
         rows, doing = self._sink.prepare(chunk), f"comparing rows with {self._sink.target.name}"
         try:
-            return with_retries(lambda: self._meet(chunk, rows, isolating=False), doing)
+            foreseen = with_retries(lambda: self._meet(chunk, rows, isolating=False), doing)
         except DataTrouble:
-            return with_retries(lambda: self._meet(chunk, rows, isolating=True), doing)
+            foreseen = with_retries(lambda: self._meet(chunk, rows, isolating=True), doing)
+        self._told.update({name: len(change.first) for name, change in foreseen.changed.items()})
+        return foreseen
 
     def _meet(self, chunk: Chunk, rows: Rows, isolating: bool) -> Foreseen:
         sink = self._sink
@@ -81,7 +85,7 @@ class Foresight:
             rows, faults = sink.other_forms.as_the_table_writes(connection, rows, self._token)
             changes = compare(Staging(session, connection, isolating), rows, sink.feed.mode, lambda _position: False)
             changes.faults += faults
-            changed = _changed(Stage(connection, sink.target, tuple(rows.attributes)), changes)
+            changed = self._changed(Stage(connection, sink.target, tuple(rows.attributes)), changes)
             drop_stage(connection)
             session.rollback()
         result = result_of(chunk, sink.feed, changes)
@@ -93,34 +97,34 @@ class Foresight:
         )
         return Foreseen(judged, result.counts, changed)
 
+    def _changed(self, stage: Stage, changes: Changes) -> dict[str, Change]:
+        if not changes.updates:
+            return {}
+        names = compared(stage)
+        counts = [sa.func.count(sa.case((is_distinct(stage, name), 1))) for name in names]
+        stored_otherwise = zip(names, stage.connection.execute(_of_met(stage, changes, *counts)).one(), strict=True)
+        changed = {name: self._change(stage, changes, name, rows) for name, rows in stored_otherwise if rows}
+        return {name: change for name, change in changed.items() if change.rows}
 
-def _changed(stage: Stage, changes: Changes) -> dict[str, Change]:
-    if not changes.updates:
-        return {}
-    names = compared(stage)
-    counts = [sa.func.count(sa.case((is_distinct(stage, name), 1))) for name in names]
-    stored_otherwise = zip(names, stage.connection.execute(_of_met(stage, changes, *counts)).one(), strict=True)
-    changed = {name: _change(stage, changes, name, rows) for name, rows in stored_otherwise if rows}
-    return {name: change for name, change in changed.items() if change.rows}
+    def _change(self, stage: Stage, changes: Changes, name: str, rows: int) -> Change:
+        most = SAMPLES - self._told[name]
+        if not is_doubtful(stage, name):
+            return Change(rows, (_read(stage, changes, name, most) or []) if most else [])
+        read = _read(stage, changes, name)
+        if read is None:
+            return Change(rows, [])
+        differing = [each for each in read if not is_same(each.sent, each.stored)]
+        return Change(len(differing), differing[:most])
 
 
-def _change(stage: Stage, changes: Changes, name: str, rows: int) -> Change:
-    read = _read(stage, changes, name)
-    if read is None or not is_doubtful(stage, name):
-        return Change(rows, read or [])
-    differing = [each for each in read if not is_same(each.sent, each.stored)]
-    return Change(len(differing), differing[:SAMPLES])
-
-
-def _read(stage: Stage, changes: Changes, name: str) -> list[Pair] | None:
-    """Values that differ as they are stored: some, or all where only the app can tell; None if it cannot either."""
+def _read(stage: Stage, changes: Changes, name: str, most: int | None = None) -> list[Pair] | None:
+    """Values that differ as they are stored, all or the first of them; None if one of them cannot be read."""
     stored = readable(stage.target, name)
     sent = sa.type_coerce(offered(stage.target, name, stage.sent(name)), stored.type)
     asked = _of_met(stage, changes, stage.position, stored.label("stored"), sent.label("sent"))
-    asked = asked.where(is_distinct(stage, name)).order_by(stage.position)
+    asked = asked.where(is_distinct(stage, name)).order_by(stage.position).limit(most)
     try:
-        found = stage.connection.execute(asked if is_doubtful(stage, name) else asked.limit(SAMPLES))
-        return [Pair(*row) for row in found]
+        return [Pair(*row) for row in stage.connection.execute(asked)]
     except (SQLAlchemyError, RestockError):
         raise
     except Exception:  # a stored value that the column's type cannot read, written by others

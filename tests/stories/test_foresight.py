@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from contracts.loads import recorded_statements
 from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
 from stories.telling import everything, product, products, sync
+
+from flows.workplace import open_workplace
+from sinks.flask_sink import open_sink
 
 FATES = ("inserted", "updated", "unchanged", "stale")
 
@@ -67,6 +71,22 @@ def test_what_would_change_is_told_by_column_and_its_values_to_whom_asks_for_the
     name = asked["in_table"]["changed"][1]
     assert name["samples"] == [{"row": 1, "line": 2, "stored": before["name"], "sent": "Anew"}]
     assert f"1 × name would change [line 2: {before['name']!r} → 'Anew']" in shown.out
+
+
+def test_the_table_is_asked_for_no_more_values_than_are_told(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.write_csv("products.csv", products(range(1, 10)))
+    sync(sqlite_shop)
+    sqlite_shop.feed(chunk_rows=3)
+    sqlite_shop.write_csv("products.csv", [product(number, price="99.00") for number in range(1, 10)])
+
+    with recorded_statements(open_sink(open_workplace().feed("products")).database.engine) as statements:
+        check = foreseen(capfd)
+
+    [price] = check["in_table"]["changed"]
+    assert (price["rows"], [sample["line"] for sample in price["samples"]]) == (9, [2, 3, 4, 5, 6])
+    assert len([statement for statement in statements if "AS stored" in statement]) == 2
 
 
 def test_a_check_of_the_table_leaves_nothing_there(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
