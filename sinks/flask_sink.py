@@ -27,7 +27,6 @@ from sinks.isolation import Writer, write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.ledger_entries import RunEntry
-from sinks.objects_writer import ObjectsWriter
 from sinks.plan import Plan, choose_plan
 from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
@@ -221,7 +220,5 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     """
     database = open_database(feed.app, feed.model, feed.name, lease_seconds)
     target = read_target(database, feed)
-    writer = choose_writer(database, target, feed)
-    target = replace(target, makes_objects=isinstance(writer, ObjectsWriter))
     ledger, other_forms = Ledger(database, target.name), OtherForms(database, target, feed.key_form)
-    return FlaskSink(feed, database, target, ledger, writer, other_forms, book=ledger)
+    return FlaskSink(feed, database, target, ledger, choose_writer(target, feed), other_forms, book=ledger)

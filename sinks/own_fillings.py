@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from sinks.last_touch import listeners_of_the_app
+from sinks.model_code import may_fill_new_object
 from sinks.target import Target
 
 _ASKED = {
@@ -25,14 +25,8 @@ def may_fill(connection: sa.Connection | None, target: Target) -> bool:
     Args:
         connection: to the table; None if there is no table.
     """
-    runs_code = target.makes_objects and _has_code_of_its_own(target)
-    return runs_code or (connection is not None and _has_trigger(connection, target.table))
-
-
-def _has_code_of_its_own(target: Target) -> bool:
-    constructor = target.mapper.class_manager.original_init
-    is_own = constructor is not None and not constructor.__module__.startswith("sqlalchemy.")
-    return is_own or bool(listeners_of_the_app(target.mapper, "before_insert"))
+    by_code = target.makes_objects and may_fill_new_object(target.mapper)
+    return by_code or (connection is not None and _has_trigger(connection, target.table))
 
 
 def _has_trigger(connection: sa.Connection, table: sa.Table) -> bool:

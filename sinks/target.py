@@ -17,6 +17,7 @@ from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.column_specs import field_spec, makes_json_of_none, makes_value_of_none, words_of
+from sinks.model_code import wants_objects
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Target:
     keys of different text are different keys for the database. `discriminator` and `identities` say which rows of a
     table that several models share are this model's; without a discriminator all are.
     `inserts_keyless` says that a row without its key is inserted, and the database makes one. `makes_objects` says that
-    the writer makes an object of each new row, so that the model's own code runs.
+    an object is made of each new row, so that the model's own code runs.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Target:
     discriminator: str | None
     identities: frozenset[Any]
     contract: Contract
-    makes_objects: bool = False
+    makes_objects: bool
 
     @property
     def table(self) -> sa.Table:
@@ -130,6 +131,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         discriminator=_discriminator(feed, mapper, by_column),
         identities=frozenset(_identities(mapper)),
         contract=Contract(specs, key, feed.version_column),
+        makes_objects=wants_objects(database, mapper, feed),
     )
 
 

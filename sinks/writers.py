@@ -16,7 +16,6 @@ from sinks.announcing import is_anybody_listening
 from sinks.app_database import AppDatabase
 from sinks.copy_writer import CopyWriter
 from sinks.isolation import Writer
-from sinks.last_touch import listeners_of_the_app
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import beyond_sets
 from sinks.objects_writer import ObjectsWriter
@@ -37,11 +36,8 @@ _SHARED_ROWS, _SHARING = 200_000, 2
 # Connections that the app and the lease's heartbeat are to have left.
 _SPARE_CONNECTIONS = 2
 
-_ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
-_SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
 
-
-def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
+def choose_writer(target: Target, feed: Feed) -> Writer:
     """The writer the feed names; else objects where others would skip what the model listens to; else copy.
 
     Where the model asks for what only single rows can be given, mappings stands in for copy.
@@ -49,12 +45,7 @@ def choose_writer(database: AppDatabase, target: Target, feed: Feed) -> Writer:
     Raises:
         ConfigurationError: the feed names a writer that cannot write the model.
     """
-    if feed.writer is None:
-        skipped = _what_bulk_methods_skip(database, target.mapper)
-        if skipped:
-            _say_why_objects(feed.name, feed.model, ", ".join(skipped))
-            return ObjectsWriter()
-    if feed.writer == "objects":
+    if target.makes_objects:
         return ObjectsWriter()
     _check_bulk_methods_can(target.mapper, feed)
     if feed.writer == "mappings":
@@ -108,17 +99,6 @@ def _check_bulk_methods_can(mapper: Mapper[Any], feed: Feed) -> None:
 
 
 @cache  # once for each feed and process, not for each chunk
-def _say_why_objects(feed: str, model: str, skipped: str) -> None:
-    log.warning(
-        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip; `writer: copy` in "
-        "feeds.yaml writes in bulk without.",
-        feed,
-        model,
-        skipped,
-    )
-
-
-@cache
 def _say_why_mappings(feed: str, model: str, single: str) -> None:
     log.info(
         "Feed %s is written by mappings, because %s of %s is made for each row by itself; `columns` that always fill "
@@ -127,14 +107,3 @@ def _say_why_mappings(feed: str, model: str, single: str) -> None:
         single,
         model,
     )
-
-
-def _what_bulk_methods_skip(database: AppDatabase, mapper: Mapper[Any]) -> list[str]:
-    found = [name for name in _ROW_EVENTS if listeners_of_the_app(mapper, name)]
-    found += [f"@validates({', '.join(sorted(mapper.validators))})"] if mapper.validators else []
-    listened_to = [prop.key for prop in mapper.column_attrs if len(list(prop.class_attribute.dispatch.set))]
-    found += [f"a listener on {name}" for name in listened_to if name not in mapper.validators]
-    found += ["a version counter"] if mapper.version_id_col is not None else []
-    with database.app.app_context(), database.new_session() as session:
-        found += [name for name in _SESSION_EVENTS if getattr(session.dispatch, name)]
-    return found
