@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,11 @@ from sqlalchemy.orm import Mapper
 
 from restock.column_rules import Stays
 from restock.contract import Contract
-from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
-from sinks.column_specs import field_spec, makes_json_of_none, makes_value_of_none, words_of
+from sinks.column_specs import field_spec, makes_json_of_none, words_of
+from sinks.feed_fit import check_feed_fit
+from sinks.mapped_model import read_model
 from sinks.model_code import wants_objects
 
 
@@ -82,32 +82,11 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         ConfigurationError: the feed names an attribute the model has not, a key that is not unique, or the model is
             mapped in a way that restock does not load.
     """
-    mapper: Mapper[Any] = sa.inspect(database.model)
-    if isinstance(mapper.local_table, sa.Subquery):
-        raise ConfigurationError(
-            f"The model {feed.model} is mapped to a query and not to a table; name the model of the table."
-        )
-    if len(mapper.tables) != 1:
-        raise ConfigurationError(
-            f"The model {feed.model} is mapped to {len(mapper.tables)} tables; restock loads models of one table, so "
-            "name such a model."
-        )
-    columns = {
-        prop.key: prop.columns[0]
-        for prop in mapper.column_attrs
-        if isinstance(prop.columns[0], sa.Column) and prop.columns[0].computed is None
-    }
-    by_column: dict[Any, str] = {column: attribute for attribute, column in columns.items()}
-    primary_key = tuple(by_column[column] for column in mapper.primary_key if column in by_column)
-    key = feed.match_on or primary_key
-    _check_attributes(feed, columns)
-    _check_unique(feed, mapper, columns, key)
-    _check_key(feed, key)
-    _check_blanks(feed, columns, database.engine.dialect)
-    generates = _generates_key(mapper) and key == primary_key
-    _check_filled(feed, primary_key, generates)
+    model, dialect = read_model(database, feed), database.engine.dialect
+    columns, key = model.columns, feed.match_on or model.primary_key
+    check_feed_fit(feed, model, key, dialect)
+    generates = model.generates_key and key == model.primary_key
     may_be_keyless = generates and feed.missing_key == "insert"
-    dialect = database.engine.dialect
     specs = {
         name: field_spec(
             name, column, dialect, name in key, may_be_keyless if name in key else _may_be_missing(feed, column, name)
@@ -115,110 +94,29 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         for name, column in columns.items()
     }
     return Target(
-        name=str(mapper.local_table),
+        name=str(model.mapper.local_table),
         model=database.model,
-        mapper=mapper,
+        mapper=model.mapper,
         columns=columns,
-        primary_key=primary_key,
+        primary_key=model.primary_key,
         key=key,
         generates_key=generates,
         inserts_keyless=may_be_keyless,
         key_is_exact=all(_compares_exactly(columns[name], dialect.name) for name in key),
-        unique_keys=_unique_keys(mapper, columns),
+        unique_keys=model.unique_keys,
         stays={name: when for name in columns if (when := feed.rule_of(name).stays) is not None},
         json=frozenset(name for name, column in columns.items() if makes_json_of_none(column.type, dialect)),
-        required=tuple(name for name, column in columns.items() if _is_required(column, mapper)),
-        discriminator=_discriminator(feed, mapper, by_column),
-        identities=frozenset(_identities(mapper)),
+        required=tuple(name for name, column in columns.items() if _is_required(column, model.mapper)),
+        discriminator=model.discriminator,
+        identities=frozenset(_identities(model.mapper)),
         contract=Contract(specs, key, feed.version_column),
-        makes_objects=wants_objects(database, mapper, feed),
+        makes_objects=wants_objects(database, model.mapper, feed),
     )
-
-
-def _check_attributes(feed: Feed, columns: dict[str, sa.Column[Any]]) -> None:
-    named = [("columns", name) for name in feed.columns or {} if name not in feed.unwritten]
-    named += [("match_on", name) for name in feed.match_on]
-    named += [("version_column", name) for name in (feed.version_column,) if name is not None]
-    for where, name in named:
-        if name not in columns:
-            near = difflib.get_close_matches(name, columns, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(columns)}."
-            raise ConfigurationError(
-                f"Feed {feed.name!r}: {where} names {name!r}, which is not a column of the model {feed.model}; {hint}"
-            )
-        if feed.columns is not None and name not in feed.columns:
-            raise ConfigurationError(
-                f"Feed {feed.name!r}: {where} names {name!r}, but columns does not fill it; add it there."
-            )
-
-
-def _check_key(feed: Feed, key: tuple[str, ...]) -> None:
-    for name in key:
-        if not feed.rule_of(name).is_plain:
-            raise ConfigurationError(
-                f"Feed {feed.name!r}: columns: {name!r} is part of the key, so it is always written as it came; "
-                "leave its rule out."
-            )
-
-
-def _check_filled(feed: Feed, primary_key: tuple[str, ...], generates: bool) -> None:
-    if feed.match_on or feed.columns is None or feed.transform or generates:
-        return  # checked by name, or what fills it is known later, or nothing has to
-    lacking = [name for name in primary_key if name not in feed.columns]
-    if lacking:
-        raise ConfigurationError(
-            f"Feed {feed.name!r}: nothing fills {', '.join(lacking)} of the key of the model {feed.model}, and the "
-            "database does not make it; add it to columns, or name another unique key in match_on."
-        )
-
-
-def _check_blanks(feed: Feed, columns: dict[str, sa.Column[Any]], dialect: sa.Dialect) -> None:
-    for name, column in columns.items():
-        if feed.rule_of(name).stays == "blank" and makes_value_of_none(column.type, dialect):
-            raise ConfigurationError(
-                f"Feed {feed.name!r}: columns: {name!r} cannot have `blank: keep`, because its type makes a value of a "
-                "blank, which could not be told from one that was sent; leave it out, or let the type leave None alone."
-            )
 
 
 def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:
     blank = feed.rule_of(name).blank
     return blank == "keep" or (blank == "null" and bool(column.nullable))
-
-
-def _check_unique(feed: Feed, mapper: Mapper[Any], columns: dict[str, sa.Column[Any]], key: tuple[str, ...]) -> None:
-    if set(key) not in [set(names) for names in _unique_keys(mapper, columns)]:
-        raise ConfigurationError(
-            f"Feed {feed.name!r}: match_on {', '.join(key)} is not unique in the model {feed.model}, so one record "
-            "could meet several rows; match on the primary key or on a column with a unique constraint."
-        )
-
-
-def _unique_keys(mapper: Mapper[Any], columns: dict[str, sa.Column[Any]]) -> list[tuple[str, ...]]:
-    """What may recognise a row, by attributes: the primary key first."""
-    table = mapper.local_table
-    unique: list[Any] = [mapper.primary_key]
-    unique += [[column] for column in columns.values() if column.unique]
-    if isinstance(table, sa.Table):
-        unique += [each.columns for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
-        unique += [each.columns for each in table.indexes if each.unique and not _is_partial(each)]
-    by_column: dict[Any, str] = {column: attribute for attribute, column in columns.items()}
-    mapped = [each for each in unique if all(column in by_column for column in each)]
-    return list(dict.fromkeys(tuple(by_column[column] for column in each) for each in mapped))
-
-
-def _is_partial(index: sa.Index) -> bool:
-    return any(options.get("where") is not None for options in index.dialect_options.values())
-
-
-def _generates_key(mapper: Mapper[Any]) -> bool:
-    """Whether a new row may leave its primary key to the database or to the model's own default."""
-    if len(mapper.primary_key) != 1:
-        return False
-    column = mapper.primary_key[0]
-    table = mapper.local_table
-    counts_up = isinstance(table, sa.Table) and table.autoincrement_column is column
-    return counts_up or column.default is not None or column.server_default is not None
 
 
 def _is_required(column: sa.Column[Any], mapper: Mapper[Any]) -> bool:
@@ -228,17 +126,6 @@ def _is_required(column: sa.Column[Any], mapper: Mapper[Any]) -> bool:
         return False
     table = mapper.local_table
     return not (isinstance(table, sa.Table) and table.autoincrement_column is column)
-
-
-def _discriminator(feed: Feed, mapper: Mapper[Any], by_column: dict[Any, str]) -> str | None:
-    if mapper.inherits is None or mapper.polymorphic_on is None:
-        return None
-    if mapper.polymorphic_on not in by_column:
-        raise ConfigurationError(
-            f"The model {feed.model} shares its table with others by an expression; restock needs a mapped column to "
-            "tell whose a row is, so map the column that says it."
-        )
-    return by_column[mapper.polymorphic_on]
 
 
 def _identities(mapper: Mapper[Any]) -> Iterator[Any]:
