@@ -68,7 +68,13 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
 
 def members_of(type_: sa.types.TypeEngine[Any]) -> dict[str | None, Any]:
     """The members of the app's enumeration by the words of a feed, None among them; of no enumeration nothing."""
-    return type_._object_lookup if getattr(type_, "enum_class", None) else {}  # type: ignore[attr-defined]
+    if not isinstance(type_, sa.Enum) or type_.enum_class is None:
+        return {}
+    named = type_.enum_class.__members__
+    # Further names of a member are words only where the model asks for them.
+    omits = len(type_.enums) < len(named)
+    members = [member for name, member in named.items() if not omits or member.name == name]
+    return {**dict(zip(type_.enums, members, strict=False)), None: None}
 
 
 def stored_kind(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Kind:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +28,11 @@ class Savepoints:
     target: Target
     kept: int = 0
     refused_at: dict[int, int] = field(default_factory=dict)
+    _undone: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The connection ends with the transaction, and its listeners with it.
+        sa.event.listen(self.connection, "rollback_savepoint", lambda _, name, __: self._undone.append(name))
 
     @property
     def connection(self) -> sa.Connection:
@@ -59,7 +63,6 @@ class Savepoints:
         if not numbers:
             return None
         savepoint, connection = self.session.begin_nested(), self.connection
-        begun: Any = connection.get_nested_transaction()
         try:
             attempt(numbers)
         except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
@@ -69,7 +72,7 @@ class Savepoints:
             savepoint.rollback()
             # SQLAlchemy leaves it open, and all that follows would be within it. Of thousands, each with a lock of its
             # own, PostgreSQL cannot keep track, and the more there are the longer it takes over each.
-            connection.dialect.do_release_savepoint(connection, begun._savepoint)
+            connection.dialect.do_release_savepoint(connection, self._undone[-1])
             return data_fault(error)
         savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
         self.kept += 1
