@@ -20,9 +20,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from restock.errors import ConfigurationError, SinkUnavailable
 from restock.paths import shown
 from restock.references import named, place_of, resolve, resolve_call
-from sinks.db_errors import PASSING, describe, server_of, trouble_of, turned_away, when_over
+from sinks.db_errors import PASSING, trouble_of, when_over
 from sinks.engine_rules import check_transaction, engine_of
+from sinks.error_codes import describe
 from sinks.time_limits import limit_transaction, usual_lease_seconds
+from sinks.turned_away import server_of, turned_away
 
 log = logging.getLogger("restock")
 

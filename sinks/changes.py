@@ -8,7 +8,7 @@ from typing import Any
 
 from restock.chunks import Fault
 from restock.records import Record
-from sinks.db_errors import DataFault
+from sinks.data_faults import DataFault
 from sinks.rows import Rows
 from sinks.target import Target
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from restock.errors import ChunkFailed
 from sinks.changes import Changes
-from sinks.db_errors import DataFault, RowRefused
+from sinks.data_faults import DataFault, RowRefused
 from sinks.driver_calls import plain_name
 from sinks.found_by_key import having
 

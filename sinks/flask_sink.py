@@ -18,10 +18,10 @@ from sinks.announcing import WrittenKeys
 from sinks.app_database import AppDatabase, open_database
 from sinks.changes import Changes, Key
 from sinks.corrections import CorrectionBook
-from sinks.db_errors import describe
 from sinks.dropped_rows import none_dropped
 from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
+from sinks.error_codes import describe
 from sinks.fencing import fenced
 from sinks.isolation import Writer, write_isolated
 from sinks.key_forms import OtherForms

@@ -8,7 +8,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from sinks.changes import Changes, Key, RowFault
-from sinks.db_errors import DataFault
+from sinks.data_faults import DataFault
 from sinks.dropped_rows import none_dropped
 from sinks.orphans import likely_orphans
 from sinks.savepoints import Refused, Savepoints

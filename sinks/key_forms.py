@@ -15,7 +15,7 @@ from restock.contract import Kind
 from restock.key_form import KeyForm
 from sinks.app_database import AppDatabase
 from sinks.changes import Key, RowFault
-from sinks.db_errors import DataFault
+from sinks.data_faults import DataFault
 from sinks.found_by_key import having
 from sinks.rows import Rows
 from sinks.target import Target

@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from restock.errors import LeaseLost, RestockError, TargetBusy
 from sinks.app_database import AppDatabase, CommitUnknown
-from sinks.db_errors import Trouble, describe, trouble_of
+from sinks.db_errors import Trouble, trouble_of
+from sinks.error_codes import describe
 from sinks.ledger_tables import database_time, fences, leases
 from sinks.owners import Owner
 from sinks.retries import ONCE, with_retries

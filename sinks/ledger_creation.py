@@ -13,7 +13,8 @@ from sqlalchemy.schema import CreateColumn
 
 from restock.errors import ConfigurationError, SinkUnavailable
 from sinks.app_database import AppDatabase
-from sinks.db_errors import PASSING, describe, trouble_of, when_over
+from sinks.db_errors import PASSING, trouble_of, when_over
+from sinks.error_codes import describe
 from sinks.ledger_tables import metadata
 from sinks.retries import with_retries
 

@@ -13,8 +13,8 @@ from restock.chunks import Chunk
 from restock.feeds import Feed
 from sinks.app_database import AppDatabase
 from sinks.changes import RowFault
+from sinks.data_faults import DataFault
 from sinks.database_rejects import as_rejects
-from sinks.db_errors import DataFault
 from sinks.own_fillings import may_fill
 from sinks.retries import with_retries
 from sinks.rows import Rows

@@ -14,7 +14,7 @@ from restock.records import Record
 from sinks.changes import Changes, Key
 from sinks.column_specs import members_of
 from sinks.comparing import is_same
-from sinks.db_errors import ModelRefused
+from sinks.data_faults import ModelRefused
 from sinks.explicit_nulls import note_nulls
 from sinks.found_by_key import having
 from sinks.keys_ahead import give_keys_ahead

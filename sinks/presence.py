@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from restock.errors import RestockError
 from sinks.changes import Changes, RowFault
 from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
-from sinks.db_errors import DataFault
+from sinks.data_faults import DataFault
 from sinks.enforced_keys import is_enforced
 from sinks.newcomers import incomplete
 from sinks.own_fillings import may_fill

@@ -13,7 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
-from sinks.db_errors import ModelRefused, Trouble, describe, trouble_of, turned_away, when_over
+from sinks.data_faults import ModelRefused
+from sinks.db_errors import Trouble, trouble_of, when_over
+from sinks.error_codes import describe
+from sinks.turned_away import turned_away
 
 # How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
 # each time, which makes a minute altogether.

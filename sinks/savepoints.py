@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from sinks.db_errors import DataFault, ModelRefused, Trouble, data_fault, trouble_of
+from sinks.data_faults import DataFault, ModelRefused, data_fault
+from sinks.db_errors import Trouble, trouble_of
 from sinks.target import Target
 
 # Brings some rows, named by a number each, into the database; raises what it raises.

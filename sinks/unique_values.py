@@ -17,7 +17,7 @@ from restock.chunks import Fault
 from restock.originals import presentable
 from sinks.changes import Key, RowFault
 from sinks.comparing import readable
-from sinks.db_errors import DataFault
+from sinks.data_faults import DataFault
 from sinks.savepoints import Attempt, Refused
 from sinks.stage import Stage, is_one_of
 from sinks.target import Target

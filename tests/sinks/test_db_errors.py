@@ -13,7 +13,9 @@ from fix_shop import MakeShop
 from shops import Shop, refuse_by_trigger
 
 from restock.errors import ConfigurationError, SinkUnavailable
-from sinks.db_errors import DataFault, Trouble, data_fault, describe, trouble_of
+from sinks.data_faults import DataFault, data_fault
+from sinks.db_errors import Trouble, trouble_of
+from sinks.error_codes import describe
 from sinks.retries import ONCE, DataTrouble, with_retries
 
 PARTS = """\
