@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sinks.row_ends import COUNT, ends_of
 from sinks.values import Values, as_arrow, as_list
 
 log = logging.getLogger("restock")
@@ -41,16 +42,12 @@ _ARROW: dict[str, pa.DataType] = {
     "timestamptz": pa.timestamp("us", "UTC"),
     "bytea": pa.binary(),
 }
-# Of a row, and of each of its fields, before the bytes of its value; and of a NUMERIC before its digits.
-_COUNT, _LENGTH, _NUMERIC = 2, 4, 8
 # Rows encoded at a time: they stay in the processor's cache, and other threads have their turn in between, as the
 # encoder keeps the interpreter to itself.
 _ROWS_AT_ONCE = 5_000
 # No row is longer.
 _LONGEST = 2**31 - 1
 _NOTHING = pa.scalar(b"", pa.large_binary())
-# The digits of a NUMERIC come by fours. More of them than 64 bits hold are not counted.
-_FOUR, _MOST_DIGITS = 10**4, 18
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class EncodedRows:
         first["count"], first["length"], first["number"] = len(self.types) + 1, 8, numbers
         ends = np.arange(1, len(numbers) + 1, dtype=np.int64) * first.itemsize
         # Without an end, Arrow's kernel fails ("negative buffer resize").
-        fields = pc.binary_slice(self._at(places), _COUNT, _LONGEST)
+        fields = pc.binary_slice(self._at(places), COUNT, _LONGEST)
         return _joined(pc.binary_join_element_wise(as_rows(memoryview(first.tobytes()), ends), fields, _NOTHING))
 
     def _at(self, places: np.ndarray | None) -> pa.LargeBinaryArray:
@@ -84,12 +81,12 @@ class EncodedRows:
 
 def _joined(rows: pa.LargeBinaryArray) -> memoryview:
     """The bytes of all rows, one behind the other."""
-    ends = _ends_of(rows)
+    ends = _bounds(rows)
     return memoryview(rows.buffers()[2])[ends[0] : ends[-1]]
 
 
-def _ends_of(rows: pa.LargeBinaryArray) -> np.ndarray:
-    """Where the first row begins, and where each ends."""
+def _bounds(rows: pa.LargeBinaryArray) -> np.ndarray:
+    """Where the first of the rows begins, and where each ends."""
     return np.frombuffer(rows.buffers()[1], np.int64)[rows.offset : rows.offset + len(rows) + 1]
 
 
@@ -132,7 +129,7 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
     except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
         return None
     encoded = memoryview(told)[len(HEADER) : -len(END)]
-    ends = _ends(batch, encoded)
+    ends = ends_of(batch, encoded)
     return EncodedRows(
         {name: types[name] for name in columns}, encoded, None if ends is None else as_rows(encoded, ends)
     )
@@ -193,69 +190,3 @@ def _uuid(value: Any) -> bytes:
 
 def _interval(value: timedelta) -> bytes:
     return _INTERVAL.pack(value.seconds * 1_000_000 + value.microseconds, value.days, 0)
-
-
-def _ends(batch: pa.RecordBatch, encoded: memoryview) -> np.ndarray | None:
-    """Where each row ends, by the lengths of its values; None if these do not lead from each row to the next."""
-    try:
-        sizes = [_sizes(array) for array in batch.columns]
-    except (TypeError, ValueError):
-        return None
-    fields, decimals = np.full(len(batch), _COUNT, np.int64), []
-    for array, size in zip(batch.columns, sizes, strict=True):
-        fields += _LENGTH
-        if pa.types.is_decimal(array.type):
-            decimals.append((fields.copy(), np.where(_nulls(array), -1, size)))
-        fields += size
-    ends = np.cumsum(fields)
-    if not len(ends) or ends[-1] != len(encoded):
-        return None
-    starts, content = ends - fields, np.frombuffer(encoded, np.uint8)
-    # Of any other type the length is no guess. If these are right in the first row, the second begins where it is
-    # thought to begin, and so on.
-    is_told = all((_told(content, starts + before) == size).all() for before, size in decimals)
-    return ends if is_told else None
-
-
-def _told(content: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The lengths that are written before the values at some places."""
-    at = (places - _LENGTH)[:, None] + np.arange(_LENGTH)
-    return np.ascontiguousarray(content[at]).view(">i4")[:, 0]
-
-
-def _nulls(array: pa.Array) -> np.ndarray | bool:
-    return array.is_null().to_numpy(zero_copy_only=False) if array.null_count else False
-
-
-def _sizes(array: pa.Array) -> np.ndarray | int:
-    """The bytes of each value, or of every one; of NULL none.
-
-    Raises:
-        TypeError, ValueError: not known for this type.
-    """
-    type_ = array.type
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_binary(type_):
-        return pc.fill_null(pc.binary_length(array), 0).to_numpy()
-    if pa.types.is_decimal128(type_):
-        size: np.ndarray | int = _NUMERIC + 2 * _groups_of_four(array)
-    else:
-        size = 1 if pa.types.is_boolean(type_) else type_.bit_width // 8
-    return np.where(_nulls(array), 0, size) if array.null_count else size
-
-
-def _groups_of_four(array: pa.Array) -> np.ndarray:
-    """How many digits to the base of ten thousand a NUMERIC has: no zeros at its beginning, nor at its end."""
-    filled_up = -array.type.scale % 4
-    digits, scale = array.type.precision + filled_up, array.type.scale + filled_up
-    if digits > _MOST_DIGITS or array.type.scale < 0:
-        raise TypeError(array.type)
-    by_fours = array.cast(pa.decimal128(digits, scale))
-    words = np.frombuffer(by_fours.buffers()[1], np.int64)
-    numbers = np.abs(words[::2][by_fours.offset : by_fours.offset + len(by_fours)])
-    groups = np.zeros(len(numbers), np.int64)
-    largest = int(numbers.max(initial=0))
-    for power in (_FOUR**place for place in range(_MOST_DIGITS // 4 + 1) if _FOUR**place <= largest):
-        groups += numbers >= power
-        if power > 1:
-            groups -= (numbers > 0) & (numbers % power == 0)
-    return groups
