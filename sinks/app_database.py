@@ -91,6 +91,12 @@ class AppDatabase:
                     raise CommitUnknown from error
                 raise
 
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Such a transaction for whoever needs no session of it: the connection that the ledger is written through."""
+        with self.transaction() as session:
+            yield self.connection(session)
+
     def columns_of(self, table: sa.Table) -> dict[str, sa.types.TypeEngine[Any]] | None:
         """The columns that the database has in a table, with their types, or None if it has no such table.
 
@@ -112,7 +118,7 @@ class AppDatabase:
         return self._sessions()
 
     def connection(self, session: Session) -> sa.Connection:
-        """The connection of the session's transaction on the model's bind: what the ledger writes through."""
+        """The connection of the session's transaction on the model's bind."""
         return session.connection(bind_arguments={"mapper": sa.inspect(self.model)})
 
 

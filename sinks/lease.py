@@ -55,8 +55,8 @@ def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
         try:
             while (lease := try_to_take()) is None:
                 # In a transaction of its own: where the app has snapshots, the next one has to see whose entry it is.
-                with database.transaction() as session:
-                    _enter_target(database.connection(session), target)
+                with database.begin() as connection:
+                    _enter_target(connection, target)
         except SQLAlchemyError as error:
             if trouble_of(error) is Trouble.TRANSIENT:
                 # Whoever keeps the lock may be frozen; if it is not, the lease is tried for again all the same.
@@ -65,8 +65,8 @@ def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
         return lease
 
     def try_to_take() -> Lease | None:
-        with database.transaction() as session:
-            lease = _take(database.connection(session), target, feed, database.lease_seconds)
+        with database.begin() as connection:
+            lease = _take(connection, target, feed, database.lease_seconds)
             if lease is not None:
                 taken.append(lease)
         return lease
@@ -157,8 +157,8 @@ def keeping(database: AppDatabase, lease: Lease) -> Iterator[None]:
     def beat() -> None:
         while not stop.wait(lease.seconds / BEATS_PER_LEASE):
             try:
-                with database.transaction() as session:
-                    renew(database.connection(session), lease)
+                with database.begin() as connection:
+                    renew(connection, lease)
             except LeaseLost:
                 return  # the fence of the next commit says so to the one who must know
             except (SQLAlchemyError, CommitUnknown) as error:
@@ -178,9 +178,9 @@ def _release(database: AppDatabase, lease: Lease) -> None:
     """Give the target free, if it is still ours. Tried once: a lease nobody renews ends by itself."""
 
     def release() -> None:
-        with database.transaction() as session:
+        with database.begin() as connection:
             mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
-            database.connection(session).execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
+            connection.execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
 
     try:
         with_retries(release, f"giving the lease of {lease.target} back", attempts=ONCE)

@@ -70,8 +70,7 @@ class Ledger:
         """
 
         def enter() -> list[str]:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
+            with self.database.begin() as connection:
                 renew(connection, lease, run.run_id)
                 begun = {"target": self.target, "status": "running", "started_at": database_time()}
                 read = sum(chunk.rows for chunk in planned)
@@ -91,8 +90,7 @@ class Ledger:
         """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
 
         def write() -> None:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
+            with self.database.begin() as connection:
                 renew(connection, lease, run_id)
                 rejected = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0)).where(
                     chunks.c.run_id == run_id, chunks.c.status == "loaded"
@@ -115,8 +113,7 @@ class Ledger:
         """
 
         def begin() -> sa.Row[Any]:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
+            with self.database.begin() as connection:
                 fence(connection, self.lease_of(ref))  # a lock that other workers share
                 entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
                 if _is_deadly(entry):
@@ -193,8 +190,7 @@ class Ledger:
         with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=ONCE)
 
     def _mark(self, ref: ChunkRef, values: Mapping[str, object]) -> None:
-        with self.database.transaction() as session:
-            connection = self.database.connection(session)
+        with self.database.begin() as connection:
             fence(connection, self.lease_of(ref))
             connection.execute(sa.update(chunks).where(is_chunk(ref), chunks.c.status == "loading").values(values))
 
@@ -202,8 +198,7 @@ class Ledger:
         """Write the status a run has earned by its chunks; `stopped` says why a limit held it."""
 
         def write() -> None:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
+            with self.database.begin() as connection:
                 mine = chunks.c.run_id == run_id
                 owed = sa.func.count(sa.case((chunks.c.status.in_(OUTSTANDING), 1)))
                 done = sa.func.count(sa.case((chunks.c.status != "abandoned", 1)))
@@ -226,8 +221,7 @@ class Ledger:
         """Give outstanding chunks of a run up, all of them or those with the given numbers; return what they were."""
 
         def give_up() -> list[ChunkRef]:
-            with self.database.transaction() as session:
-                connection = self.database.connection(session)
+            with self.database.begin() as connection:
                 renew(connection, lease)
                 wanted = sa.and_(chunks.c.run_id == run_id, chunks.c.status.in_(OUTSTANDING))
                 if numbers:

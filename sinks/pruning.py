@@ -26,8 +26,7 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """
 
     def forget() -> list[str]:
-        with sink.database.transaction() as session:
-            connection = sink.database.connection(session)
+        with sink.database.begin() as connection:
             old = _forgettable(connection, sink, older_than_seconds)
             # Another prune may be at it: only what is forgotten here is added to what is kept of it.
             names = [name for name in old if _is_locked(connection, name)]
