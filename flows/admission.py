@@ -5,10 +5,9 @@ from __future__ import annotations
 from flows.admission_checks import refuse_late
 from flows.choices import Choices
 from flows.deltas import bring_in_files
+from flows.door import Door
 from flows.entrance import Entrance
-from flows.loading import Loader
 from flows.owning import own_target
-from flows.progress import Progress
 from flows.reports import RunReport
 from flows.workplace import Workplace
 from restock.feeds import Feed
@@ -20,14 +19,12 @@ from transforms.apply import check_rules
 AS_USUAL = Choices()
 
 
-def sync(
-    place: Workplace, feed: Feed, loader: Loader, progress: Progress, choices: Choices = AS_USUAL, wait: float = 0.0
-) -> list[RunReport]:
+def sync(place: Workplace, feed: Feed, door: Door, choices: Choices = AS_USUAL) -> list[RunReport]:
     """Bring a feed in and load it: a full feed as one run, each new file of a delta feed as a run of its own, in order.
 
     Args:
-        choices: what was decided for this run.
-        wait: seconds to wait for a target that another run owns.
+        door: how the run comes in.
+        choices: what was decided for it.
 
     Returns:
         The reports of the runs, in their order; the last one may need a person. None where no file of a delta is new.
@@ -46,10 +43,10 @@ def sync(
     files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()
-    with own_target(sink, progress, wait, feed.name if choices.file is None else None) as owned:
+    with own_target(sink, door, feed.name if choices.file is None else None) as owned:
         if owned.was_waited_for:  # perhaps for an hour, in which files come and change
             files = find_source(feed, place.settings, choices.file)
-        entrance = Entrance(place, sink, owned.lease, History(sink.database), loader, progress)
+        entrance = Entrance(place, sink, owned.lease, History(sink.database), door)
         if feed.kind == "delta":
             return bring_in_files(entrance, files, are_asked_for=choices.file is not None)
         return [_bring_in_whole(entrance, files, choices)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from flows.admission_checks import refuse_moved
 from flows.databases import FoundRun, find_run
+from flows.door import Door
 from flows.mended_rows import MendedRow, as_spooled, loaded_together, with_keys_compared
 from flows.owning import own_target
-from flows.progress import Progress
 from flows.reports import RunReport, read_report
 from flows.workplace import Workplace
 from restock.chunks import RAW, ChunkRef, WriteCounts
@@ -67,7 +67,7 @@ def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
     return len(rows)
 
 
-def load_correction(place: Workplace, path: Path, progress: Progress, wait: float = 0.0) -> Corrected:
+def load_correction(place: Workplace, path: Path, door: Door) -> Corrected:
     """Load a mended rejects file. It keeps the generation of its run and supersedes nothing.
 
     Rows that nobody changed, and rows whose reject is resolved already, are left alone: loading a file twice changes
@@ -82,7 +82,7 @@ def load_correction(place: Workplace, path: Path, progress: Progress, wait: floa
     done = Corrected()
     for run_id in sorted({row.run_id for row in rows}):
         found = find_run(place, run_id)
-        with own_target(found.sink, progress, wait) as owned:
+        with own_target(found.sink, door) as owned:
             done += _load_of_run(found, owned.lease, [row for row in rows if row.run_id == run_id], path)
     return done
 

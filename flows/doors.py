@@ -11,6 +11,7 @@ from typing import Any
 from flows import admission, correcting, reprocessing
 from flows.choices import Choices
 from flows.databases import Unreached, find_run, visit_databases
+from flows.door import Door
 from flows.loading import load_here
 from flows.prefect_server import check_server, configured_api_url, quiet_server
 from flows.pruning import Pruned, prune
@@ -32,7 +33,7 @@ def sync_feed(name: str, choices: Choices, wait: float, prefect: bool) -> list[R
     feed = place.feed(name)
     with heeding_signals(), TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
         if not through_prefect:
-            return admission.sync(place, feed, load_here, progress, choices, wait)
+            return admission.sync(place, feed, Door(load_here, progress, wait), choices)
         from flows.sync_products import run_sync_flow
 
         return run_sync_flow(name, choices, progress, wait)
@@ -43,7 +44,7 @@ def reprocess_chunks(run_id: str | None, numbers: set[int] | None, wait: float, 
     place = open_workplace()
     with heeding_signals(), TerminalProgress() as progress, _prefect(place, prefect) as through_prefect:
         if not through_prefect:
-            return reprocessing.reprocess(place, load_here, progress, run_id, numbers, wait)
+            return reprocessing.reprocess(place, Door(load_here, progress, wait), run_id, numbers)
         from flows.reprocess_failed_chunks import run_reprocess_flow
 
         return run_reprocess_flow(run_id, sorted(numbers) if numbers else None, progress, wait)
@@ -69,7 +70,7 @@ def _prefect(place: Workplace, asked_for: bool) -> Iterator[bool]:
 def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
     """Load a correction; what it came to as a sentence, and the first rows that are still wrong."""
     with heeding_signals(), TerminalProgress() as progress:
-        done = correcting.load_correction(open_workplace(), path, progress, wait)
+        done = correcting.load_correction(open_workplace(), path, Door(load_here, progress, wait))
     parts = [f"mended {done.taken}"]
     parts += [f"rejected again {done.rejected_again}"] if done.rejected_again else []
     parts += [f"left out by the feed's rules {done.counts.skipped}"] if done.counts.skipped else []
@@ -146,4 +147,4 @@ def superseded_of(run_id: str, path: Path | None, most: int) -> tuple[list[dict[
 def give_up(run_id: str, numbers: set[int] | None, wait: float) -> RunReport:
     """Abandon outstanding chunks of a run."""
     with TerminalProgress() as progress:
-        return reprocessing.abandon(open_workplace(), run_id, numbers, progress, wait)
+        return reprocessing.abandon(open_workplace(), Door(load_here, progress, wait), run_id, numbers)

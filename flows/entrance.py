@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flows.admission_checks import refuse_moved, refuse_other_rows, refuse_small
-from flows.loading import Loader, load_run
+from flows.door import Door
+from flows.loading import load_run
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.spooling import spool_source
@@ -30,13 +31,17 @@ class Entrance:
     sink: FlaskSink
     lease: Lease
     history: History
-    loader: Loader
-    progress: Progress
+    door: Door
 
     @property
     def feed(self) -> Feed:
         """The feed that comes in."""
         return self.sink.feed
+
+    @property
+    def progress(self) -> Progress:
+        """What the door shows."""
+        return self.door.progress
 
     def past(self) -> FeedRuns:
         """The runs of the feed. What processes did not come to after the last chunk is done: a run's end, its spool."""
@@ -107,7 +112,7 @@ class Entrance:
 
     def load(self, run_id: str) -> RunReport:
         """Load what a run owes."""
-        report = load_run(self.sink, self.lease, run_id, self.loader, self.progress)
+        report = load_run(self.sink, self.lease, run_id, self.door)
         if not report.summary.outstanding:
             self.place.spool.remove_run(run_id)
         return report

@@ -20,11 +20,12 @@ from prefect.states import Completed, Failed
 
 from flows.announcements import run_stopped
 from flows.artifacts import open_showcase
+from flows.door import Door
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.shown_progress import ShownProgress
 from flows.stopping import check_stop, heeding_signals
-from flows.task_windows import explained, told
+from flows.task_windows import explained, load_in_task_windows, told
 from prefect import Flow, State, get_run_logger, runtime
 from restock.errors import (
     AlreadyServed,
@@ -76,7 +77,7 @@ class Caller:
 
 _caller: ContextVar[Caller | None] = ContextVar("restock_flow_caller", default=None)
 
-Work = Callable[[Progress, float], list[RunReport]]
+Work = Callable[[Door], list[RunReport]]
 
 
 def carry_out(work: Work, feed: str | None = None) -> State[None]:
@@ -94,7 +95,7 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
             check_stop()
             # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
             with heeding_signals() if at_terminal else nullcontext():
-                reports = work(ShownProgress(caller.progress, showcase), caller.wait)
+                reports = work(Door(load_in_task_windows, ShownProgress(caller.progress, showcase), caller.wait))
         except Exception as error:
             caller.error = error
             if isinstance(error.__cause__, TerminationSignal):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import chain, groupby, islice, pairwise
 from threading import Lock
 
-from flows.progress import Progress
+from flows.door import Door, Outcome
 from flows.reports import RunReport, read_report
 from flows.stopping import check_stop, is_asked_to_stop
 from restock.ahead import background
@@ -28,10 +28,6 @@ from sinks.ledger import AlreadyLoaded
 from sinks.rows import Rows
 from sources.spool import Spool
 from transforms.apply import transform_chunk
-
-Outcome = WriteCounts | ChunkFailed
-# Loads chunks of a feed, wherever that happens, and tells what became of each.
-Loader = Callable[[Feed, list[ChunkRef]], Iterator[tuple[ChunkRef, Outcome]]]
 
 # So long a chunk that was begun in vain may still be read before it is left behind.
 GRACE_SECONDS = 2.0
@@ -174,9 +170,7 @@ def _side_by_side(feed: Feed, refs: list[ChunkRef], workers: int) -> Iterator[tu
         raise
 
 
-def load_run(
-    sink: FlaskSink, lease: Lease, run_id: str, loader: Loader, progress: Progress, numbers: set[int] | None = None
-) -> RunReport:
+def load_run(sink: FlaskSink, lease: Lease, run_id: str, door: Door, numbers: set[int] | None = None) -> RunReport:
     """Load the outstanding chunks of a run, or those of them with the given numbers, and close the execution.
 
     Returns:
@@ -190,13 +184,13 @@ def load_run(
     history = History(sink.database)
     refs = [ref for ref in history.outstanding(run_id, lease) if numbers is None or ref.number in numbers]
     sink.ledger.resume(lease, run_id)
-    progress.loading(sink.feed.name, refs)
+    door.progress.loading(sink.feed.name, refs)
     held: str | None = None
     rows = 0
     try:
-        for ref, outcome in chain.from_iterable(loader(sink.feed, some) for some in _apart(refs)):
+        for ref, outcome in chain.from_iterable(door.load(sink.feed, some) for some in _apart(refs)):
             rows += ref.rows if isinstance(outcome, WriteCounts) else 0
-            progress.loaded(ref, outcome)
+            door.progress.loaded(ref, outcome)
     except RunHeld as limit:
         held = str(limit)
     except (RunInterrupted, KeyboardInterrupt):
@@ -204,7 +198,7 @@ def load_run(
         raise
     sink.ledger.settle(run_id, held)
     report = read_report(history, run_id).timed(time.monotonic() - started, rows)
-    progress.ended(report)
+    door.progress.ended(report)
     return report
 
 

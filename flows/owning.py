@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flows.progress import Progress
+from flows.door import Door
 from flows.stopping import check_stop
 from restock.errors import TargetBusy
 from sinks.flask_sink import FlaskSink
@@ -23,8 +23,8 @@ class Owned:
 
 
 @contextmanager
-def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str | None = None) -> Iterator[Owned]:
-    """Hold the lease of the sink's target while the block lasts; wait for another owner for so many seconds.
+def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Iterator[Owned]:
+    """Hold the lease of the sink's target while the block lasts; wait for another owner as long as the door does.
 
     Args:
         brings_in: the feed whose source is brought in meanwhile; none where chunks, mended rows or one file are loaded.
@@ -33,7 +33,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
         TargetBusy: the other run has not ended in time.
         RunInterrupted: the process was asked to stop meanwhile.
     """
-    until, is_waiting = time.monotonic() + wait, False
+    until, is_waiting = time.monotonic() + door.wait, False
     while True:
         try:
             owned = Owned(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
@@ -42,7 +42,7 @@ def own_target(sink: FlaskSink, progress: Progress, wait: float, brings_in: str 
             if time.monotonic() >= until:
                 raise
             is_waiting = True
-            progress.waiting(busy)
+            door.progress.waiting(busy)
             check_stop()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, owned.lease):

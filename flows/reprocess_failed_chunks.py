@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from flows.choices import read_numbers, text_or_none
+from flows.door import Door
 from flows.flow_runs import carry_out, run_date, run_in_this_process
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.reprocessing import reprocess
-from flows.task_windows import load_in_task_windows
 from flows.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
@@ -33,11 +33,11 @@ def reprocess_failed_chunks(run_id: str = "", chunks: str = "") -> State[None]:
         chunks: Only these chunks of that run, such as 3, 7-9. Leave it empty for all of them.
     """
 
-    def work(progress: Progress, wait: float) -> list[RunReport]:
+    def work(door: Door) -> list[RunReport]:
         chosen, numbers = text_or_none("run_id", run_id), read_numbers("chunks", chunks)
         if numbers and chosen is None:
             raise ConfigurationError("The chunks were given without their run; give run_id as well.")
-        return reprocess(open_workplace(), load_in_task_windows, progress, chosen, numbers, wait)
+        return reprocess(open_workplace(), door, chosen, numbers)
 
     return carry_out(work)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flows.admission_checks import refuse_moved, refuse_overtaken
 from flows.databases import FoundRun, find_run, runs_of_lost_feeds, unfinished_runs, visit_databases
-from flows.loading import Loader, load_run
+from flows.door import Door
+from flows.loading import load_run
 from flows.owning import own_target
 from flows.progress import Progress
 from flows.reports import RunReport, read_report
@@ -14,12 +15,7 @@ from restock.errors import ConfigurationError, TargetBusy
 
 
 def reprocess(
-    place: Workplace,
-    loader: Loader,
-    progress: Progress,
-    run_id: str | None = None,
-    numbers: set[int] | None = None,
-    wait: float = 0.0,
+    place: Workplace, door: Door, run_id: str | None = None, numbers: set[int] | None = None
 ) -> list[RunReport]:
     """Load outstanding chunks again from the spool, with today's feed and code.
 
@@ -35,19 +31,19 @@ def reprocess(
         TargetBusy: another run owned the target all the while. Of several runs, one that is refused is passed by.
         SinkUnavailable, LeaseLost: what is loaded by then stays loaded.
     """
-    found = _found(place, run_id, numbers, progress)
+    found = _found(place, run_id, numbers, door.progress)
     reports = []
     for each in found:
         try:
-            with own_target(each.sink, progress, wait) as owned:
+            with own_target(each.sink, door) as owned:
                 refuse_moved(each.sink, each.run)
                 refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
-                report = load_run(each.sink, owned.lease, each.run.run_id, loader, progress, numbers)
+                report = load_run(each.sink, owned.lease, each.run.run_id, door, numbers)
         except (ConfigurationError, TargetBusy) as refused:
             if len(found) == 1:
                 raise
             # What one run lacks is nothing to the others.
-            progress.note(str(refused))
+            door.progress.note(str(refused))
             report = read_report(each.history, each.run.run_id)
         if not report.summary.outstanding:
             place.spool.remove_run(each.run.run_id)
@@ -76,9 +72,7 @@ def _found(place: Workplace, run_id: str | None, numbers: set[int] | None, progr
     return found
 
 
-def abandon(
-    place: Workplace, run_id: str, numbers: set[int] | None, progress: Progress, wait: float = 0.0
-) -> RunReport:
+def abandon(place: Workplace, door: Door, run_id: str, numbers: set[int] | None) -> RunReport:
     """Give outstanding chunks of a run up, on record; their rows count as abandoned from now on.
 
     Raises:
@@ -86,7 +80,7 @@ def abandon(
     """
     found = find_run(place, run_id)
     _check_numbers(found.history.chunks(run_id), run_id, numbers)
-    with own_target(found.sink, progress, wait) as owned:
+    with own_target(found.sink, door) as owned:
         given_up = found.sink.ledger.abandon(owned.lease, run_id, sorted(numbers) if numbers else None)
         if not given_up:
             raise ConfigurationError(

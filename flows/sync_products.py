@@ -6,11 +6,11 @@ from typing import Any
 
 from flows.admission import sync
 from flows.choices import Choices, read_choices
+from flows.door import Door
 from flows.flow_runs import carry_out, run_date, run_in_this_process, slot_of_schedule
 from flows.forms import FeedField, FileField, ForceField, FreshField, MaxRejectsField
 from flows.progress import Progress
 from flows.reports import RunReport
-from flows.task_windows import load_in_task_windows
 from flows.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
@@ -37,12 +37,12 @@ def sync_feed_of_deployment(
 
 
 def _bring_in(feed: str, file: object, fresh: object, max_rejects: object, force: object) -> State[None]:
-    def work(progress: Progress, wait: float) -> list[RunReport]:
+    def work(door: Door) -> list[RunReport]:
         place = open_workplace()
         if not isinstance(feed, str):
             raise ConfigurationError(f"feed is {feed!r}; give the name of a feed.")
         choices = read_choices(file, fresh, max_rejects, force, slot_of_schedule())
-        return sync(place, place.feed(feed), load_in_task_windows, progress, choices, wait)
+        return sync(place, place.feed(feed), door, choices)
 
     return carry_out(work, feed)
 

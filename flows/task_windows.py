@@ -12,7 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 
-from flows.loading import Outcome, load_here
+from flows.door import Outcome
+from flows.loading import load_here
 from prefect import State, task
 from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, RestockError, RunInterrupted

@@ -19,8 +19,8 @@ from faults.sleepers import SHORT_LEASE, woken
 from looking import wait_until
 
 from flows import admission, stopping
-from flows.loading import Outcome, load_chunk
-from flows.progress import Progress
+from flows.door import Door, Outcome
+from flows.loading import load_chunk
 from flows.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.feeds import Feed
@@ -81,7 +81,7 @@ def test_two_workers_with_the_same_chunk_write_it_once(load: Load) -> None:
                 yield ref, one
 
     place = open_workplace()
-    admission.sync(place, place.feed("products"), each_twice, Progress())
+    admission.sync(place, place.feed("products"), Door(each_twice))
 
     assert load.violations() == []
     assert len(outcomes) == CHUNKS

@@ -25,8 +25,8 @@ import sinks.ledger
 import sinks.presence
 import sinks.retries
 from flows import reprocessing
+from flows.door import Door
 from flows.loading import load_here
-from flows.progress import Progress
 from flows.workplace import open_workplace
 from restock.errors import RestockError
 from sinks import app_database
@@ -130,7 +130,7 @@ def test_newer_content_supersedes_what_is_outstanding(
         monkeypatch.setattr(reprocessing, "refuse_overtaken", lambda feed, past, run: None)
 
     upsets.sync_once(load)
-    reprocessing.reprocess(open_workplace(), load_here, Progress())
+    reprocessing.reprocess(open_workplace(), Door(load_here))
 
     table, expected = dict(oracle.table_of(load.shop.engine)), load.before | dict(load.source().accepted.values())
     judge([] if table == expected else ["older content was written over newer"], is_on)

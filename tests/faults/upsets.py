@@ -13,6 +13,7 @@ from faults.loads import Load, opened
 from shops import Shop
 
 from flows import admission, reprocessing
+from flows.door import Door
 from flows.loading import load_here
 from flows.progress import Progress
 from flows.workplace import open_workplace
@@ -35,7 +36,7 @@ def try_again_at_once() -> None:
 def sync_once(load: Load, progress: Progress | None = None) -> None:
     """`restock sync` in this process."""
     place = open_workplace()
-    admission.sync(place, place.feed(load.shop.feed_name), load_here, progress or Progress())
+    admission.sync(place, place.feed(load.shop.feed_name), Door(load_here, progress or Progress()))
 
 
 def load_until_done(load: Load) -> None:
@@ -43,10 +44,10 @@ def load_until_done(load: Load) -> None:
     place = open_workplace()
     for _ in range(EXECUTIONS):
         load.shop.execute("UPDATE restock_lease SET expires_at = 0")  # the time passes in which this process is dead
-        [report] = admission.sync(place, place.feed("products"), load_here, Progress())
+        [report] = admission.sync(place, place.feed("products"), Door(load_here))
         if not report.summary.outstanding:
             return
-        reprocessing.reprocess(place, load_here, Progress())
+        reprocessing.reprocess(place, Door(load_here))
 
 
 def upset_and_recovered(load: Load, engine: sa.Engine, fault: Fault) -> list[str]:

@@ -9,8 +9,8 @@ from shops import Shop
 
 from flows.admission import sync
 from flows.choices import Choices
+from flows.door import Door
 from flows.loading import load_here
-from flows.progress import Progress
 from flows.workplace import open_workplace
 from restock.errors import AlreadyServed
 
@@ -20,10 +20,10 @@ def test_a_late_night_has_nothing_to_do_where_its_content_was_loaded_since_it_wa
     feed = place.feed("products")
     sqlite_shop.write_csv("products.csv", [{"sku": "S-1", "name": "Rake"}])
 
-    [first] = sync(place, feed, load_here, Progress(), Choices(due=due))
+    [first] = sync(place, feed, Door(load_here), Choices(due=due))
     with pytest.raises(AlreadyServed, match=f"and run {first.run.run_id} has loaded the same content since then"):
-        sync(place, feed, load_here, Progress(), Choices(due=due))
+        sync(place, feed, Door(load_here), Choices(due=due))
 
     sqlite_shop.write_csv("products.csv", [{"sku": "S-2", "name": "Hoe"}])
-    [other] = sync(place, feed, load_here, Progress(), Choices(due=due))
+    [other] = sync(place, feed, Door(load_here), Choices(due=due))
     assert other.summary.inserted == 1

@@ -15,8 +15,8 @@ from shops import Shop
 from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
 
 from flows import admission
-from flows.loading import Outcome, load_here
-from flows.progress import Progress
+from flows.door import Door, Outcome
+from flows.loading import load_here
 from flows.workplace import open_workplace
 from restock.ahead import background
 from restock.chunks import ChunkRef
@@ -310,7 +310,7 @@ def test_who_has_been_told_of_all_chunks_puts_none_back(shop: Shop, monkeypatch:
         monkeypatch.setattr("flows.loading._open_sink", lambda feed: opened.append(feed.name))
         del coming
 
-    [report] = admission.sync(place, place.feed(shop.feed_name), load, Progress())
+    [report] = admission.sync(place, place.feed(shop.feed_name), Door(load))
 
     assert counts(report) == {"inserted": len(NIGHT)}
     assert not opened

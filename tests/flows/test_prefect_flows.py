@@ -218,6 +218,7 @@ def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any
 
 def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_shop: Shop) -> None:
     from flows.admission import sync
+    from flows.door import Door
     from flows.task_windows import load_in_task_windows
     from flows.workplace import open_workplace
     from prefect import flow
@@ -235,7 +236,7 @@ def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_
     def steal() -> None:
         place = open_workplace()
         with pytest.raises(LeaseLost):
-            sync(place, place.feed("products"), lost_after_the_first, Progress())
+            sync(place, place.feed("products"), Door(lost_after_the_first))
 
     steal()
 

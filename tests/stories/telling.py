@@ -17,6 +17,7 @@ from shops import Shop
 
 from flows import admission, correcting, doors, reprocessing
 from flows.choices import Choices
+from flows.door import Door
 from flows.loading import load_here
 from flows.progress import Progress
 from flows.reports import RunReport
@@ -79,21 +80,21 @@ def sync_all(
     place = open_workplace()
     feed = place.feed(shop.feed_name)
     choices = Choices(file=file, force=force)
-    reports = admission.sync(place, feed, load_here, progress or Progress(), choices)
+    reports = admission.sync(place, feed, Door(load_here, progress or Progress()), choices)
     check_conservation(shop)
     return reports
 
 
 def reprocess(shop: Shop, run_id: str | None = None, numbers: set[int] | None = None) -> list[RunReport]:
     """`restock reprocess` in this process, checked for conservation."""
-    reports = reprocessing.reprocess(open_workplace(), load_here, Progress(), run_id, numbers)
+    reports = reprocessing.reprocess(open_workplace(), Door(load_here), run_id, numbers)
     check_conservation(shop)
     return reports
 
 
 def abandon(shop: Shop, run_id: str) -> RunReport:
     """`restock abandon` in this process, checked for conservation."""
-    report = reprocessing.abandon(open_workplace(), run_id, None, Progress())
+    report = reprocessing.abandon(open_workplace(), Door(load_here), run_id, None)
     check_conservation(shop)
     return report
 
@@ -107,7 +108,7 @@ def export(shop: Shop, run_id: str, name: str = "mended.csv") -> Path:
 
 def correct(shop: Shop, path: Path, progress: Progress | None = None, wait: float = 0.0) -> correcting.Corrected:
     """`restock reprocess --rejects` in this process, checked for conservation."""
-    corrected = correcting.load_correction(open_workplace(), path, progress or Progress(), wait)
+    corrected = correcting.load_correction(open_workplace(), path, Door(load_here, progress or Progress(), wait))
     check_conservation(shop)
     return corrected
 

@@ -9,8 +9,8 @@ from stories.doorway import run_here
 from stories.telling import add_transform, correct, counts, everything, export, mend, sync
 
 from flows.admission import sync as bring_in
+from flows.door import Door
 from flows.loading import load_here
-from flows.progress import Progress
 from flows.workplace import open_workplace
 from restock.errors import ConfigurationError
 from sinks.flask_sink import open_sink
@@ -73,7 +73,7 @@ def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(make_shop:
     assert "utf8mb4_bin" in made
 
     for feed in ("Acme", "acme"):
-        [report] = bring_in(place, place.feed(feed), load_here, Progress())
+        [report] = bring_in(place, place.feed(feed), Door(load_here))
         shop.execute("DELETE FROM category")
         assert (report.run.generation, counts(report)) == (1, {"inserted": 3})
 

@@ -27,7 +27,8 @@ from stories.telling import (
 
 from flows import admission, reprocessing
 from flows.choices import Choices
-from flows.loading import Outcome, load_here
+from flows.door import Door, Outcome
+from flows.loading import load_here
 from flows.progress import Progress
 from flows.stopping import heeding_signals
 from flows.workplace import open_workplace
@@ -107,7 +108,7 @@ def test_a_run_that_is_overtaken_while_a_reprocess_waits_stays_superseded(shop: 
     with ExitStack() as held:
         held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, sink.feed.name)))
         progress = Overtaken(shop, held)
-        [report] = reprocessing.reprocess(place, load_here, progress, monday, wait=30)
+        [report] = reprocessing.reprocess(place, Door(load_here, progress, wait=30), monday)
 
     [run] = shop.execute("SELECT status, reason FROM restock_run WHERE run_id = :run", run=monday)
     assert run == {"status": "superseded", "reason": f"overtaken by run {progress.newer}"}
@@ -135,7 +136,7 @@ def test_a_file_that_changes_while_its_table_is_waited_for_is_brought_in_as_it_i
 
     with ExitStack() as held:
         held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, "another")))
-        [report] = admission.sync(place, sink.feed, load_here, Replaced(shop, held), wait=30)
+        [report] = admission.sync(place, sink.feed, Door(load_here, Replaced(shop, held), wait=30))
 
     assert counts(report) == {"inserted": len(TUESDAY)}
     assert table(shop) == expected(TUESDAY)
@@ -159,7 +160,7 @@ def test_who_asks_to_stop_while_a_table_is_waited_for_is_obeyed_at_once(
     held = keeping(sink.database, take_lease(sink.database, sink.target.name, "another"))
 
     with held, heeding_signals(), pytest.raises(RunInterrupted):
-        admission.sync(place, sink.feed, load_here, Leaving(), wait=30)
+        admission.sync(place, sink.feed, Door(load_here, Leaving(), wait=30))
 
     assert table(sqlite_shop) == {}
 
@@ -176,9 +177,9 @@ def test_only_a_sync_of_the_feed_s_own_source_says_so_while_it_has_the_table(sql
         told.append(shop.rows("restock_lease", "feed")[0]["feed"])
         return load_here(feed, refs)
 
-    admission.sync(place, feed, load, Progress())
-    reprocessing.reprocess(place, load, Progress())
-    admission.sync(place, feed, load, Progress(), Choices(file="products.csv"))
+    admission.sync(place, feed, Door(load))
+    reprocessing.reprocess(place, Door(load))
+    admission.sync(place, feed, Door(load), Choices(file="products.csv"))
 
     assert told == ["products", None, None]
 

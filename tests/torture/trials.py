@@ -19,8 +19,8 @@ from faults.sleepers import woken
 from torture.grounds import Ground
 
 from flows import admission
-from flows.loading import Outcome, load_here
-from flows.progress import Progress
+from flows.door import Door, Outcome
+from flows.loading import load_here
 from flows.workplace import open_workplace
 from restock.chunks import ChunkRef
 from restock.feeds import Feed
@@ -145,7 +145,7 @@ def shuffle_the_chunks(ground: Ground, chance: random.Random) -> tuple[list[str]
         return load_here(feed, chance.sample(refs, len(refs)))
 
     place = open_workplace()
-    admission.sync(place, place.feed("products"), in_any_order, Progress())
+    admission.sync(place, place.feed("products"), Door(in_any_order))
     return load.violations(), 1
 
 
