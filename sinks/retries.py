@@ -74,24 +74,31 @@ def with_retries(
         except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
-        if trouble is Trouble.DATA or (trouble is Trouble.GONE and attempt >= attempts.get(trouble, 1)):
-            raise DataTrouble(doing) from cause
-        if (why := turned_away(cause)) is not None:
-            raise ConfigurationError(
-                f"The database server turned the app away while {doing}: {why} ({describe(cause)}); correct the "
-                "address that the app has of it."
-            ) from cause
-        if trouble is Trouble.FATAL:
-            raise ConfigurationError(
-                f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start "
-                "again."
-            ) from cause
-        if attempt >= attempts.get(trouble, 1):
-            raise SinkUnavailable(
-                f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed "
-                f"is kept, so start the same command again {when_over(cause)}."
-            ) from cause
+        end = _end_of(trouble, cause, doing, is_last=attempt >= attempts.get(trouble, 1))
+        if end is not None:
+            raise end from cause
         if attempt == HEARD_OF:
             log.warning("Still waiting while %s: %s (%s).", doing, trouble.value, describe(cause))
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("it is tried until it returns or raises")
+
+
+def _end_of(trouble: Trouble, cause: BaseException, doing: str, is_last: bool) -> Exception | None:
+    """What ends the attempts; None if there is another one to make."""
+    if trouble is Trouble.DATA or (trouble is Trouble.GONE and is_last):
+        return DataTrouble(doing)
+    if (why := turned_away(cause)) is not None:
+        return ConfigurationError(
+            f"The database server turned the app away while {doing}: {why} ({describe(cause)}); correct the address "
+            "that the app has of it."
+        )
+    if trouble is Trouble.FATAL:
+        return ConfigurationError(
+            f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start again."
+        )
+    if is_last:
+        return SinkUnavailable(
+            f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed is "
+            f"kept, so start the same command again {when_over(cause)}."
+        )
+    return None
