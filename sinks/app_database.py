@@ -1,12 +1,11 @@
-"""The user's Flask app and its database: the only place with app contexts and transactions."""
+"""The database behind a model of the user's Flask app: where transactions of the app's sessions begin and end."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -14,17 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import NoSuchModuleError, NoSuchTableError, SAWarning, SQLAlchemyError
+from sqlalchemy.exc import NoSuchTableError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from restock.errors import ConfigurationError, SinkUnavailable
+from restock.errors import ConfigurationError
 from restock.paths import shown
-from restock.references import named, place_of, resolve, resolve_call
-from sinks.db_errors import PASSING, trouble_of, when_over
+from restock.references import resolve
 from sinks.engine_rules import check_transaction, engine_of
-from sinks.error_codes import describe
 from sinks.time_limits import limit_transaction, usual_lease_seconds
-from sinks.turned_away import server_of, turned_away
+from sinks.user_app import open_app
 
 log = logging.getLogger("restock")
 
@@ -159,7 +156,7 @@ def open_database(
 def _open_database(
     app_reference: str, model_reference: str, feed: str, lease_seconds: float | None, _process: int
 ) -> AppDatabase:
-    app = _open_app(app_reference, _process)
+    app = open_app(app_reference, _process)
     model = resolve(model_reference, f"the model of feed {feed}")
     if not isinstance(model, type) or sa.inspect(model, raiseerr=False) is None:
         raise ConfigurationError(
@@ -173,81 +170,3 @@ def _open_database(
             f"The model {model_reference} of feed {feed} does not belong to the app {app_reference}: its database has "
             f"no bind for it ({type(error).__name__}); name the app that defines the model."
         ) from error
-
-
-def _check_database(app_reference: str, error: SQLAlchemyError) -> None:
-    """Say what is wrong with the database that an app could not use while it was made, if that can be told.
-
-    Raises:
-        SinkUnavailable: it is away.
-        ConfigurationError: the address is wrong.
-    """
-    if isinstance(error, NoSuchModuleError):
-        kind = str(error).rpartition(":")[2]
-        advice = "write postgresql://" if kind == "postgres" else "correct it, or install what it needs"
-        raise ConfigurationError(
-            f"The app {app_reference} has a database address that begins with {kind}, which SQLAlchemy does not know; "
-            f"{advice}."
-        ) from error
-    told = f"could not use its database{server_of(error)} while it was made"
-    if (why := turned_away(error)) is not None:
-        raise ConfigurationError(
-            f"The app {app_reference} {told}: {why} ({describe(error)}); correct the address that the app has of it."
-        ) from error
-    if trouble_of(error) in PASSING:
-        raise SinkUnavailable(
-            f"The app {app_reference} {told} ({describe(error)}); start again {when_over(error)}, if the address that "
-            "the app has is right."
-        ) from error
-
-
-def _check_call(
-    app_reference: str, factory: Callable[..., Any], arguments: tuple[Any, ...], named_arguments: dict[str, Any]
-) -> None:
-    """Refuse arguments that the function which makes an app does not take, before it is called."""
-    try:
-        inspect.signature(factory).bind(*arguments, **named_arguments)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"The app {app_reference} cannot be called so: {error}; write what it takes behind the name, as in "
-            'shop:create_app("production").'
-        ) from error
-
-
-@cache
-def _open_app(reference: str, _process: int) -> Flask:
-    found, arguments, named_arguments = resolve_call(reference, "the app")
-    app = found
-    if not isinstance(found, Flask):
-        if not callable(found):
-            raise ConfigurationError(
-                f"The app {reference} is neither a Flask app nor a function that makes one; name one of these."
-            )
-        _check_call(reference, found, arguments, named_arguments)
-        try:
-            app = found(*arguments, **named_arguments)
-        except ModuleNotFoundError as error:  # its database's driver, perhaps
-            raise ConfigurationError(
-                f"The app {reference} needs the module {error.name!r} (in {place_of(error)}), which is not installed "
-                "here; install it where restock is."
-            ) from error
-        except (Exception, SystemExit) as error:
-            if isinstance(error, SQLAlchemyError):
-                _check_database(reference, error)
-            # Whatever the user's factory raises, the reader needs its place, not our stack.
-            raise ConfigurationError(
-                f"The app {reference} failed while it was made ({named(error)} in {place_of(error)}); "
-                "make it start on its own first."
-            ) from error
-    elif arguments or named_arguments:
-        raise ConfigurationError(
-            f"The app {reference} is made already and takes no arguments; leave them out, or name the function that "
-            "makes it."
-        )
-    if not isinstance(app, Flask):
-        raise ConfigurationError(
-            f"The app {reference} gave a {type(app).__name__} in place of a Flask app; correct it."
-        )
-    if "sqlalchemy" not in app.extensions:
-        raise ConfigurationError(f"The app {reference} does not use Flask-SQLAlchemy; call db.init_app(app) in it.")
-    return app
