@@ -19,6 +19,7 @@ from sinks.flask_sink import FlaskSink
 from sinks.history import FeedRuns, History
 from sinks.lease import Lease
 from sinks.ledger_entries import Admission
+from sources.extract import Extraction
 from sources.locations import SourceFile, content_of, fingerprint
 from transforms.apply import code_digest
 
@@ -75,32 +76,13 @@ class Entrance:
         """Spool a source whole, then enter it in the ledger with all its chunks."""
         feed, run_id = self.feed, new_run_id()
         extraction = spool_source(self.sink, files, self.place.spool, run_id, self.progress)
-        try:
-            refuse_small(feed, past, extraction.rows)
-            if extraction.keyless and self.sink.target.inserts_keyless:
-                refuse_moved(self.sink, past.newest)
-                refuse_other_rows(feed, past, files, self.history)
-        except (RunHeld, ConfigurationError):
-            self.place.spool.forget(run_id)
-            raise
-        newest, content = past.newest, fingerprint(files, feed)
-        is_same = newest is not None and newest.fingerprint == content
-        admission = Admission(
-            run_id=run_id,
-            feed=feed.name,
-            kind=feed.kind,
-            generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
-            fingerprint=content,
-            code_digest=code_digest(feed),
-            source=named(files),
-            ignored_columns=extraction.ignored_columns,
-            content=content_of(files),
-        )
         # Older content may no longer be written over newer, unless a version column guards each row.
         supersedes = feed.kind == "full" and feed.version_column is None
         try:
+            self._refuse_unfit(extraction, files, past)
+            admission = _admission(run_id, feed, files, past, extraction)
             overtaken = self.sink.ledger.admit(self.lease, admission, extraction.chunks, supersedes)
-        except (ConfigurationError, LeaseLost):
+        except (RunHeld, ConfigurationError, LeaseLost):
             # Surely not admitted. After other trouble it may be, and then it needs its spool.
             self.place.spool.forget(run_id)
             raise
@@ -110,12 +92,34 @@ class Entrance:
             self.place.spool.remove_run(older)
         return run_id
 
+    def _refuse_unfit(self, extraction: Extraction, files: list[SourceFile], past: FeedRuns) -> None:
+        refuse_small(self.feed, past, extraction.rows)
+        if extraction.keyless and self.sink.target.inserts_keyless:
+            refuse_moved(self.sink, past.newest)
+            refuse_other_rows(self.feed, past, files, self.history)
+
     def load(self, run_id: str) -> RunReport:
         """Load what a run owes."""
         report = load_run(self.sink, self.lease, run_id, self.door)
         if not report.summary.outstanding:
             self.place.spool.remove_run(run_id)
         return report
+
+
+def _admission(run_id: str, feed: Feed, files: list[SourceFile], past: FeedRuns, extraction: Extraction) -> Admission:
+    newest, content = past.newest, fingerprint(files, feed)
+    is_same = newest is not None and newest.fingerprint == content
+    return Admission(
+        run_id=run_id,
+        feed=feed.name,
+        kind=feed.kind,
+        generation=1 if newest is None else newest.generation if is_same else newest.generation + 1,
+        fingerprint=content,
+        code_digest=code_digest(feed),
+        source=named(files),
+        ignored_columns=extraction.ignored_columns,
+        content=content_of(files),
+    )
 
 
 def named(files: list[SourceFile]) -> str:
