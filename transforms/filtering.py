@@ -12,8 +12,9 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.formats import format_of
 from restock.row_filter import columns_of
-from transforms.comparisons import Exactly, Incomparable, check_comparisons, family_of
+from transforms.comparisons import Incomparable, check_comparisons, family_of
 from transforms.contract_check import Faults, cast
+from transforms.exact_questions import Exactly
 from transforms.plain_types import plain_types
 
 # A cell of each kind: what a filter asks is tried on a row of them, since on no row everything can be compared.

@@ -34,6 +34,11 @@ def exact(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def is_moment(type_: pa.DataType) -> bool:
+    """Whether values of a type are dates, times of day, or both."""
+    return bool(pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_))
+
+
 def _is_decimal(column: pd.Series) -> bool:
     if isinstance(column.dtype, pd.ArrowDtype):
         return pa.types.is_decimal(column.dtype.pyarrow_dtype)
