@@ -120,7 +120,7 @@ def _chunks(
 ) -> Iterator[tuple[ChunkRef, pd.DataFrame, Chunk]]:
     settle_interpreter()
     for planned in extraction.chunks:
-        ref = ChunkRef("check", planned.number, planned.spool_file, planned.first_row, planned.rows, token=0)
+        ref = planned.ref("check")
         found.read += ref.rows
         raw = spool.read(ref)
         try:

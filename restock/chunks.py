@@ -49,6 +49,10 @@ class PlannedChunk:
     first_row: int
     rows: int
 
+    def ref(self, run_id: str) -> ChunkRef:
+        """Its address in a run; nobody has handed it out yet."""
+        return ChunkRef(run_id, self.number, self.spool_file, self.first_row, self.rows, token=0)
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -47,8 +47,10 @@ class LeaseLost(RestockError):
 
 
 class TargetBusy(RestockError):
-    """Another run owned the target from the start. Nothing was begun. `by_own_feed`: it brings in what this
-    one would have."""
+    """Another run owned the target from the start. Nothing was begun.
+
+    `by_own_feed` says that it brings in what this one would have.
+    """
 
     exit_status = 4
 

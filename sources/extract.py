@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.ahead import in_order
-from restock.chunks import FAULT, RAW, ROW, SUPERSEDED, ChunkRef, PlannedChunk
+from restock.chunks import FAULT, RAW, ROW, SUPERSEDED, PlannedChunk
 from sources.csv_source import CsvSource
 from sources.drift import Settlement, settle
 from sources.duplicates import CanonicalKeys, Duplicates, HashedChunk
@@ -97,7 +97,7 @@ def extract(
                     chunks.append(chunk)
                     duplicates.add(hashed)
                     on_rows(chunk.rows)
-            losers = duplicates.losers(lambda place: spool.read_table(_as_ref(run_id, chunks[place])))
+            losers = duplicates.losers(lambda place: spool.read_table(chunks[place].ref(run_id)))
             _set_aside(losers, duplicates, spool, run_id, chunks)
             told = str(losers) if len(losers) else None
     except BaseException:
@@ -122,10 +122,6 @@ def _spool_chunk(spool: Spool, run_id: str, number: int, table: pa.Table) -> Pla
     return PlannedChunk(number, spool.write(run_id, number, table), table[ROW][0].as_py(), table.num_rows)
 
 
-def _as_ref(run_id: str, chunk: PlannedChunk) -> ChunkRef:
-    return ChunkRef(run_id, chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, token=0)
-
-
 def _set_aside(losers: Losers, duplicates: Duplicates, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
     """Mark the losers in the spool: as rejects if the feed wants that, else as superseded, and list these."""
     with superseded_list(spool, run_id) as listed:
@@ -133,7 +129,7 @@ def _set_aside(losers: Losers, duplicates: Duplicates, spool: Spool, run_id: str
             lost = losers.of_chunk(place)
             if not len(lost):
                 continue
-            table = spool.read_table(_as_ref(run_id, chunk))
+            table = spool.read_table(chunk.ref(run_id))
             at = lost["row"] - chunk.first_row
             mask = np.zeros(chunk.rows, bool)
             mask[at] = True

@@ -12,19 +12,10 @@ from restock.errors import SourceError
 
 _Wanted = dict[int, Any]
 # What is wanted of a footer and of a page's header: the numbers of fields, and of the fields in those.
-_COLUMN: _Wanted = {
-    3: {},
-    5: {},
-    7: {},
-    9: {},
-    11: {},
-}  # path, values, packed bytes, first page, page of the dictionary
+# Of a column: its path, values, packed bytes, first page, page of the dictionary.
+_COLUMN: _Wanted = {number: {} for number in (3, 5, 7, 9, 11)}
 _FOOTER: _Wanted = {4: {1: {3: _COLUMN, 8: {}}}}  # row groups: columns: their metadata, and how they are encrypted
-_PAGE: _Wanted = {
-    2: {},
-    3: {},
-    7: {1: {}},
-}  # unpacked bytes, packed bytes, and of a dictionary the number of its values
+_PAGE: _Wanted = {2: {}, 3: {}, 7: {1: {}}}  # unpacked bytes, packed bytes, of a dictionary the number of its values
 _HEADER_BYTES = 512  # of nearly every page; one with long statistics is read again
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
