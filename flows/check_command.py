@@ -56,6 +56,7 @@ def _print_checks(checks: list[Check], with_values: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from flows.findings import FATES
     from flows.terminal import plain_console
 
     console = plain_console()
@@ -69,7 +70,7 @@ def _print_checks(checks: list[Check], with_values: bool) -> None:
             if rows or name in ("accepted", "rejected"):
                 table.add_row(name, f"{rows:,}")
             if name == "accepted" and each.in_table is not None:
-                for fate in ("inserted", "updated", "unchanged", "stale"):
+                for fate in FATES:
                     table.add_row(f"  {fate}", f"{getattr(each.in_table, fate):,}")
         console.print(table)
         _print_findings(console, each, with_values)

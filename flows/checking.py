@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from flows.doubts import SUSPECT, doubt_about
-from flows.findings import ChangedColumn, ChangedValue, Check, InTable, Reason, Sample
+from flows.findings import ChangedValue, Check, InTable, Reason, Sample
 from flows.progress import Progress
 from flows.spooling import QUIET, spool_source
 from flows.stopping import check_stop
@@ -186,13 +186,10 @@ def _note_changes(found: Check, foreseen: Foreseen) -> None:
     if foreseen.counts is None:
         return
     table = found.in_table = found.in_table or InTable()
-    for name in ("inserted", "updated", "unchanged", "stale"):
-        setattr(table, name, getattr(table, name) + getattr(foreseen.counts, name))
+    table.add(foreseen.counts)
     lines = foreseen.chunk.raw[LINE]
     for name, change in foreseen.changed.items():
-        column = next((each for each in table.changed if each.column == name), None)
-        if column is None:
-            table.changed.append(column := ChangedColumn(name))
+        column = table.column(name)
         column.rows += change.rows
         for each in change.first:
             values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete
+
+# What may become of an accepted row in the table.
+FATES = ("inserted", "updated", "unchanged", "stale")
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,18 @@ class InTable:
     unchanged: int = 0
     stale: int = 0
     changed: list[ChangedColumn] = field(default_factory=list)
+
+    def add(self, counts: WriteCounts) -> None:
+        """Count the rows of another chunk."""
+        for fate in FATES:
+            setattr(self, fate, getattr(self, fate) + getattr(counts, fate))
+
+    def column(self, name: str) -> ChangedColumn:
+        """What is known of an attribute that rows would change."""
+        known = next((each for each in self.changed if each.column == name), None)
+        if known is None:
+            self.changed.append(known := ChangedColumn(name))
+        return known
 
 
 @dataclass
