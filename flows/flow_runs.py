@@ -1,32 +1,26 @@
-"""What both flows share: how a flow run ends in Prefect, and how the terminal runs a flow in its own process."""
+"""What both flows share: how their work is carried out in Prefect, and how a flow run ends there."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextlib import nullcontext
 from datetime import datetime
-from queue import Empty
-from typing import Any
 
 from prefect.context import FlowRunContext
-from prefect.events.worker import EventsWorker
 from prefect.exceptions import FailedRun, TerminationSignal
-from prefect.logging.handlers import APILogWorker, PrefectConsoleHandler
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed, Failed
 
 from flows.announcements import run_stopped
 from flows.artifacts import open_showcase
 from flows.door import Door
+from flows.flow_here import Caller, at_terminal
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.shown_progress import ShownProgress
 from flows.stopping import check_stop, heeding_signals
 from flows.task_windows import explained, load_in_task_windows, told
-from prefect import Flow, State, get_run_logger, runtime
+from prefect import State, get_run_logger, runtime
 from restock.errors import (
     AlreadyServed,
     RestockError,
@@ -40,10 +34,6 @@ from restock.errors import (
 NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk of a feed in feeds.yaml is outstanding."
 # A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
 WAIT_SECONDS = 3600.0
-DRAIN_SECONDS = 5.0
-# Of each call to Prefect's server: a person waits at the terminal.
-RETRIES = 1
-PREFECT_LOGGERS = ("prefect", "prefect._internal", "EventsWorker", "APILogWorker")
 # Worst first: a flow run over several runs ends as the worst of them.
 STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
 
@@ -65,18 +55,6 @@ class LoggedProgress(Progress):
         get_run_logger().info(sentence)
 
 
-@dataclass
-class Caller:
-    """Who started the flow in this process, what it lends to the flow, and what the flow hands back."""
-
-    progress: Progress
-    wait: float = 0.0
-    reports: list[RunReport] | None = None
-    error: Exception | None = None
-
-
-_caller: ContextVar[Caller | None] = ContextVar("restock_flow_caller", default=None)
-
 Work = Callable[[Door], list[RunReport]]
 
 
@@ -88,13 +66,13 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
     Args:
         feed: the feed that the flow run brings in, if it is one.
     """
-    at_terminal = _caller.get()
-    caller = at_terminal or Caller(LoggedProgress(), WAIT_SECONDS)
+    person = at_terminal.get()
+    caller = person or Caller(LoggedProgress(), WAIT_SECONDS)
     with open_showcase(runtime.flow_run.id) as showcase:
         try:
             check_stop()
             # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
-            with heeding_signals() if at_terminal else nullcontext():
+            with heeding_signals() if person else nullcontext():
                 reports = work(Door(load_in_task_windows, ShownProgress(caller.progress, showcase), caller.wait))
         except Exception as error:
             caller.error = error
@@ -134,64 +112,6 @@ def _ending(report: RunReport) -> tuple[str, str]:
     begin = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}"
     sentence = f"{begin}; of {summary.read:,} rows: {told(summary)}."
     return "Completed with rejects" if summary.rejected else "Completed", sentence
-
-
-def run_in_this_process(
-    flow: Flow[..., Any], parameters: dict[str, Any], progress: Progress, wait: float
-) -> list[RunReport]:
-    """Run a flow here, for a person at the terminal, and hand back what its work came to.
-
-    Raises:
-        RestockError: whatever the work raised, unchanged; or Prefect could not begin the flow run.
-    """
-    keep_prefect_off_the_terminal()
-    caller = Caller(progress, wait)
-    token = _caller.set(caller)
-    try:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: RETRIES}):
-            flow(**parameters, return_state=True)
-    except Exception as error:
-        _forget_waiting_events()
-        _check_work_was_done(caller, error)
-    finally:
-        _caller.reset(token)
-        # What is still under way must arrive before a private server ends.
-        for worker in (EventsWorker, APILogWorker):
-            worker.drain_all(timeout=DRAIN_SECONDS)
-    if caller.error is not None:
-        raise caller.error
-    if caller.reports is None:
-        raise RestockError("Prefect ended the flow run before it began; its page in the Prefect UI says why.")
-    return caller.reports
-
-
-def _check_work_was_done(caller: Caller, error: Exception) -> None:
-    """Trouble with Prefect after the work was done changes nothing about the work."""
-    if caller.reports is None and caller.error is None:
-        raise RestockError(
-            f"Prefect could not run the flow ({type(error).__name__}); check its server, or run without Prefect."
-        ) from error
-    caller.progress.note(f"Prefect could not be told how the run ended ({type(error).__name__}); the ledger knows.")
-
-
-def _forget_waiting_events() -> None:
-    """At exit, Prefect would try for ten seconds to deliver each event to the server that is gone."""
-    waiting = EventsWorker.instance()._queue
-    with suppress(Empty):
-        while True:
-            waiting.get_nowait()
-            waiting.task_done()
-
-
-def keep_prefect_off_the_terminal() -> None:
-    """Send Prefect's logs to its server only. Other libraries' warnings go where they went before Prefect came."""
-    logging.raiseExceptions = False  # or log records that cannot be delivered are announced on standard error
-    for name in PREFECT_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers = [logging.NullHandler()]
-        logger.propagate = False
-    root = logging.getLogger()
-    root.handlers = [each for each in root.handlers if not isinstance(each, PrefectConsoleHandler)]
 
 
 def run_date() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flows.choices import read_numbers, text_or_none
 from flows.door import Door
-from flows.flow_runs import carry_out, run_date, run_in_this_process
+from flows.flow_here import run_in_this_process
+from flows.flow_runs import carry_out, run_date
 from flows.progress import Progress
 from flows.reports import RunReport
 from flows.reprocessing import reprocess

@@ -7,7 +7,8 @@ from typing import Any
 from flows.admission import sync
 from flows.choices import Choices, read_choices
 from flows.door import Door
-from flows.flow_runs import carry_out, run_date, run_in_this_process, slot_of_schedule
+from flows.flow_here import run_in_this_process
+from flows.flow_runs import carry_out, run_date, slot_of_schedule
 from flows.forms import FeedField, FileField, ForceField, FreshField, MaxRejectsField
 from flows.progress import Progress
 from flows.reports import RunReport

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from test_architecture import modules, name_of
 
 USED = {
-    "flows/flow_runs.py": {"_queue"},
+    "flows/flow_here.py": {"_queue"},
     "sinks/column_specs.py": {"_variant_mapping"},
     "sinks/engine_rules.py": {"_flushing"},
     "sinks/writers.py": {"_max_overflow"},
