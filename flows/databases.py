@@ -52,8 +52,7 @@ def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
     for feed in place.feeds.values():
         try:
             sink = open_sink(feed, place.settings.lease_seconds)
-            # Not the address for people: two databases may differ in the options only, such as a socket's folder.
-            key = sink.database.engine.url.render_as_string()
+            key = sink.database.identity
             if key not in visits:
                 history = History(sink.database)
                 history.exists()  # a database that does not answer is found here

@@ -94,10 +94,9 @@ def create_ledgers() -> list[str]:
     ready: dict[str, str] = {}
     for feed in place.feeds.values():
         sink = open_sink(feed, place.settings.lease_seconds)
-        url = sink.database.engine.url.render_as_string()
-        if url not in ready:
+        if sink.database.identity not in ready:
             sink.ledger.create()
-            ready[url] = sink.database.address
+            ready[sink.database.identity] = sink.database.address
     return list(ready.values())
 
 

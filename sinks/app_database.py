@@ -57,6 +57,11 @@ class AppDatabase:
         return self.engine.dialect.name
 
     @property
+    def identity(self) -> str:
+        """What tells databases apart. Their addresses for people may be one, where only a socket's folder differs."""
+        return self.engine.url.render_as_string()
+
+    @property
     def address(self) -> str:
         """Where the database is, without user name, password or options."""
         url = self.engine.url

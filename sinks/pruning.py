@@ -20,9 +20,9 @@ def forget_old_runs(sink: FlaskSink, older_than_seconds: float) -> list[str]:
     """Remove the old runs of the sink's feed, with their chunks and rejects; return which.
 
     Kept, however old: the newest run, runs with outstanding chunks, and of a delta feed those with open rejects, and
-    the newest run of each file, or the file would be new again. What was measured of the others is added up and stays.
-    Where rows without a key are inserted, the first run of each content stays, and every
-    run that inserted rows, or these would be inserted again.
+    the newest run of each file, or the file would be new again. Where rows without a key are inserted, the first run of
+    each content stays, and every run that inserted rows, or these would be inserted again. What was measured of the
+    others is added up and stays.
     """
 
     def forget() -> list[str]:
