@@ -62,8 +62,7 @@ def check_feed(
     for each in [files] if feed.kind == "full" else [[each] for each in files]:
         new = Newcomers(sink.database, sink.target, feed, follow_others=any(check.accepted for check in checks))
         judge = Foresight(sink).of if with_table and unfit is None else partial(_judged_alone, new)
-        checks.append(_check_source(sink, each, judge, progress))
-        checks[-1].unfit = unfit
+        checks.append(_Look(sink, each, judge, unfit).made(progress))
     return checks
 
 
@@ -82,76 +81,123 @@ def _judged_alone(new: Newcomers, chunk: Chunk) -> Foreseen:
     return Foreseen(new.judged(chunk))
 
 
-def _check_source(sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> Check:
-    found = Check(sink.feed.name, ", ".join(file.name for file in files))
-    try:
-        _look_at(found, sink, files, judge, progress)
-    except NoRows:
-        if not sink.feed.may_be_quiet:
-            raise
-        progress.note(QUIET.format(source=found.source))
-    found.reasons.sort(key=lambda reason: -reason.rows)
-    if found.in_table is not None:
-        found.in_table.changed.sort(key=lambda each: -each.rows)
-    return found
+class _Look:
+    """One look at one source, chunk by chunk, and what it has found so far."""
 
+    def __init__(self, sink: FlaskSink, files: list[SourceFile], judge: Judge, unfit: str | None) -> None:
+        self._sink, self._feed, self._files, self._judge = sink, sink.feed, files, judge
+        self._found = Check(sink.feed.name, ", ".join(file.name for file in files), unfit=unfit)
 
-def _look_at(found: Check, sink: FlaskSink, files: list[SourceFile], judge: Judge, progress: Progress) -> None:
-    with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
-        spool = Spool(Path(folder))
-        extraction = spool_source(sink, files, spool, "check", progress)
-        found.ignored_columns = extraction.ignored_columns
-        _apply_least_rows(found, sink.feed, extraction.rows)
-        for ref, raw, transformed in _chunks(sink, spool, extraction, found):
-            check_stop()
-            foreseen = judge(transformed)
-            chunk = foreseen.chunk
-            _note_rows(found, raw, chunk)
-            if _fits_its_limit(found, sink.feed, ref, chunk):
-                _count(found, chunk)
-                _note_changes(found, foreseen)
-                _apply_run_limit(found, sink.feed, ref, extraction.rows)
-            filled = set(chunk.frame.columns)
-            found.lacking = [] if sink.feed.mode == "update_only" else sorted(set(sink.target.required) - filled)
-
-
-def _chunks(
-    sink: FlaskSink, spool: Spool, extraction: Extraction, found: Check
-) -> Iterator[tuple[ChunkRef, pd.DataFrame, Chunk]]:
-    settle_interpreter()
-    for planned in extraction.chunks:
-        ref = planned.ref("check")
-        found.read += ref.rows
-        raw = spool.read(ref)
+    def made(self, progress: Progress) -> Check:
+        """Look at all of it."""
+        found = self._found
         try:
-            chunk = transform_chunk(raw, ref, sink.feed, sink.target.contract)
-        except ChunkFailed as error:
-            found.trouble.append(str(error))
-            found.outstanding += ref.rows
-            continue
-        yield ref, raw, chunk
+            self._read(progress)
+        except NoRows:
+            if not self._feed.may_be_quiet:
+                raise
+            progress.note(QUIET.format(source=found.source))
+        found.reasons.sort(key=lambda reason: -reason.rows)
+        if found.in_table is not None:
+            found.in_table.changed.sort(key=lambda each: -each.rows)
+        return found
 
+    def _read(self, progress: Progress) -> None:
+        with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
+            spool = Spool(Path(folder))
+            extraction = spool_source(self._sink, self._files, spool, "check", progress)
+            self._found.ignored_columns = extraction.ignored_columns
+            self._apply_least_rows(extraction.rows)
+            for transformed in self._chunks(spool, extraction):
+                check_stop()
+                foreseen = self._judge(transformed)
+                self._note_rows(foreseen.chunk)
+                if self._fits_its_limit(foreseen.chunk):
+                    self._count(foreseen.chunk)
+                    self._note_changes(foreseen)
+                    self._apply_run_limit(foreseen.chunk.ref, extraction.rows)
+                self._note_lacking(foreseen.chunk)
 
-def _note_rows(found: Check, raw: pd.DataFrame, chunk: Chunk) -> None:
-    for reject in chunk.rejects:
-        for fault in reject.faults:
-            _note(found.reasons, fault, reject.row, reject.line)
-    _note_doubtful(found, chunk)
-    losers = raw[raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(found.superseded_samples))
-    for row, line in zip(losers[ROW], losers[LINE], strict=True):
-        found.superseded_samples.append(Sample(int(row), _number(line)))
+    def _chunks(self, spool: Spool, extraction: Extraction) -> Iterator[Chunk]:
+        settle_interpreter()
+        for planned in extraction.chunks:
+            ref = planned.ref("check")
+            self._found.read += ref.rows
+            try:
+                chunk = transform_chunk(spool.read(ref), ref, self._feed, self._sink.target.contract)
+            except ChunkFailed as error:
+                self._found.trouble.append(str(error))
+                self._found.outstanding += ref.rows
+            else:
+                yield chunk
 
+    def _note_rows(self, chunk: Chunk) -> None:
+        for reject in chunk.rejects:
+            for fault in reject.faults:
+                _note(self._found.reasons, fault, reject.row, reject.line)
+        self._note_doubtful(chunk)
+        samples = self._found.superseded_samples
+        losers = chunk.raw[chunk.raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(samples))
+        samples += [Sample(int(row), _number(line)) for row, line in zip(losers[ROW], losers[LINE], strict=True)]
 
-def _note_doubtful(found: Check, chunk: Chunk) -> None:
-    for name in chunk.frame.columns:
-        if isinstance(chunk.frame[name].dtype, pd.StringDtype):
-            cells = chunk.frame[name].dropna()
-            cells = cells[cells.str.contains(SUSPECT)]
-            lines = chunk.raw[LINE].loc[cells.index].astype(object)
-            for row, line, text in zip(cells.index, lines, cells, strict=True):
-                code = doubt_about(text)
-                if code is not None:
-                    _note(found.doubtful, Fault(code, name, text), int(row), _number(line))
+    def _note_doubtful(self, chunk: Chunk) -> None:
+        for name in chunk.frame.columns:
+            if isinstance(chunk.frame[name].dtype, pd.StringDtype):
+                cells = chunk.frame[name].dropna()
+                cells = cells[cells.str.contains(SUSPECT)]
+                lines = chunk.raw[LINE].loc[cells.index].astype(object)
+                for row, line, text in zip(cells.index, lines, cells, strict=True):
+                    code = doubt_about(text)
+                    if code is not None:
+                        _note(self._found.doubtful, Fault(code, name, text), int(row), _number(line))
+
+    def _fits_its_limit(self, chunk: Chunk) -> bool:
+        limit, rejects, ref = self._feed.max_chunk_rejects, len(chunk.rejects), chunk.ref
+        if limit is None or not limit.is_exceeded(rejects, ref.rows):
+            return True
+        self._found.outstanding += ref.rows
+        self._found.trouble.append(
+            f"Chunk {ref.number} has {rejects} rejects in {ref.rows} rows, more than max_chunk_rejects {limit} allows."
+        )
+        return False
+
+    def _count(self, chunk: Chunk) -> None:
+        found = self._found
+        found.accepted += chunk.ref.rows - len(chunk.rejects) - chunk.skipped - chunk.superseded
+        found.rejected += len(chunk.rejects)
+        found.skipped += chunk.skipped
+        found.superseded += chunk.superseded
+
+    def _note_changes(self, foreseen: Foreseen) -> None:
+        if foreseen.counts is None:
+            return
+        table = self._found.in_table = self._found.in_table or InTable()
+        table.add(foreseen.counts)
+        lines = foreseen.chunk.raw[LINE]
+        for name, change in foreseen.changed.items():
+            column = table.column(name)
+            column.rows += change.rows
+            for each in change.first:
+                values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
+                column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
+
+    def _note_lacking(self, chunk: Chunk) -> None:
+        if self._feed.mode != "update_only":
+            self._found.lacking = sorted(set(self._sink.target.required) - set(chunk.frame.columns))
+
+    def _apply_least_rows(self, rows: int) -> None:
+        """A share is of the last run's rows, which only the database knows."""
+        limit = self._feed.min_rows
+        if limit is not None and limit.is_missed(rows, 0):
+            self._found.held = f"A sync would be held: the source has {rows:,} rows, and min_rows demands {limit}."
+
+    def _apply_run_limit(self, ref: ChunkRef, rows: int) -> None:
+        found, limit = self._found, self._feed.max_rejects
+        if found.held is None and limit is not None and limit.is_exceeded(found.rejected, rows):
+            found.held = (
+                f"A sync would be held before chunk {ref.number}: {found.rejected} of the {rows} rows are rejects by "
+                f"then, more than max_rejects {limit} allows; mend the source or the feed, or raise the limit."
+            )
 
 
 def _note(reasons: list[Reason], fault: Fault, row: int, line: int | None) -> None:
@@ -164,53 +210,5 @@ def _note(reasons: list[Reason], fault: Fault, row: int, line: int | None) -> No
         reason.samples.append(Sample(row, line, fault.value))
 
 
-def _fits_its_limit(found: Check, feed: Feed, ref: ChunkRef, chunk: Chunk) -> bool:
-    limit, rejects = feed.max_chunk_rejects, len(chunk.rejects)
-    if limit is None or not limit.is_exceeded(rejects, ref.rows):
-        return True
-    found.outstanding += ref.rows
-    found.trouble.append(
-        f"Chunk {ref.number} has {rejects} rejects in {ref.rows} rows, more than max_chunk_rejects {limit} allows."
-    )
-    return False
-
-
-def _count(found: Check, chunk: Chunk) -> None:
-    found.accepted += chunk.ref.rows - len(chunk.rejects) - chunk.skipped - chunk.superseded
-    found.rejected += len(chunk.rejects)
-    found.skipped += chunk.skipped
-    found.superseded += chunk.superseded
-
-
-def _note_changes(found: Check, foreseen: Foreseen) -> None:
-    if foreseen.counts is None:
-        return
-    table = found.in_table = found.in_table or InTable()
-    table.add(foreseen.counts)
-    lines = foreseen.chunk.raw[LINE]
-    for name, change in foreseen.changed.items():
-        column = table.column(name)
-        column.rows += change.rows
-        for each in change.first:
-            values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
-            column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
-
-
 def _number(line: Any) -> int | None:
     return None if pd.isna(line) else int(line)
-
-
-def _apply_least_rows(found: Check, feed: Feed, rows: int) -> None:
-    """A share is of the last run's rows, which only the database knows."""
-    limit = feed.min_rows
-    if limit is not None and limit.is_missed(rows, 0):
-        found.held = f"A sync would be held: the source has {rows:,} rows, and min_rows demands {limit}."
-
-
-def _apply_run_limit(found: Check, feed: Feed, ref: ChunkRef, rows: int) -> None:
-    limit = feed.max_rejects
-    if found.held is None and limit is not None and limit.is_exceeded(found.rejected, rows):
-        found.held = (
-            f"A sync would be held before chunk {ref.number}: {found.rejected} of the {rows} rows are rejects by then, "
-            f"more than max_rejects {limit} allows; mend the source or the feed, or raise the limit."
-        )
