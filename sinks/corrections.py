@@ -14,7 +14,7 @@ from sinks.earlier_rows import note_left_out
 from sinks.found_by_key import having
 from sinks.lease import fence
 from sinks.ledger import Ledger
-from sinks.ledger_entries import counts_of, fault_values, is_chunk
+from sinks.ledger_entries import counts_of, fault_values, is_chunk, locked_entry
 from sinks.ledger_tables import chunks, database_time, rejects
 from sinks.results import Result
 
@@ -46,7 +46,7 @@ class CorrectionBook:
     def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None:
         """Mark the rows that were taken as resolved, give the others their new reason, and move the counts."""
         counts = result.counts
-        entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
+        entry = locked_entry(connection, ref)
         moved = counts_of(entry) - WriteCounts(rejected=len(self._rows)) + counts
         if counts.total != len(self._rows) or moved.total != entry.row_count:
             raise ChunkFailed(f"The counts of the correction of {ref} do not add up; nothing of it was kept.")

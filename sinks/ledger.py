@@ -24,6 +24,7 @@ from sinks.ledger_entries import (
     chunk_values,
     counts_of,
     is_chunk,
+    locked_entry,
     reject_values,
     run_values,
 )
@@ -115,23 +116,19 @@ class Ledger:
         def begin() -> sa.Row[Any]:
             with self.database.begin() as connection:
                 fence(connection, self.lease_of(ref))  # a lock that other workers share
-                entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
+                entry = locked_entry(connection, ref)
                 if _is_deadly(entry):
-                    values: dict[str, object] = {"status": "failed", "error": _deadly(ref, entry.attempts)}
-                    connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
+                    _change(connection, ref, status="failed", error=_deadly(ref, entry.attempts))
                 elif entry.status in OUTSTANDING:
                     attempts = 1 if entry.status == "failed" else entry.attempts + 1
-                    values = {
-                        "status": "loading", "attempts": attempts, "error": None, "began_at": database_time(),
-                    }  # fmt: skip
-                    connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
+                    _change(connection, ref, status="loading", attempts=attempts, error=None, began_at=database_time())
                 return entry
 
         entry = with_retries(begin, f"beginning {ref}")
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
         if entry.status not in OUTSTANDING:
-            raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
+            raise _given_up(ref, entry)
         if _is_deadly(entry):
             raise ChunkFailed(_deadly(ref, entry.attempts))
 
@@ -143,11 +140,11 @@ class Ledger:
             AlreadyLoaded: somebody else has loaded the chunk.
         """
         fence(connection, self.lease_of(ref))
-        entry = connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
+        entry = locked_entry(connection, ref)
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
         if entry.status != "loading":
-            raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
+            raise _given_up(ref, entry)
 
     def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None:
         """Write the rejects of a chunk and say that it is loaded: the last statement of the data transaction."""
@@ -231,6 +228,14 @@ class Ledger:
             return refs
 
         return with_retries(give_up, f"abandoning chunks of run {run_id}")
+
+
+def _change(connection: sa.Connection, ref: ChunkRef, **values: object) -> None:
+    connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
+
+
+def _given_up(ref: ChunkRef, entry: sa.Row[Any]) -> ChunkFailed:
+    return ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
 
 
 def _is_deadly(entry: sa.Row[Any]) -> bool:

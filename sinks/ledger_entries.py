@@ -87,6 +87,11 @@ def is_chunk(ref: ChunkRef) -> sa.ColumnElement[bool]:
     return sa.and_(chunks.c.run_id == ref.run_id, chunks.c.number == ref.number)
 
 
+def locked_entry(connection: sa.Connection, ref: ChunkRef) -> sa.Row[Any]:
+    """That row, which nobody else changes before the transaction of the connection has ended."""
+    return connection.execute(sa.select(chunks).where(is_chunk(ref)).with_for_update()).one()
+
+
 def counts_of(entry: sa.Row[Any]) -> WriteCounts:
     """What became of a chunk's rows, as the ledger holds it."""
     return WriteCounts(**{name: int(getattr(entry, name)) for name in COUNTERS})
