@@ -101,14 +101,6 @@ def test_what_is_never_written_rejects_a_row_only_where_the_filter_cannot_judge_
     assert [reject.code for reject in chunk.rejects] == codes
 
 
-def test_a_chunk_that_an_older_restock_spooled_has_no_bytes():
-    raw = spooled({FAULT: "quote", RAW: '"', LINE: 8, BYTE: 90}).drop(columns=BYTE)
-
-    chunk = transform_chunk(raw, make_ref(), make_feed(columns=COLUMNS), PRODUCT)
-
-    assert [(reject.line, reject.byte) for reject in chunk.rejects] == [(8, None)]
-
-
 def test_an_empty_chunk_stays_empty():
     chunk = transform_chunk(spooled(), make_ref(rows=0), make_feed(columns=COLUMNS), PRODUCT)
 
