@@ -17,8 +17,13 @@ Loader = Callable[[Feed, list[ChunkRef]], Iterator[tuple[ChunkRef, Outcome]]]
 
 @dataclass(frozen=True)
 class Door:
-    """The terminal command or a Prefect flow, as a run sees it. `wait`: seconds for a target that another run owns."""
+    """The terminal command or a Prefect flow, as a run sees it.
+
+    `wait` are the seconds that a target is waited for which another run owns. `waits_for_own_feed` says that this holds
+    for a run too that brings in the same feed, and so what this one would have.
+    """
 
     load: Loader
     progress: Progress = field(default_factory=Progress)
     wait: float = 0.0
+    waits_for_own_feed: bool = True

@@ -41,16 +41,6 @@ STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
 class LoggedProgress(Progress):
     """Progress of a deployed flow run: task runs and an artifact show it, and notes go to its log."""
 
-    def __init__(self) -> None:
-        self._told_waiting = False
-
-    def waiting(self, busy: TargetBusy) -> None:
-        if busy.by_own_feed:
-            raise busy  # which brings in what this run would have
-        if not self._told_waiting:
-            self.note(f"{busy} Waiting …")
-            self._told_waiting = True
-
     def note(self, sentence: str) -> None:
         get_run_logger().info(sentence)
 
@@ -73,7 +63,8 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
             check_stop()
             # A worker's SIGTERM is Prefect's to answer: only it knows whether the run was cancelled. It rolls back.
             with heeding_signals() if person else nullcontext():
-                reports = work(Door(load_in_task_windows, ShownProgress(caller.progress, showcase), caller.wait))
+                progress = ShownProgress(caller.progress, showcase)
+                reports = work(Door(load_in_task_windows, progress, caller.wait, waits_for_own_feed=bool(person)))
         except Exception as error:
             caller.error = error
             if isinstance(error.__cause__, TerminationSignal):

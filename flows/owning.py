@@ -30,7 +30,7 @@ def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Ite
         brings_in: the feed whose source is brought in meanwhile; none where chunks, mended rows or one file are loaded.
 
     Raises:
-        TargetBusy: the other run has not ended in time.
+        TargetBusy: the other run has not ended in time, or is not waited for.
         RunInterrupted: the process was asked to stop meanwhile.
     """
     until, is_waiting = time.monotonic() + door.wait, False
@@ -39,10 +39,11 @@ def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Ite
             owned = Owned(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
             break
         except TargetBusy as busy:
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or (busy.by_own_feed and not door.waits_for_own_feed):
                 raise
+            if not is_waiting:
+                door.progress.waiting(busy)
             is_waiting = True
-            door.progress.waiting(busy)
             check_stop()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
     with keeping(sink.database, owned.lease):

@@ -11,11 +11,8 @@ class Progress:
     """Shows nothing. Doors override what they show."""
 
     def waiting(self, busy: TargetBusy) -> None:
-        """Another run owns the target, and it is waited for. Called about once a second.
-
-        Raises:
-            TargetBusy: it is not waited for here.
-        """
+        """Another run owns the target, and it is waited for."""
+        self.note(f"{busy} Waiting …")
 
     def reading(self, rows: int) -> None:
         """So many more rows of the source were read and spooled."""

@@ -20,7 +20,7 @@ from flows.progress import Progress
 from flows.reports import RunReport
 from flows.shown_rejects import ShownReject
 from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
-from restock.errors import ChunkFailed, TargetBusy
+from restock.errors import ChunkFailed
 from restock.reasons import sentence
 from sinks.ledger_entries import RunEntry
 
@@ -79,7 +79,6 @@ class TerminalProgress(Progress):
         )
         self._task: TaskID | None = None
         self._rows = 0
-        self._told_waiting = False
 
     def __enter__(self) -> TerminalProgress:
         self._bar.start()
@@ -87,11 +86,6 @@ class TerminalProgress(Progress):
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
-
-    def waiting(self, busy: TargetBusy) -> None:
-        if not self._told_waiting:
-            self._say(f"{busy} Waiting …")
-            self._told_waiting = True
 
     def reading(self, rows: int) -> None:
         self._rows += rows
