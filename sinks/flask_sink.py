@@ -23,7 +23,7 @@ from sinks.earlier_rows import loaded_before
 from sinks.equal_rows import equal_rows
 from sinks.error_codes import describe
 from sinks.fencing import fenced
-from sinks.isolation import Writer, write_isolated
+from sinks.isolation import write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.ledger_entries import RunEntry
@@ -39,7 +39,7 @@ from sinks.stage import drop_stage
 from sinks.staging import Staging
 from sinks.table_fit import check_fit, was_named
 from sinks.target import Target, read_target
-from sinks.writers import choose_writer, usual_chunk_rows, usual_workers
+from sinks.writers import Writer, choose_writer, usual_chunk_rows, usual_workers
 
 
 class Book(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -15,18 +14,10 @@ from sinks.savepoints import Refused, Savepoints
 from sinks.stage import Stage
 from sinks.target import Target
 from sinks.unique_values import Wanted, unique_values, wanted
+from sinks.writers import Writer
 
 # What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
 _CURABLE = ("foreign_key", "unique")
-
-
-class Writer(Protocol):
-    """Writes changes in the session's transaction; raises what the database raises.
-
-    Returns the primary keys of the rows it inserted, generated ones included, if anybody listens for them.
-    """
-
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]: ...
 
 
 def write_isolated(

@@ -1,21 +1,21 @@
-"""Which writer a feed gets: decided here, over few facts, and logged when the model decides."""
+"""What a writer is, and which one a feed gets: decided over few facts, and logged when the model decides."""
 
 from __future__ import annotations
 
 import logging
 import math
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, Session
 
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from sinks.announcing import is_anybody_listening
 from sinks.app_database import AppDatabase
+from sinks.changes import Changes, Key
 from sinks.copy_writer import CopyWriter
-from sinks.isolation import Writer
 from sinks.mappings_writer import MappingsWriter
 from sinks.model_defaults import beyond_sets
 from sinks.objects_writer import ObjectsWriter
@@ -23,6 +23,16 @@ from sinks.packing import is_driver_there
 from sinks.target import Target
 
 log = logging.getLogger("restock")
+
+
+class Writer(Protocol):
+    """Writes changes in the session's transaction; raises what the database raises.
+
+    Returns the primary keys of the rows it inserted, generated ones included, if anybody listens for them.
+    """
+
+    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]: ...
+
 
 # Mappings do best with fewer rows at a time: while one chunk is on its way to the server, the next one is read.
 _CHUNK_ROWS: dict[type[Writer], int] = {CopyWriter: 50_000, MappingsWriter: 25_000, ObjectsWriter: 50_000}

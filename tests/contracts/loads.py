@@ -18,11 +18,11 @@ from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, Writ
 from sinks.changes import Changes, Key
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.history import History
-from sinks.isolation import Writer
 from sinks.lease import Lease, keeping, take_lease
 from sinks.ledger_entries import Admission, RejectEntry
 from sinks.objects_writer import ObjectsWriter
 from sinks.target import Target
+from sinks.writers import Writer
 
 Record = dict[str, Any]
 MakeTable = Callable[..., "Table"]
