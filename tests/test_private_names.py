@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import sqlalchemy as sa
 from pandera.pandas import Check, Column, DataFrameSchema
+from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
@@ -85,14 +87,13 @@ def test_a_check_is_asked_with_its_arguments() -> None:
 
     check._check_kwargs = {"min_value": 0}
 
-    import pandas as pd
-
     assert len(schema.validate(pd.DataFrame({"price": [1]}))) == 1
 
 
 def test_events_wait_in_a_queue_of_their_worker() -> None:
-    waiting = EventsWorker.instance()._queue
+    waiting = EventsWorker(NullEventsClient, ())._queue
 
     assert waiting.empty()
-    assert callable(waiting.get_nowait)
-    assert callable(waiting.task_done)
+    waiting.put("an event")
+    assert waiting.get_nowait() == "an event"
+    waiting.task_done()
