@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import NoSuchTableError, SAWarning, SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from restock.errors import ConfigurationError
 from restock.paths import shown
@@ -37,7 +37,8 @@ class AppDatabase:
         self.app = app
         self.model = model
         self.app_reference = app_reference
-        self._sessions: sessionmaker[Session] = app.extensions["sqlalchemy"].session.session_factory
+        self.db_session: scoped_session[Session] = app.extensions["sqlalchemy"].session
+        self._sessions: sessionmaker[Session] = self.db_session.session_factory
         with app.app_context(), self._sessions() as session:
             self.engine = engine = engine_of(session, model, app_reference)
         if hasattr(os, "register_at_fork"):

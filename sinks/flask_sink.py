@@ -27,6 +27,7 @@ from sinks.isolation import write_isolated
 from sinks.key_forms import OtherForms
 from sinks.ledger import AlreadyLoaded, Ledger
 from sinks.ledger_entries import RunEntry
+from sinks.lending import lent
 from sinks.plan import Plan, choose_plan
 from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
@@ -96,7 +97,7 @@ class FlaskSink:
         return counts
 
     def _commit(self, chunk: Chunk, rows: Rows, keys: WrittenKeys, isolating: bool) -> WriteCounts:
-        with self.database.transaction() as session:
+        with self.database.transaction() as session, lent(session, self.database.db_session, self.feed.model):
             connection = self.database.connection(session)
             # Compared before anything is locked: a row found equal is left alone and needs no lock.
             changes = self._compare(session, chunk.ref, rows, isolating)

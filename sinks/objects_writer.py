@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, lazyload, undefer
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.exc import StaleDataError
 
+from restock.errors import RestockError
 from restock.records import Record
 from sinks.changes import Changes, Key
 from sinks.column_specs import members_of
@@ -48,7 +49,7 @@ class ObjectsWriter:
             for values in updates:
                 _change(present[_key(target, values)], values, target)
             _flush(session)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, RestockError):
             raise
         except Exception as error:
             # The app's own code runs here, and what it raises is its verdict on a row, the stored one included.
