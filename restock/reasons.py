@@ -58,6 +58,7 @@ REASONS: dict[str, str] = {
     "check": "The row breaks a rule of the table ({constraint}).",
     "exclusion": "The row excludes another one ({constraint}).",
     "trigger": "A trigger of the table does not take the row.",
+    "model_type": "{column} is nothing that the model's own type of its column takes.",
     "model": "The model's own code refuses the row ({constraint}).",
     "refused": "The database does not take the row (its error code is {constraint}).",
 }

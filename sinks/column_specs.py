@@ -30,11 +30,13 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (sa.JSON, Kind.JSON),
     (sa.LargeBinary, Kind.BINARY),
 )
+# What only a type that keeps such things gives back as it was.
+_STRUCTURES: tuple[tuple[Any, Kind], ...] = (({"a": ["b", "c"]}, Kind.JSON), (["b", "c"], Kind.ARRAY))
 
 
 def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: bool, nullable: bool) -> FieldSpec:
     """The demands of one column; the feed has a say in whether its value may be missing."""
-    kind = _kind_of(column.type)
+    kind = _structure_of(column.type, dialect) or _kind_of(column.type)
     limits: dict[str, Any] = {}
     own = _stored_type(column.type, dialect)
     if kind is Kind.TEXT or kind is Kind.BINARY:
@@ -117,6 +119,23 @@ def _made_of(value: Any, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -
         return value if processor is None else processor(value)
     except Exception:  # whatever it raises, it is its verdict on the value
         return None
+
+
+def _structure_of(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Kind | None:
+    """What the app's own type keeps in a column of text, if that is no text: a text would become another thing."""
+    if not isinstance(type_, sa.types.TypeDecorator) or _kind_of(type_) is not Kind.TEXT:
+        return None
+    if isinstance(_stored_type(type_, dialect), sa.JSON):
+        return Kind.JSON
+    read = type_.dialect_impl(dialect).result_processor(dialect, None)
+    for structure, kind in _STRUCTURES:
+        kept = _made_of(structure, type_, dialect)
+        try:
+            if isinstance(kept, str) and read is not None and read(kept) == structure:
+                return kind
+        except Exception:  # whatever it raises, it is no such structure to it
+            continue
+    return None
 
 
 def variant_of(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:

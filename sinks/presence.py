@@ -49,7 +49,7 @@ def compare(
     """
     changes = Changes(rows)
     refused = rows.bound.refused.items()
-    changes.faults += [RowFault(rows.positions[place], DataFault("refused", name)) for place, name in refused]
+    changes.faults += [RowFault(rows.positions[place], DataFault("model_type", name)) for place, name in refused]
     keyless = rows.lacks(rows.target.key)
     may_lack_key = not {*rows.target.key} & {*rows.target.required}  # else none was ever inserted without it
     for position in np.asarray(rows.positions)[keyless & rows.bound.is_accepted].tolist():

@@ -213,3 +213,58 @@ def test_a_stored_value_that_cannot_be_read_does_not_keep_its_chunk_from_loading
         assert counts == WriteCounts(inserted=1, unchanged=1, rejected=1)
         [reject] = noted.rejects()
         assert reject.code in ("model:ValueError", "model:JSONDecodeError")
+
+
+ENCODED = """\
+import json
+
+
+class Encoded(sa.types.TypeDecorator):
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else json.loads(value)
+
+
+class Listed(sa.types.TypeDecorator):
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else ";".join(value)
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else value.split(";")
+
+
+class Sent(db.Model):
+    __tablename__ = "sent"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    encoded: Mapped[dict | None] = mapped_column(Encoded)
+    listed: Mapped[list | None] = mapped_column(Listed)
+"""
+
+
+def test_structures_that_the_apps_own_type_keeps_as_text_are_no_text(make_table: MakeTable) -> None:
+    sent = make_table(ENCODED, "Sent", match_on=[])
+    contract = sent.sink.target.contract
+    cells = pd.DataFrame({"id": ["1", "2"], "encoded": ['{"a": [1, "x"]}', "no JSON"], "listed": [None, "ab"]})
+
+    frame, faults = cast(cells.astype("string"), contract, CsvRules())
+
+    assert {row: [(each.column, each.code) for each in found] for row, found in faults.items()} == {
+        1: [("encoded", "json"), ("listed", "wrong_type")]
+    }
+    records = [*to_records(frame.loc[[0]]), {"id": 3, "encoded": {"b": None}, "listed": ["ab", "c"]}]
+    assert sent.load(records) == WriteCounts(inserted=2)
+    assert sent.seen_by_app("id", "encoded", "listed") == [
+        {"id": 1, "encoded": {"a": [1, "x"]}, "listed": None},
+        {"id": 3, "encoded": {"b": None}, "listed": ["ab", "c"]},
+    ]
+    assert [row["listed"] for row in sent.rows("id", "listed")] == [None, "ab;c"]
+    assert sent.load(records) == WriteCounts(unchanged=2)

@@ -201,7 +201,7 @@ def test_a_type_that_refuses_a_value_rejects_that_row(make_table: MakeTable) -> 
     counts = articles.load([{"sku": sku, "word": word} for sku, word in [("A", "unspeakable"), ("B", "y")]])
 
     assert counts == WriteCounts(inserted=1, rejected=1)
-    assert [(each.position, each.code) for each in articles.rejects()] == [(1, "refused")]
+    assert [(each.position, each.code, each.column) for each in articles.rejects()] == [(1, "model_type", "word")]
 
 
 def test_defaults_of_the_model_and_of_the_database_fill_what_is_absent_and_nothing_else(make_table: MakeTable) -> None:
