@@ -31,15 +31,23 @@ def _check_attributes(feed: Feed, model: MappedModel) -> None:
     named += [("version_column", name) for name in (feed.version_column,) if name is not None]
     for where, name in named:
         if name not in model.columns:
-            near = difflib.get_close_matches(name, model.columns, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(model.columns)}."
             raise ConfigurationError(
-                f"Feed {feed.name!r}: {where} names {name!r}, which is not a column of the model {feed.model}; {hint}"
+                f"Feed {feed.name!r}: {where} names {name!r}, which is not a column of the model {feed.model}; "
+                f"{_meant(name, model)}"
             )
         if feed.columns is not None and name not in feed.columns:
             raise ConfigurationError(
                 f"Feed {feed.name!r}: {where} names {name!r}, but columns does not fill it; add it there."
             )
+
+
+def _meant(name: str, model: MappedModel) -> str:
+    """What somebody likely meant by a name that no mapped column has."""
+    for attribute, column in model.columns.items():
+        if column.name == name:  # in the table it is called so
+            return f"the model has that column as {attribute!r}."
+    near = difflib.get_close_matches(name, model.columns, 1)
+    return f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(model.columns)}."
 
 
 def _check_unique(feed: Feed, model: MappedModel, key: tuple[str, ...]) -> None:

@@ -75,6 +75,14 @@ class Offer(db.Model):
     words: Mapped[str | None] = mapped_column(Words)
 
 
+class Renamed(db.Model):
+    __tablename__ = "renamed"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    _old_price: Mapped[int | None] = mapped_column("price")
+    prices: Mapped[int | None]
+
+
 class Upper(sa.types.TypeDecorator):
     impl = sa.String(7)
     cache_ok = True
@@ -131,6 +139,11 @@ class Decorated(db.Model):
             "Decorated",
             {"match_on": [], "columns": {"code": "code", "small": "s", "note": {"from": "n", "blank": "keep"}}},
             "'note' cannot have `blank: keep`, because its type makes a value of a blank",
+        ),
+        (
+            "Renamed",
+            {"match_on": [], "columns": {"id": "id", "price": "p"}},
+            "columns names 'price', which is not a column of .*; the model has that column as '_old_price'",
         ),
         ("Dog", {"match_on": []}, "is mapped to 2 tables; restock loads models of one table"),
         ("OnlyCat", {"match_on": []}, "is mapped to a query and not to a table"),
