@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from sinks.data_faults import DataFault, ModelRefused, data_fault
@@ -75,6 +76,10 @@ class Savepoints:
             # own, PostgreSQL cannot keep track, and the more there are the longer it takes over each.
             connection.dialect.do_release_savepoint(connection, self._undone[-1])
             return data_fault(error)
-        savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
+        with warnings.catch_warnings():
+            # A session of the app's own on this connection (SQLAlchemy-Continuum has one) may have begun a savepoint
+            # within this one, which ends with it.
+            warnings.filterwarnings("ignore", "nested transaction already deassociated", SAWarning)
+            savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
         self.kept += 1
         return None

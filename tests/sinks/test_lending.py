@@ -53,10 +53,20 @@ class Item(db.Model):
                 db.session.rollback()
         if name == "roll back":
             db.session.rollback()
+        if name == "refused":
+            raise ValueError("a secret name")
         if name == "a savepoint":
             with db.session.begin_nested():
                 db.session.add(Note(text="within"))
         return name
+
+
+@sa.event.listens_for(db.session, "before_flush")
+def keep_history(session, context, instances):
+    # As SQLAlchemy-Continuum does: another session on the same connection, which stays open.
+    if any(isinstance(each, Item) and each.name == "a version" for each in session.new):
+        session.info["versions"] = other = sa.orm.Session(bind=session.connection())
+        other.execute(sa.insert(Note).values(text="a version"))
 
 
 @sa.event.listens_for(Item, "after_insert")
@@ -135,3 +145,17 @@ def test_the_next_chunk_has_a_session_of_its_own(items: Table) -> None:
     assert items.load([{"sku": "d", "name": "x"}]) == WriteCounts(inserted=1)
     with items.sink.database.app.app_context():
         assert not items.sink.database.db_session.registry.has()
+
+
+@pytest.mark.filterwarnings("ignore:Usage of the 'Session.add")
+def test_a_session_of_the_apps_own_on_the_same_connection_ends_with_the_chunk_and_without_a_word(
+    items: Table, recwarn: pytest.WarningsRecorder
+) -> None:
+    names = ["x", "refused", "a version", "refused", "y", "a version"]
+
+    counts = items.load([{"sku": str(place), "name": name} for place, name in enumerate(names)])
+
+    assert counts == WriteCounts(inserted=4, rejected=2)
+    assert notes(items).count("a version") == 2
+    assert [row["name"] for row in items.shop.rows("item", "name", "id")] == ["x", "a version", "y", "a version"]
+    assert [str(each.message) for each in recwarn if "deassociated" in str(each.message)] == []
