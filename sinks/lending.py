@@ -30,21 +30,27 @@ def lent(session: Session, db_session: scoped_session[Session], model: str) -> I
         ConfigurationError: the app's code commits the transaction, or has rolled it back.
     """
     begun = session.get_transaction()
+    refused: list[ConfigurationError] = []
 
     def refuse(committing: Session) -> None:
         if not committing.in_nested_transaction():  # the end of a savepoint commits nothing
-            raise _refusal(model, "commits")
+            refused.append(_refusal(model, "commits"))
+            raise refused[-1]
 
     db_session.registry.set(session)
     sa.event.listen(session, "before_commit", refuse)
     try:
         yield
     except SQLAlchemyError as error:
+        if refused:  # within a flush, which then says no more than that its transaction is closed
+            raise refused[-1] from error
         if session.get_transaction() is not begun:
             raise _refusal(model, "rolls back") from error
         raise
     finally:
         sa.event.remove(session, "before_commit", refuse)
+    if refused:  # and the app's code went on
+        raise refused[-1]
     if session.get_transaction() is not begun:
         raise _refusal(model, "rolls back")
 
