@@ -7,9 +7,10 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from flask import Flask
@@ -24,6 +25,18 @@ from sinks.time_limits import limit_transaction, usual_lease_seconds
 from sinks.user_app import open_app
 
 log = logging.getLogger("restock")
+
+_engines = WeakSet[sa.Engine]()
+
+
+def _leave_connections() -> None:
+    """A connection belongs to the process that opened it; this one, which was forked from that, opens its own."""
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_connections)
 
 
 class CommitUnknown(Exception):
@@ -41,9 +54,7 @@ class AppDatabase:
         self._sessions: sessionmaker[Session] = self.db_session.session_factory
         with app.app_context(), self._sessions() as session:
             self.engine = engine = engine_of(session, model, app_reference)
-        if hasattr(os, "register_at_fork"):
-            # A connection belongs to the process that opened it; one that is forked opens its own.
-            os.register_at_fork(after_in_child=partial(engine.dispose, close=False))
+        _engines.add(engine)
         # For so long a lease here lasts unless it is renewed, and a transaction may be silent.
         self.lease_seconds = lease_seconds or usual_lease_seconds(engine.dialect.name)
         pool = type(engine.pool)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import traceback
+import weakref
 from collections.abc import Callable
 
 import pytest
 from contracts.loads import ITEM, Table, make_items, open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
+from shops import Shop
+
+from sinks.app_database import AppDatabase
 
 CHILDREN = 4
 ROWS = 50
@@ -54,3 +60,14 @@ def test_forks_of_a_process_that_has_used_its_database_load_at_a_time(products: 
         assert len(products.seen_by_app("sku")) == len(items)  # the parent's connections are still its own
 
     assert sorted(products.rows(*ITEM), key=lambda row: row["sku"]) == items
+
+
+def test_what_was_opened_for_an_app_goes_with_the_app(sqlite_shop: Shop) -> None:
+    module = importlib.import_module(sqlite_shop.package)
+    engines = weakref.WeakSet([AppDatabase(module.create_app(), module.Product, sqlite_shop.app).engine])
+    assert engines
+
+    module.apps.clear()
+    gc.collect()
+
+    assert not engines
