@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +15,33 @@ import pytest
 pytest_plugins = ["fix_clouds", "fix_databases", "fix_postgresql", "fix_shop"]
 
 
+MEMORY_DISK = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the developer's own Prefect out of the tests: Prefect reads its settings once, when it is imported."""
+    """Keep the tests' files in memory, and the developer's own Prefect out: it reads its settings once, on import."""
+    if "TMPDIR" not in os.environ and _may_hold_all(MEMORY_DISK):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_DISK)
     folder = tempfile.TemporaryDirectory(prefix="restock-prefect-")
     config.add_cleanup(folder.cleanup)
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ |= {"PREFECT_HOME": folder.name, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+
+
+def _may_hold_all(folder: Path) -> bool:
+    """Whether files may be made and run there, as many as all tests make: a disk is waited for at every COMMIT."""
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < ROOM_BYTES:
+        return False
+    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over the libraries' objects, which are here for good, and come less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,6 +15,8 @@ from factories import fresh_word
 from fix_databases import MakeDatabase
 from shops import DEFAULT_MODELS, Shop, write_package
 
+from sinks import app_database, key_forms
+
 MakeShop = Callable[..., Shop]
 
 
@@ -75,7 +77,12 @@ def _create_tables(module: ModuleType) -> None:
 
 
 def _forget(module: ModuleType) -> None:
-    """Close the connections of every app that was made of the shop, ours and the product's, and unload it."""
+    """Close the connections of every app that was made of the shop, ours and the product's, and unload it.
+
+    A process of the product serves few apps and keeps them; one of the tests would keep thousands.
+    """
+    for opened in (app_database._open_app, app_database._open_database, key_forms._search_of):
+        opened.cache_clear()
     for app in module.apps:
         with app.app_context():
             for engine in module.db.engines.values():

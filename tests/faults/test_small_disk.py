@@ -76,8 +76,9 @@ def _move_to(shop: Shop, home: Path, cleaning: ExitStack) -> None:
     [data] = shop.execute("SHOW data_directory")
     os.chown(folder, Path(data["data_directory"]).stat().st_uid, -1)
     name = f"small_{shop.package}"
-    for parent in home.parents[: len(home.parents) - 2]:
-        parent.chmod(0o755)  # the server runs as another user where we are root
+    for parent in home.parents:
+        if not (mode := parent.stat().st_mode) & 0o001:
+            parent.chmod(mode | 0o055)  # the server runs as another user where we are root
     autocommit = shop.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def run(statement: str) -> None:
