@@ -173,6 +173,20 @@ def test_integers_outside_the_column_are_rejects_however_long_they_are(read):
     assert codes == dict.fromkeys([1, 2, 3, 4], "out_of_range")
 
 
+@pytest.mark.parametrize(
+    "demands, beyond",
+    [
+        ({"minimum": -128, "maximum": 127}, "-129"),
+        ({"minimum": -128, "maximum": 127}, "128"),
+        ({"minimum": 0, "maximum": 2**64 - 1}, "-1"),
+        ({"maximum": 100}, "101"),
+        ({"minimum": 1}, "0"),
+    ],
+)
+def test_one_end_is_enough_for_an_integer_to_be_outside_its_column(read, demands, beyond):
+    assert read(Kind.INTEGER, ["7", beyond, None], **demands) == ([7, None], {1: "out_of_range"})
+
+
 def test_integers_beyond_64_bits_survive_where_the_column_has_no_limit(read):
     assert read(Kind.INTEGER, ["9" * 30, "7"]) == ([int("9" * 30), 7], {})
 
