@@ -157,7 +157,7 @@ def cells_of(column: pd.Series) -> Any:
     except (pa.ArrowException, TypeError):  # a type that only pandas knows
         return _python_values(column)
     if isinstance(cells, pa.ChunkedArray):
-        cells = cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
+        cells = cells.combine_chunks()
     if isinstance(cells.type, pa.BaseExtensionType) and not isinstance(cells.type, pa.UuidType):
         cells = cells.storage
     if pa.types.is_dictionary(cells.type):

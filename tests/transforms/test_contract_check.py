@@ -296,6 +296,18 @@ def test_a_missing_value_is_a_reject_where_the_column_needs_one(read, kind):
     assert read(kind, [None]) == ([None], {})
 
 
+def test_beside_a_missing_value_the_others_stay_also_where_no_array_holds_them(read):
+    cells = ["9" * 80, None, "1.5"]
+
+    assert read(Kind.DECIMAL, cells, nullable=False) == ([Decimal("9" * 80), Decimal("1.5")], {1: "null"})
+
+
+def test_a_column_in_pieces_is_read_whole(read):
+    column = pd.arrays.ArrowExtensionArray(pa.chunked_array([["7"], [None, "8.5"]], pa.string()))
+
+    assert read(Kind.DECIMAL, column, dtype=None, precision=4, scale=1) == ([Decimal(7), None, Decimal("8.5")], {})
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_has_its_type_whatever_the_frame_holds(read, kind):
     types = {
