@@ -43,6 +43,10 @@ class Child:
         assert self.process.pid is not None
         return self.process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return not connection.wait([self.process.sentinel], 0)
+
     def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; the exit status, negative for a signal."""
         if not connection.wait([self.process.sentinel], seconds):

@@ -1,17 +1,21 @@
-"""A run is killed in the middle, or two runs want the same table: real processes of the real command."""
+"""A run is killed in the middle, or two runs want the same table: real processes of the real command.
+
+Most are forked from one that has imported everything, which takes longer than what they do.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from faults import children
+from faults.children import Child
 from looking import wait_until
-from shops import Shop, run_restock, start_restock
+from shops import Shop, start_restock
 from stories.doorway import run_here
 from stories.telling import (
     add_transform,
@@ -40,18 +44,19 @@ NIGHT = [*products([1, 2]), product(3, name="SLOW"), *products([4, 5, 6])]
 
 
 @contextmanager
-def stuck_run(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def stuck_run(shop: Shop) -> Iterator[tuple[Child, str]]:
     """A command that has loaded the first of three chunks and waits in the second; its process and its run."""
     shop.feed(chunk_rows=2, transform=add_transform(shop, "waiting", WAITING))
     shop.write_csv("products.csv", NIGHT)
     (shop.folder / "slow").touch()
-    with start_restock(["sync", "products"], shop) as process:
-        try:
-            wait_until(lambda: "restock_chunk" in shop.tables() and _statuses(shop)[:2] == ["loaded", "loading"])
-            yield process, shop.rows("restock_run")[0]["run_id"]
-        finally:
-            (shop.folder / "slow").unlink(missing_ok=True)
-            process.kill()
+    child = children.start(["sync", "products"], shop)
+    try:
+        wait_until(lambda: "restock_chunk" in shop.tables() and _statuses(shop)[:2] == ["loaded", "loading"])
+        yield child, shop.rows("restock_run")[0]["run_id"]
+    finally:
+        (shop.folder / "slow").unlink(missing_ok=True)
+        child.process.kill()
+        child.wait()
 
 
 def _statuses(shop: Shop) -> list[str]:
@@ -60,9 +65,9 @@ def _statuses(shop: Shop) -> list[str]:
 
 def killed_run(shop: Shop) -> str:
     """The run of a command that was killed in its second chunk."""
-    with stuck_run(shop) as (process, run_id):
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    with stuck_run(shop) as (child, run_id):
+        child.process.kill()
+        assert child.wait() == -signal.SIGKILL
     return run_id
 
 
@@ -115,10 +120,10 @@ def test_a_kill_while_the_source_is_read_leaves_no_run_and_the_next_sync_begins_
     shop = sqlite_shop
     shop.feed(chunk_rows=1000)
     shop.write_csv("products.csv", products(range(150_000)))
-    with start_restock(["sync", "products"], shop) as process:
-        wait_until(lambda: list((shop.folder / "spool").rglob("*.parquet")))
-        process.kill()
-        process.wait()
+    child = children.start(["sync", "products"], shop)
+    wait_until(lambda: list((shop.folder / "spool").rglob("*.parquet")))
+    child.process.kill()
+    child.wait()
     assert shop.rows("restock_run") == []
     assert table(shop) == {}
     shop.write_csv("products.csv", products([1, 2]))
@@ -129,41 +134,41 @@ def test_a_kill_while_the_source_is_read_leaves_no_run_and_the_next_sync_begins_
 def test_a_killed_run_is_listed_as_interrupted(sqlite_shop: Shop) -> None:
     run_id = killed_run(sqlite_shop)
 
-    listed = run_restock(["runs"], sqlite_shop, {"COLUMNS": "200"})
+    _, listed = children.run(["runs"], sqlite_shop, env={"COLUMNS": "200"})
 
-    assert run_id in listed.stdout
-    assert "incomplete (interrupted)" in listed.stdout
+    assert run_id in listed
+    assert "incomplete (interrupted)" in listed
 
 
 def test_a_run_in_progress_is_listed_as_running(sqlite_shop: Shop) -> None:
     with stuck_run(sqlite_shop) as (_, run_id):
-        listed = run_restock(["runs"], sqlite_shop, {"COLUMNS": "200"})
+        _, listed = children.run(["runs"], sqlite_shop, env={"COLUMNS": "200"})
 
-    assert run_id in listed.stdout
-    assert "running" in listed.stdout
+    assert run_id in listed
+    assert "running" in listed
 
 
 def test_a_second_sync_gives_up_after_its_wait_and_names_the_owner(shop: Shop) -> None:
-    with stuck_run(shop) as (process, run_id):
-        second = run_restock(["sync", "products", "--wait", "1"], shop)
+    with stuck_run(shop) as (child, run_id):
+        status, said = children.run(["sync", "products", "--wait", "1"], shop)
 
-        assert process.poll() is None
-    assert second.returncode == 4
-    assert f"is being written by process {process.pid} on " in second.stderr
-    assert f"(run {run_id}, for " in second.stderr
-    assert "Waiting" in second.stderr
-    assert "Traceback" not in second.stderr
+        assert child.is_running
+    assert status == 4
+    assert f"is being written by process {child.pid} on " in said
+    assert f"(run {run_id}, for " in said
+    assert "Waiting" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("command", [["reprocess"], ["abandon"]])
 def test_nothing_else_takes_a_table_away_from_a_living_run(sqlite_shop: Shop, command: list[str]) -> None:
-    with stuck_run(sqlite_shop) as (process, run_id):
+    with stuck_run(sqlite_shop) as (child, run_id):
         arguments = [*command, run_id] if command == ["abandon"] else command
-        second = run_restock([*arguments, "--wait", "0"], sqlite_shop)
+        status, said = children.run([*arguments, "--wait", "0"], sqlite_shop)
 
-        assert process.poll() is None
-    assert second.returncode == 4
-    assert f"process {process.pid} on " in second.stderr
+        assert child.is_running
+    assert status == 4
+    assert f"process {child.pid} on " in said
 
 
 def test_a_second_sync_waits_for_the_first_and_then_finds_nothing_to_write(sqlite_shop: Shop) -> None:
@@ -171,11 +176,11 @@ def test_a_second_sync_waits_for_the_first_and_then_finds_nothing_to_write(sqlit
         assert second.stderr is not None
         said = second.stderr.readline() + second.stderr.readline()
         (sqlite_shop.folder / "slow").unlink()
-        first.communicate()
+        ended = first.wait()
         answer, _ = second.communicate()
 
     assert "Waiting" in said
-    assert (first.returncode, second.returncode) == (0, 0)
+    assert (ended, second.returncode) == (0, 0)
     assert '"unchanged": 6' in answer
     assert table(sqlite_shop) == expected(NIGHT)
     check_conservation(sqlite_shop)
@@ -194,14 +199,13 @@ def test_the_table_of_a_killed_owner_is_taken_over_at_once(shop: Shop) -> None:
 def test_a_run_that_is_asked_to_stop_ends_after_its_chunk_and_goes_on_next_time(
     sqlite_shop: Shop, asked: signal.Signals
 ) -> None:
-    with stuck_run(sqlite_shop) as (process, run_id):
-        process.send_signal(asked)
+    with stuck_run(sqlite_shop) as (child, run_id):
+        os.kill(child.pid, asked)
         time.sleep(0.1)  # for the signal to arrive before the chunk goes on
         (sqlite_shop.folder / "slow").unlink()
-        _, errors = process.communicate()
-    assert process.returncode == 1
-    assert "asked to stop" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+        assert child.wait() == 1
+    assert "asked to stop" in child.said().splitlines()[-1]
+    assert "Traceback" not in child.said()
     check_conservation(sqlite_shop)
     assert statuses(sqlite_shop, run_id) == ["loaded", "loaded", "planned"]
 
@@ -212,12 +216,11 @@ def test_a_run_that_is_asked_to_stop_ends_after_its_chunk_and_goes_on_next_time(
 
 
 def test_who_asks_twice_is_obeyed_at_once_and_the_run_goes_on_next_time(sqlite_shop: Shop) -> None:
-    with stuck_run(sqlite_shop) as (process, run_id):
-        process.send_signal(signal.SIGINT)
+    with stuck_run(sqlite_shop) as (child, run_id):
+        os.kill(child.pid, signal.SIGINT)
         time.sleep(0.1)  # or both would arrive as one
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-    assert process.returncode == -signal.SIGINT
+        os.kill(child.pid, signal.SIGINT)
+        assert child.wait() == -signal.SIGINT
     assert statuses(sqlite_shop, run_id) == ["loaded", "loading", "planned"]
 
     assert counts(sync(sqlite_shop)) == {"inserted": 6}
