@@ -70,6 +70,15 @@ def test_while_an_older_chunk_fails_nothing_new_is_read(shop: Shop) -> None:
     assert len(shop.rows("restock_run")) == 1
 
 
+def test_where_nothing_new_came_an_older_chunk_is_tried_again_and_its_run_reported(sqlite_shop: Shop) -> None:
+    monday = failed_monday(sqlite_shop)
+
+    report = sync(sqlite_shop)  # in which nothing new is refused
+
+    assert report.run.run_id == monday
+    assert counts(report) == {"inserted": 2, "outstanding": 2}
+
+
 def test_once_mended_both_nights_are_applied_in_order(shop: Shop) -> None:
     monday = failed_monday(shop)
     shop.write_csv("products.csv", TUESDAY)
