@@ -15,7 +15,7 @@ from factories import fresh_word
 from fix_databases import MakeDatabase
 from shops import DEFAULT_MODELS, Shop, write_package
 
-from sinks import app_database, key_forms
+from sinks import app_database, key_forms, user_app
 
 MakeShop = Callable[..., Shop]
 
@@ -81,7 +81,7 @@ def _forget(module: ModuleType) -> None:
 
     A process of the product serves few apps and keeps them; one of the tests would keep thousands.
     """
-    for opened in (app_database._open_app, app_database._open_database, key_forms._search_of):
+    for opened in (user_app.open_app, app_database._open_database, key_forms._search_of):
         opened.cache_clear()
     for app in module.apps:
         with app.app_context():
