@@ -188,6 +188,7 @@ def server_environment(home: Path, url: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [root, ours.get("PYTHONPATH")])),
         "PREFECT_HOME": str(home),
         "PREFECT_UI_API_URL": url,  # or its pages ask on port 4200
+        "PREFECT_UI_URL": url.removesuffix("/api"),  # or notifications say None where the link to the run belongs
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",

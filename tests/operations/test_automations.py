@@ -61,6 +61,7 @@ def test_a_run_that_needs_a_person_calls_for_one_and_says_why(house: House, mail
             letter = by_state[state.name]
             assert letter["subject"].startswith("restock: products ")
             assert state.message in letter["body"]
+            assert f"{house.pages}/runs/flow-run/{state.state_details.flow_run_id}" in letter["body"]
             assert "4711" not in letter["body"]
 
 
