@@ -73,8 +73,8 @@ def sleep_too_long(ground: Ground, chance: random.Random) -> tuple[list[str], in
         # While a chunk is read and transformed the one before is written, and on SQLite with the only write lock.
         places += ["chunk read", "chunk transformed"]
     place = chance.choice(places)
-    # The fourth chunk is read once at admission already, where duplicates are marked.
-    arrival = chance.randint(2 if place == "chunk read" else 1, 4)
+    # A load has three chunks; where it reads the first, it may be at admission still, where duplicates are marked.
+    arrival = chance.randint(2 if place == "chunk read" else 1, 3)
     return woken(ground.load, Failpoint(place, arrival, "stop")), 1
 
 
