@@ -33,7 +33,7 @@ from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
 from sinks.reject_limits import check_limits
 from sinks.results import Result, result_of
-from sinks.retries import DataTrouble, with_retries
+from sinks.retries import UNDER_WAY, DataTrouble, with_retries
 from sinks.rows import Rows
 from sinks.sequences import keep_sequence_ahead
 from sinks.stage import drop_stage
@@ -144,6 +144,7 @@ class FlaskSink:
             lambda: self._commit(chunk, rows, keys, isolating),
             f"loading {chunk.ref}",
             settled=lambda: self.book.counts_if_loaded(chunk.ref),
+            patience=UNDER_WAY,
         )
 
     @property
@@ -197,7 +198,7 @@ class FlaskSink:
             raise
         except ChunkFailed as error:
             self.ledger.failed(ref, str(error))
-            done = with_retries(lambda: self.ledger.counts_if_loaded(ref), f"asking for {ref}")
+            done = with_retries(lambda: self.ledger.counts_if_loaded(ref), f"asking for {ref}", patience=UNDER_WAY)
             if done is not None:  # by another worker, who also took away what this one went on to look for
                 raise AlreadyLoaded(done) from error
             raise

@@ -183,6 +183,6 @@ def _release(database: AppDatabase, lease: Lease) -> None:
             connection.execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
 
     try:
-        with_retries(release, f"giving the lease of {lease.target} back", attempts=ONCE)
+        with_retries(release, f"giving the lease of {lease.target} back", patience=ONCE)
     except RestockError as error:
         log.warning("%s", error)

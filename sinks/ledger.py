@@ -30,7 +30,7 @@ from sinks.ledger_entries import (
 )
 from sinks.ledger_tables import chunks, database_time, rejects, runs
 from sinks.results import Result
-from sinks.retries import ONCE, with_retries
+from sinks.retries import ONCE, UNDER_WAY, with_retries
 
 # A chunk that was found `loading` so many times has ended as many processes.
 DEADLY_ATTEMPTS = 3
@@ -85,7 +85,7 @@ class Ledger:
                 found = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.run_id)).first()
             return [] if found else None
 
-        return with_retries(enter, f"admitting run {run.run_id}", settled=entered)
+        return with_retries(enter, f"admitting run {run.run_id}", entered, UNDER_WAY)
 
     def resume(self, lease: Lease, run_id: str) -> None:
         """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
@@ -103,7 +103,7 @@ class Ledger:
                     .values(**going_on, rejected_rows=rejected.scalar_subquery())
                 )
 
-        with_retries(write, f"resuming run {run_id}")
+        with_retries(write, f"resuming run {run_id}", patience=UNDER_WAY)
 
     def begin_attempt(self, ref: ChunkRef) -> None:
         """Count an attempt at a chunk before it is made.
@@ -124,7 +124,7 @@ class Ledger:
                     _change(connection, ref, status="loading", attempts=attempts, error=None, began_at=database_time())
                 return entry
 
-        entry = with_retries(begin, f"beginning {ref}")
+        entry = with_retries(begin, f"beginning {ref}", patience=UNDER_WAY)
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
         if entry.status not in OUTSTANDING:
@@ -176,7 +176,9 @@ class Ledger:
 
     def failed(self, ref: ChunkRef, reason: str) -> None:
         """Say that a chunk cannot be loaded as it is, after its transaction was rolled back."""
-        with_retries(lambda: self._mark(ref, {"status": "failed", "error": reason}), f"marking {ref} failed")
+        with_retries(
+            lambda: self._mark(ref, {"status": "failed", "error": reason}), f"marking {ref} failed", patience=UNDER_WAY
+        )
 
     def put_back(self, ref: ChunkRef) -> None:
         """Say that an attempt was given up for no fault of the chunk, so that it does not count.
@@ -184,7 +186,7 @@ class Ledger:
         Tried once: a chunk left `loading` is outstanding all the same.
         """
         given_up = {"status": "planned", "attempts": chunks.c.attempts - 1}
-        with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", attempts=ONCE)
+        with_retries(lambda: self._mark(ref, given_up), f"putting {ref} back", patience=ONCE)
 
     def _mark(self, ref: ChunkRef, values: Mapping[str, object]) -> None:
         with self.database.begin() as connection:
@@ -212,7 +214,7 @@ class Ledger:
                     .values(status=status, finished_at=database_time(), reason=stopped)
                 )
 
-        with_retries(write, f"closing run {run_id}")
+        with_retries(write, f"closing run {run_id}", patience=UNDER_WAY)
 
     def abandon(self, lease: Lease, run_id: str, numbers: Sequence[int] | None) -> list[ChunkRef]:
         """Give outstanding chunks of a run up, all of them or those with the given numbers; return what they were."""

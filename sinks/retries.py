@@ -6,10 +6,12 @@ import itertools
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.app_database import CommitUnknown
@@ -18,15 +20,33 @@ from sinks.db_errors import Trouble, trouble_of, when_over
 from sinks.error_codes import describe
 from sinks.turned_away import turned_away
 
-# How often each trouble that may pass is tried; whatever is not named is tried once. A lock is waited for a few seconds
-# each time, which makes a minute altogether.
+
+@dataclass(frozen=True)
+class Patience:
+    """How much is borne.
+
+    Attributes:
+        attempts: how often each trouble that may pass is tried; whatever is not named is tried once.
+        waits_for_server: whether a server that lets nobody in is asked again for `AWAY_SECONDS` besides.
+    """
+
+    attempts: Mapping[Trouble, int]
+    waits_for_server: bool = False
+
+
+# A lock is waited for a few seconds each time, which makes a minute altogether.
 ATTEMPTS: Mapping[Trouble, int] = {
     Trouble.TRANSIENT: 12,
     Trouble.CONNECTION: 5,
     Trouble.READ_ONLY: 5,
     Trouble.GONE: 3,
 }
-ONCE: Mapping[Trouble, int] = {}
+USUAL = Patience(ATTEMPTS)
+ONCE = Patience({})
+# Of a run that has begun: its database was there, so it is perhaps being started anew. What the run has read and loaded
+# is worth the wait; at the start of a command the address may be wrong, and a person waits.
+UNDER_WAY = Patience(ATTEMPTS, waits_for_server=True)
+AWAY_SECONDS = 60.0
 # One conflict is everyday; at the next one, whoever looks on is told why nothing moves.
 HEARD_OF = 2
 FIRST_PAUSE_SECONDS = 0.1
@@ -45,7 +65,7 @@ def with_retries(
     work: Callable[[], Outcome],
     doing: str,
     settled: Callable[[], Outcome | None] | None = None,
-    attempts: Mapping[Trouble, int] = ATTEMPTS,
+    patience: Patience = USUAL,
 ) -> Outcome:
     """Run a whole transaction until it is through.
 
@@ -53,20 +73,22 @@ def with_retries(
         work: opens, fills and commits one transaction.
         doing: what it is for, as in "loading chunk 3": goes into the error.
         settled: asks the ledger, after an error from COMMIT, whether the commit happened: its outcome, or None.
-        attempts: how often each trouble is tried.
+        patience: how much is borne.
 
     Raises:
         DataTrouble: the database refuses a row.
         SinkUnavailable: the database could not be used, or is full.
         ConfigurationError: the database is not as the app expects it; trying again cannot help.
     """
+    tried: Counter[Trouble] = Counter()
+    patient_until: float | None = None
     for attempt in itertools.count(1):
         try:
             return work()
         except CommitUnknown as error:
             cause: BaseException = error.__cause__ or error
             if settled is not None:
-                done = with_retries(settled, doing)
+                done = with_retries(settled, doing, patience=patience)
                 if done is not None:
                     return done
         except RestockError:
@@ -74,13 +96,23 @@ def with_retries(
         except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
-        end = _end_of(trouble, cause, doing, is_last=attempt >= attempts.get(trouble, 1))
+        if trouble is Trouble.CONNECTION and _was_not_let_in(cause):
+            patient_until = patient_until or time.monotonic() + AWAY_SECONDS * patience.waits_for_server
+            tried[trouble] += time.monotonic() >= patient_until
+        else:
+            tried[trouble] += 1
+        end = _end_of(trouble, cause, doing, is_last=tried[trouble] >= patience.attempts.get(trouble, 1))
         if end is not None:
             raise end from cause
         if attempt == HEARD_OF:
             log.warning("Still waiting while %s: %s (%s).", doing, trouble.value, describe(cause))
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))
     raise AssertionError("it is tried until it returns or raises")
+
+
+def _was_not_let_in(cause: BaseException) -> bool:
+    """Whether no connection came about, so that nothing was asked of the server: it can do no harm to ask again."""
+    return isinstance(cause, DBAPIError) and cause.statement is None and not cause.connection_invalidated
 
 
 def _end_of(trouble: Trouble, cause: BaseException, doing: str, is_last: bool) -> Exception | None:

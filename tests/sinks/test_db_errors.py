@@ -445,7 +445,7 @@ def test_what_is_wrong_with_a_sqlite_file_is_said_and_not_that_it_is_away(
         if trouble == "locked":
             holder.execute(sa.text("UPDATE part SET small = 2"))
         with pytest.raises(SinkUnavailable, match=code) as stopped:
-            with_retries(work, "loading", attempts=ONCE)
+            with_retries(work, "loading", patience=ONCE)
 
     mine.dispose()
     assert str(stopped.value).endswith(f"start the same command again {advice}")

@@ -100,8 +100,9 @@ def shop_behind_a_line(
 
 
 def test_a_run_whose_database_goes_away_stops_with_a_sentence_and_goes_on_later(
-    shop_behind_a_line: tuple[Shop, Line],
+    shop_behind_a_line: tuple[Shop, Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sinks.retries.AWAY_SECONDS", 1.0)
     shop, line = shop_behind_a_line
     shop.feed(chunk_rows=2)
     shop.write_csv("products.csv", NIGHT)
