@@ -43,7 +43,8 @@ class Mark(sa.types.TypeDecorator):
     cache_ok = True
 
     def process_bind_param(self, value, dialect):
-        bound.append(value)
+        if isinstance(value, str) and value.startswith("w"):  # not what it is tried out with
+            bound.append(value)
         return f"{current_app.name}: {value}"
 
 
