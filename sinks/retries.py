@@ -80,8 +80,7 @@ def with_retries(
         SinkUnavailable: the database could not be used, or is full.
         ConfigurationError: the database is not as the app expects it; trying again cannot help.
     """
-    tried: Counter[Trouble] = Counter()
-    patient_until: float | None = None
+    tries = _Tries(patience)
     for attempt in itertools.count(1):
         try:
             return work()
@@ -96,12 +95,7 @@ def with_retries(
         except (SQLAlchemyError, ModelRefused, OverflowError, UnicodeEncodeError) as error:
             cause = error
         trouble = trouble_of(cause)
-        if trouble is Trouble.CONNECTION and _was_not_let_in(cause):
-            patient_until = patient_until or time.monotonic() + AWAY_SECONDS * patience.waits_for_server
-            tried[trouble] += time.monotonic() >= patient_until
-        else:
-            tried[trouble] += 1
-        end = _end_of(trouble, cause, doing, is_last=tried[trouble] >= patience.attempts.get(trouble, 1))
+        end = _end_of(trouble, cause, doing, is_last=tries.are_over(trouble, cause))
         if end is not None:
             raise end from cause
         if attempt == HEARD_OF:
@@ -110,8 +104,26 @@ def with_retries(
     raise AssertionError("it is tried until it returns or raises")
 
 
+class _Tries:
+    """What was tried of one transaction, and whether more is borne."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._tried: Counter[Trouble] = Counter()
+        self._wait_ends: float | None = None
+
+    def are_over(self, trouble: Trouble, cause: BaseException) -> bool:
+        """Whether this trouble was met as often as it is borne, and no server is waited for."""
+        if self._patience.waits_for_server and trouble is Trouble.CONNECTION and _was_not_let_in(cause):
+            self._wait_ends = self._wait_ends or time.monotonic() + AWAY_SECONDS
+            if time.monotonic() < self._wait_ends:
+                return False
+        self._tried[trouble] += 1
+        return self._tried[trouble] >= self._patience.attempts.get(trouble, 1)
+
+
 def _was_not_let_in(cause: BaseException) -> bool:
-    """Whether no connection came about, so that nothing was asked of the server: it can do no harm to ask again."""
+    """Whether the driver raised before any statement, and had no connection that could have been lost."""
     return isinstance(cause, DBAPIError) and cause.statement is None and not cause.connection_invalidated
 
 
