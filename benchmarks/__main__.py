@@ -19,7 +19,7 @@ from benchmarks.page import markdown, write_page
 from benchmarks.sections import Section, keep
 from benchmarks.size import Size
 from benchmarks.works import prepare_works
-from flows.prefect_server import quiet_server
+from flows.orchestration.prefect_server import quiet_server
 
 WARM_UP_ROWS = 1_000
 USUAL = ("contest", "ladder", "checking", "small")

@@ -101,7 +101,7 @@ def _chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 DRIVERS = ("flask_sqlalchemy", "psycopg", "pgpq", "pymysql", "adbc_driver_sqlite.dbapi")
-RESTOCK = ("flows.cli", "flows.doors", "pyarrow.dataset", "transforms.products", *DRIVERS)
+RESTOCK = ("flows.cli", "flows.terminal.work", "pyarrow.dataset", "transforms.products", *DRIVERS)
 PREFECT = (
     "flows.sync_products", "prefect.flow_engine", "prefect.task_engine", "fastapi.encoders", "graphviz",
     "anyio._backends._asyncio",

@@ -111,12 +111,12 @@ def _timed(command: list[str], environment: dict[str, str]) -> tuple[float, str]
 
 def main() -> None:
     """Take the seconds of reading plainly and strictly, of the transforms, of the contract and of bare casts."""
-    from flows.checking import check_feed
-    from flows.progress import Progress
-    from flows.workplace import open_workplace
+    from flows.looking.checking import check_feed
+    from flows.runs.progress import Progress
+    from flows.runs.workplace import open_workplace
     from sinks.flask_sink import open_sink
     from sources.extract import open_source
-    from sources.locations import find_source
+    from sources.places.locations import find_source
     from transforms import apply
 
     place = open_workplace()

@@ -26,8 +26,8 @@ from restock.chunks import FAULT, SPOOL_COLUMNS
 from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.settings import read_settings
-from sources.csv_source import CsvSource
-from sources.locations import find_source
+from sources.csv_files.source import CsvSource
+from sources.places.locations import find_source
 
 Cells = tuple[str, ...]
 # From best to worst: the rows of the truth, no more and no less; some of them, the others named; no row, and where it

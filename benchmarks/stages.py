@@ -60,7 +60,7 @@ def _stage(frame: FrameType, is_main: bool) -> str | None:
     ours = [(place, name) for place, name in stack if place.partition("/")[0] in ROOMS]
     if not ours or (waits and not is_main):
         return None
-    if waits and (ours[0][0] == "flows/loading" or not any("prefect" in place for place, _ in stack)):
+    if waits and (ours[0][0] == "flows/runs/loading" or not any("prefect" in place for place, _ in stack)):
         return None  # for its own threads, which count themselves
     if any(name == "canonical_keys" for _, name in ours):
         return "duplicates"

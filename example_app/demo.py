@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from example_app.second_night import make_second_night
-from flows.prefect_server import RestockError, quiet_server
+from flows.orchestration.prefect_server import RestockError, quiet_server
 
 ROOT = Path(__file__).resolve().parent.parent
 FEED = "buy-com"

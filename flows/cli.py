@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.answers import Answer, Commands, as_json, run
-from flows.check_command import check
-from flows.feed_command import feed
-from flows.operations_commands import automations, deployments, metrics
-from flows.row_commands import rejects, superseded
+from flows.terminal.answers import Answer, Commands, as_json, run
+from flows.terminal.check_command import check
+from flows.terminal.feed_command import feed
+from flows.terminal.operations_commands import automations, deployments, metrics
+from flows.terminal.row_commands import rejects, superseded
 
 if TYPE_CHECKING:
-    from flows.reports import RunReport
+    from flows.runs.reports import RunReport
     from restock.chunks import RunSummary
 
 WAIT_SECONDS = 90.0
@@ -52,8 +52,8 @@ def sync(feed: str, prefect: bool, wait: float, as_json: bool, **decided: Any) -
     """
 
     def work() -> Answer:
-        from flows.choices import read_choices
-        from flows.doors import sync_feed
+        from flows.runs.choices import read_choices
+        from flows.terminal.work import sync_feed
 
         reports = sync_feed(feed, read_choices(**decided), wait, prefect)
         if [report.run.kind for report in reports] == ["full"]:
@@ -83,7 +83,7 @@ def reprocess(
         raise click.UsageError("--chunk needs the run it belongs to; add --run ID.")
 
     def work() -> Answer:
-        from flows.doors import correct, reprocess_chunks
+        from flows.terminal.work import correct, reprocess_chunks
 
         if rejects is not None:
             return _of_runs(*correct(rejects, wait))
@@ -101,7 +101,7 @@ def init() -> None:
     """
 
     def work() -> Answer:
-        from flows.doors import create_ledgers
+        from flows.terminal.work import create_ledgers
 
         ready = create_ledgers()
         return Answer(ready, lambda: click.echo("\n".join(f"The ledger is ready in {name}." for name in ready)))
@@ -115,8 +115,8 @@ def runs(as_json: bool) -> None:
     """List the runs, newest first."""
 
     def work() -> Answer:
-        from flows.doors import list_runs
-        from flows.terminal import print_runs
+        from flows.terminal.screen import print_runs
+        from flows.terminal.work import list_runs
 
         found, unreached = list_runs()
         plain = {
@@ -145,8 +145,8 @@ def show(run_id: str, as_json: bool) -> None:
     """
 
     def work() -> Answer:
-        from flows.doors import report_of
-        from flows.terminal import print_whole_report
+        from flows.terminal.screen import print_whole_report
+        from flows.terminal.work import report_of
 
         report = report_of(run_id)
         plain = {
@@ -172,7 +172,7 @@ def abandon(run_id: str, chunks: tuple[int, ...], wait: float) -> None:
     """
 
     def work() -> Answer:
-        from flows.doors import give_up
+        from flows.terminal.work import give_up
 
         report = give_up(run_id, set(chunks) or None, wait)
         return Answer(None, lambda: _print_report(report))
@@ -189,7 +189,7 @@ def prune(older_than: float) -> None:
     """
 
     def work() -> Answer:
-        from flows.doors import prune_all
+        from flows.terminal.work import prune_all
 
         done = prune_all(older_than)
         told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool"
@@ -228,7 +228,7 @@ def _of_runs(reports: list[RunReport], told: str) -> Answer:
 
 
 def _print_report(report: RunReport) -> None:
-    from flows.terminal import print_report
+    from flows.terminal.screen import print_report
 
     print_report(report)
 

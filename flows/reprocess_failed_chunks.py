@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flows.choices import read_numbers, text_or_none
-from flows.door import Door
-from flows.flow_here import run_in_this_process
-from flows.flow_runs import carry_out, run_date
-from flows.progress import Progress
-from flows.reports import RunReport
-from flows.reprocessing import reprocess
-from flows.workplace import open_workplace
+from flows.orchestration.flow_here import run_in_this_process
+from flows.orchestration.flow_runs import carry_out, run_date
+from flows.runs.choices import read_numbers, text_or_none
+from flows.runs.door import Door
+from flows.runs.progress import Progress
+from flows.runs.reports import RunReport
+from flows.runs.reprocessing import reprocess
+from flows.runs.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ def run_reprocess_flow(
     """Run reprocess-failed-chunks in this process, on the Prefect server that is configured.
 
     Raises:
-        RestockError: as `flows.reprocessing.reprocess` does.
+        RestockError: as `flows.runs.reprocessing.reprocess` does.
     """
     parameters = {"run_id": run_id or "", "chunks": ", ".join(str(number) for number in chunks or [])}
     return run_in_this_process(reprocess_failed_chunks, parameters, progress, wait)

@@ -15,12 +15,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.deployments import are_current
-from flows.prefect_server import answers, is_free, server_environment
-from flows.workplace import open_workplace
+from flows.orchestration.deployments import are_current
+from flows.orchestration.prefect_server import answers, is_free, server_environment
+from flows.runs.workplace import open_workplace
 from restock.errors import ConfigurationError, RestockError
 from restock.paths import shown
-from sinks.owners import Owner
+from sinks.ledger.owners import Owner
 
 PORT = 4200
 START_SECONDS = 90.0

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.admission import sync
-from flows.choices import Choices, read_choices
-from flows.door import Door
-from flows.flow_here import run_in_this_process
-from flows.flow_runs import carry_out, run_date, slot_of_schedule
-from flows.forms import FeedField, FileField, ForceField, FreshField, MaxRejectsField
-from flows.progress import Progress
-from flows.reports import RunReport
-from flows.workplace import open_workplace
+from flows.orchestration.flow_here import run_in_this_process
+from flows.orchestration.flow_runs import carry_out, run_date, slot_of_schedule
+from flows.orchestration.forms import FeedField, FileField, ForceField, FreshField, MaxRejectsField
+from flows.runs.admission import sync
+from flows.runs.choices import Choices, read_choices
+from flows.runs.door import Door
+from flows.runs.progress import Progress
+from flows.runs.reports import RunReport
+from flows.runs.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
 
@@ -56,7 +56,7 @@ def run_sync_flow(feed: str, choices: Choices, progress: Progress, wait: float =
     """Run sync-products in this process, on the Prefect server that is configured.
 
     Raises:
-        RestockError: as `flows.admission.sync` does.
+        RestockError: as `flows.runs.admission.sync` does.
     """
     parameters = {
         "feed": feed,

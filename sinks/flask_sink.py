@@ -14,33 +14,33 @@ from restock.chunks import Chunk, ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, LeaseLost, RestockError
 from restock.feeds import Feed
 from restock.references import place_of
-from sinks.announcing import WrittenKeys
-from sinks.app_database import AppDatabase, open_database
-from sinks.changes import Changes, Key
-from sinks.corrections import CorrectionBook
-from sinks.dropped_rows import none_dropped
-from sinks.earlier_rows import loaded_before
-from sinks.equal_rows import equal_rows
-from sinks.error_codes import describe
-from sinks.fencing import fenced
+from sinks.database.app_database import AppDatabase, open_database
+from sinks.database.error_codes import describe
+from sinks.database.lending import lent
+from sinks.database.retries import UNDER_WAY, DataTrouble, with_retries
 from sinks.isolation import write_isolated
-from sinks.key_forms import OtherForms
-from sinks.ledger import AlreadyLoaded, Ledger
-from sinks.ledger_entries import RunEntry
-from sinks.lending import lent
+from sinks.ledger.corrections import CorrectionBook
+from sinks.ledger.earlier_rows import loaded_before
+from sinks.ledger.entries import RunEntry
+from sinks.ledger.fencing import fenced
+from sinks.ledger.reject_limits import check_limits
+from sinks.ledger.results import Result, result_of
+from sinks.ledger.verbs import AlreadyLoaded, Ledger
+from sinks.model.table_fit import check_fit, was_named
+from sinks.model.target import Target, read_target
 from sinks.plan import Plan, choose_plan
-from sinks.postgresql_copy import types_seen
 from sinks.presence import all_absent, compare
-from sinks.reject_limits import check_limits
-from sinks.results import Result, result_of
-from sinks.retries import UNDER_WAY, DataTrouble, with_retries
-from sinks.rows import Rows
-from sinks.sequences import keep_sequence_ahead
-from sinks.stage import drop_stage
-from sinks.staging import Staging
-from sinks.table_fit import check_fit, was_named
-from sinks.target import Target, read_target
-from sinks.writers import Writer, choose_writer, usual_chunk_rows, usual_workers
+from sinks.rows.changes import Changes, Key
+from sinks.rows.columnar import Rows
+from sinks.rows.postgresql_copy import types_seen
+from sinks.staging.equal_rows import equal_rows
+from sinks.staging.filling import Staging
+from sinks.staging.key_forms import OtherForms
+from sinks.staging.stage import drop_stage
+from sinks.writers.announcing import WrittenKeys
+from sinks.writers.choice import Writer, choose_writer, usual_chunk_rows, usual_workers
+from sinks.writers.dropped_rows import none_dropped
+from sinks.writers.sequences import keep_sequence_ahead
 
 
 class Book(Protocol):

@@ -12,16 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from restock.chunks import Chunk, WriteCounts
 from restock.errors import RestockError
-from sinks.changes import Changes
-from sinks.comparing import compared, is_distinct, is_doubtful, is_same, readable
+from sinks.database.retries import DataTrouble, with_retries
 from sinks.flask_sink import FlaskSink
+from sinks.ledger.results import result_of
+from sinks.model.write_rules import offered
 from sinks.presence import compare
-from sinks.results import result_of
-from sinks.retries import DataTrouble, with_retries
-from sinks.rows import Rows
-from sinks.stage import Stage, drop_stage, is_one_of
-from sinks.staging import Staging
-from sinks.write_rules import offered
+from sinks.rows.changes import Changes
+from sinks.rows.columnar import Rows
+from sinks.staging.comparing import compared, is_distinct, is_doubtful, is_same, readable
+from sinks.staging.filling import Staging
+from sinks.staging.stage import Stage, drop_stage, is_one_of
 
 # Of each attribute that changes in a source, so many changed values are told.
 SAMPLES = 5

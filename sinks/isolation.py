@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from sinks.changes import Changes, Key, RowFault
-from sinks.data_faults import DataFault
-from sinks.dropped_rows import none_dropped
-from sinks.orphans import likely_orphans
-from sinks.savepoints import Refused, Savepoints
-from sinks.stage import Stage
-from sinks.target import Target
-from sinks.unique_values import Wanted, unique_values, wanted
-from sinks.writers import Writer
+from sinks.database.data_faults import DataFault
+from sinks.model.target import Target
+from sinks.rows.changes import Changes, Key, RowFault
+from sinks.staging.savepoints import Refused, Savepoints
+from sinks.staging.stage import Stage
+from sinks.writers.choice import Writer
+from sinks.writers.dropped_rows import none_dropped
+from sinks.writers.orphans import likely_orphans
+from sinks.writers.unique_values import Wanted, unique_values, wanted
 
 # What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
 _CURABLE = ("foreign_key", "unique")

@@ -10,13 +10,13 @@ from functools import cache
 import sqlalchemy as sa
 
 from restock.chunks import ChunkRef
-from sinks.enforced_keys import is_enforced
-from sinks.ledger_tables import chunks
-from sinks.newcomers import has_rows
-from sinks.postgresql_copy import can_copy
+from sinks.ledger.tables import chunks
+from sinks.model.enforced_keys import is_enforced
+from sinks.model.target import Target
 from sinks.presence import Mode
-from sinks.rows import Rows
-from sinks.target import Target
+from sinks.rows.columnar import Rows
+from sinks.rows.postgresql_copy import can_copy
+from sinks.staging.newcomers import has_rows
 
 log = logging.getLogger("restock")
 

@@ -11,17 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from restock.errors import RestockError
-from sinks.changes import Changes, RowFault
-from sinks.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
-from sinks.data_faults import DataFault
-from sinks.enforced_keys import is_enforced
-from sinks.newcomers import incomplete
-from sinks.own_fillings import may_fill
-from sinks.rows import Rows
-from sinks.stage import Stage
-from sinks.staging import Staging
-from sinks.verdicts import Judged, Verdict, read_verdicts
-from sinks.write_rules import stays
+from sinks.database.data_faults import DataFault
+from sinks.model.enforced_keys import is_enforced
+from sinks.model.own_fillings import may_fill
+from sinks.model.write_rules import stays
+from sinks.rows.changes import Changes, RowFault
+from sinks.rows.columnar import Rows
+from sinks.staging.comparing import are_same, differs, doubtful_values, in_order, may_differ, readable
+from sinks.staging.filling import Staging
+from sinks.staging.newcomers import incomplete
+from sinks.staging.stage import Stage
+from sinks.staging.verdicts import Judged, Verdict, read_verdicts
 
 log = logging.getLogger("restock")
 

@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from restock.chunks import OUTSTANDING
+from sinks.database.retries import with_retries
 from sinks.flask_sink import FlaskSink
-from sinks.ledger_tables import chunks, database_time, rejects, runs
-from sinks.measures import keep_sums
-from sinks.retries import with_retries
+from sinks.ledger.measures import keep_sums
+from sinks.ledger.tables import chunks, database_time, rejects, runs
 
 # So many runs one statement names: databases limit the parameters of one.
 RUNS_AT_A_TIME = 5_000

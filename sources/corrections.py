@@ -16,10 +16,9 @@ from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.key_form import SHORTENED
 from restock.paths import check_is_new, shown
-from sources.csv_rows import RowSplitter
+from sources.chunks.columns import ADDRESS, CHUNK, REASON, ROW, RUN
+from sources.csv_files.rows import RowSplitter
 
-RUN, CHUNK, ROW, REASON = "_restock_run", "_chunk", "_row", "_reason"
-ADDRESS = (RUN, CHUNK, ROW, REASON)
 # Python's own limit is 131,072 characters, less than a cell of a source may have.
 LARGEST_CELL = 16 * 2**20
 _LINE_END = re.compile("\r\n?")

@@ -11,13 +11,13 @@ import pyarrow.types as types
 from restock.chunks import FAULT, RAW, SPOOL_COLUMNS
 from restock.contract import Contract, Kind
 from restock.errors import SourceError
-from sources.columns import check_columns, ignores_unknown
-from sources.framing import TEXT, with_column
+from sources.chunks.columns import check_columns, ignores_unknown
+from sources.chunks.framing import TEXT, with_column
 
 if TYPE_CHECKING:
     from restock.feeds import Feed
-    from sources.csv_source import CsvSource
-    from sources.parquet_source import ParquetSource
+    from sources.csv_files.source import CsvSource
+    from sources.parquet_files.source import ParquetSource
 
     Opened = CsvSource | ParquetSource
 

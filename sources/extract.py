@@ -13,20 +13,20 @@ import pyarrow.compute as pc
 
 from restock.ahead import in_order
 from restock.chunks import FAULT, RAW, ROW, SUPERSEDED, PlannedChunk
-from sources.csv_source import CsvSource
+from sources.chunks.framing import TEXT, chunked, with_column
+from sources.chunks.scratch import Scratch
+from sources.csv_files.source import CsvSource
 from sources.drift import Settlement, settle
-from sources.duplicates import CanonicalKeys, Duplicates, HashedChunk
-from sources.framing import TEXT, chunked, with_column
-from sources.losers import FileRows, Losers
-from sources.parquet_source import ParquetSource
-from sources.scratch import Scratch
-from sources.superseded import superseded_list
+from sources.duplicates.losers import FileRows, Losers
+from sources.duplicates.superseded import superseded_list
+from sources.duplicates.winners import CanonicalKeys, Duplicates, HashedChunk
+from sources.parquet_files.source import ParquetSource
 
 if TYPE_CHECKING:
     from restock.contract import Contract
     from restock.feeds import Feed
-    from sources.locations import SourceFile
-    from sources.spool import Spool
+    from sources.chunks.spool import Spool
+    from sources.places.locations import SourceFile
 
 
 @dataclass(frozen=True)

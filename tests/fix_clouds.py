@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 # What every Azurite knows; it is no secret.
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

@@ -21,8 +21,8 @@ MakeDatabase = Callable[[str], str]
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the sink tries again it tries at once, and it waits for no server."""
-    monkeypatch.setattr("sinks.retries.LONGEST_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("sinks.retries.AWAY_SECONDS", 0.0)
+    monkeypatch.setattr("sinks.database.retries.LONGEST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("sinks.database.retries.AWAY_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 _NEEDS_NO_DISK = ("fsync", "full_page_writes")
 

@@ -15,7 +15,8 @@ from factories import fresh_word
 from fix_databases import MakeDatabase
 from shops import DEFAULT_MODELS, Shop, write_package
 
-from sinks import app_database, key_forms, user_app
+from sinks.database import app_database, user_app
+from sinks.staging import key_forms
 
 MakeShop = Callable[..., Shop]
 

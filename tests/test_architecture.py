@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flows": {"restock", "sources", "transforms", "sinks"},
     "example_app": set(),
 }
+# The rooms inside the larger ones, from the ground up: each imports only from those before it. What stands beside them
+# is on top of all; but the terminal starts the flows.
+FLOORS: dict[str, list[str]] = {
+    "sources": ["places", "chunks", "csv_files", "parquet_files", "duplicates", "looking"],
+    "sinks": ["database", "model", "rows", "staging", "writers", "ledger"],
+    "flows": ["runs", "looking", "orchestration", "terminal"],
+}
+STARTS_FLOWS = ROOT / "flows" / "terminal" / "work.py"
 # The demo plays the person at the terminal, so it may use the doors.
 DEMO = ROOT / "example_app" / "demo.py"
 MAX_LINES = 300
@@ -56,12 +65,18 @@ every_module = pytest.mark.parametrize("path", modules(), ids=name_of)
 
 def imported_packages(path: Path) -> Iterator[tuple[int, str]]:
     """Line and top-level package of every import, wherever in the module it stands."""
+    yield from ((line, parts[0]) for line, parts in imported_modules(path))
+
+
+def imported_modules(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line and dotted name, in its parts, of everything imported; what comes out of a module stands behind its name."""
     room = path.relative_to(ROOT).parts[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+            yield from ((node.lineno, alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, room if node.level else str(node.module).partition(".")[0]
+            module = room if node.level else str(node.module)
+            yield from ((node.lineno, [*module.split("."), alias.name]) for alias in node.names)
 
 
 @every_module
@@ -70,6 +85,19 @@ def test_imports_go_one_way(path: Path) -> None:
     allowed = MAY_IMPORT[room] | {room} | ({"flows"} if path == DEMO else set())
 
     wrong = [f"line {line}: {name}" for line, name in imported_packages(path) if name in MAY_IMPORT.keys() - allowed]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if len(path.relative_to(ROOT).parts) > 2], ids=name_of)
+def test_rooms_inside_a_room_stand_on_each_other(path: Path) -> None:
+    room, inner, _ = path.relative_to(ROOT).parts
+    floors = FLOORS[room]
+    below = {(room, each) for each in floors[: floors.index(inner) + 1]}
+    flows = {("flows", "sync_products"), ("flows", "reprocess_failed_chunks")} if path == STARTS_FLOWS else set()
+
+    ours = [(line, parts) for line, parts in imported_modules(path) if parts[0] == room]
+    wrong = [f"line {line}: {'.'.join(parts)}" for line, parts in ours if tuple(parts[:2]) not in below | flows]
 
     assert not wrong
 
@@ -98,7 +126,12 @@ def test_no_module_is_too_long_to_read(path: Path) -> None:
 def test_every_room_is_installed_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-    assert set(project["tool"]["setuptools"]["packages"]) == set(MAY_IMPORT) - {"example_app"}
+    found = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    rooms = {path.parent.relative_to(ROOT) for path in modules()} - {Path("example_app")}
+    installed = {room for room in rooms if any(fnmatch(".".join(room.parts), each) for each in found)}
+
+    assert installed == rooms
+    assert [room for room in rooms if not (ROOT / room / "__init__.py").exists()] == []
 
 
 def test_the_terminal_command_starts_without_prefect() -> None:

@@ -22,8 +22,8 @@ from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.feeds_file import read_feeds
 from restock.key_form import KeyForm
-from sinks.db_errors import Trouble
-from sinks.retries import ATTEMPTS
+from sinks.database.db_errors import Trouble
+from sinks.database.retries import ATTEMPTS
 from transforms.contract_check import cast_column
 from transforms.schema_check import schema_faults
 

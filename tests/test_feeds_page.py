@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows.checking import check_feed
-from flows.progress import Progress
-from flows.workplace import open_workplace
+from flows.looking.checking import check_feed
+from flows.runs.progress import Progress
+from flows.runs.workplace import open_workplace
 from restock.column_rules import ColumnRule
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed

@@ -15,14 +15,14 @@ from shops import Shop
 from sqlalchemy.orm import Session
 
 from restock.chunks import LINE, Chunk, ChunkEntry, ChunkRef, PlannedChunk, WriteCounts
-from sinks.changes import Changes, Key
 from sinks.flask_sink import FlaskSink, open_sink
-from sinks.history import History
-from sinks.lease import Lease, keeping, take_lease
-from sinks.ledger_entries import Admission, RejectEntry
-from sinks.objects_writer import ObjectsWriter
-from sinks.target import Target
-from sinks.writers import Writer
+from sinks.ledger.entries import Admission, RejectEntry
+from sinks.ledger.history import History
+from sinks.ledger.lease import Lease, keeping, take_lease
+from sinks.model.target import Target
+from sinks.rows.changes import Changes, Key
+from sinks.writers.choice import Writer
+from sinks.writers.objects_writer import ObjectsWriter
 
 Record = dict[str, Any]
 MakeTable = Callable[..., "Table"]

@@ -11,8 +11,8 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import counts, products, sync
 
-from flows.progress import Progress
-from flows.workplace import open_workplace
+from flows.runs.progress import Progress
+from flows.runs.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError
 from sinks.flask_sink import open_sink

@@ -18,7 +18,14 @@ from looking import PATIENCE_SECONDS, wait_until
 from shops import Shop
 
 PRELOADED = [
-    *("flows.cli", "flows.doors", "faults.failpoints", "flask_sqlalchemy", "pyarrow.dataset", "pyarrow.parquet"),
+    *(
+        "flows.cli",
+        "flows.terminal.work",
+        "faults.failpoints",
+        "flask_sqlalchemy",
+        "pyarrow.dataset",
+        "pyarrow.parquet",
+    ),
     *("psycopg", "pgpq", "pymysql", "adbc_driver_sqlite.dbapi"),
 ]
 

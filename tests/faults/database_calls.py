@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from sinks import driver_calls
+from sinks.database import driver_calls
 
 EVER_AFTER = 1_000_000
 

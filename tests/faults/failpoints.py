@@ -18,24 +18,24 @@ from typing import Any, Literal
 
 # Name -> the function, as it is looked up by its caller, and whether the place is before or after it.
 PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
-    "lease taken": ("flows.owning:take_lease", "after"),
-    "chunk spooled": ("sources.spool:Spool.write", "after"),
-    "superseded row listed": ("sources.superseded:SupersededList.add", "after"),
-    "source read": ("flows.spooling:extract", "after"),
-    "run admitted": ("sinks.ledger:Ledger.admit", "after"),
-    "attempt counted": ("sinks.ledger:Ledger.begin_attempt", "after"),
-    "chunk read": ("sources.spool:Spool.read", "after"),
-    "chunk transformed": ("flows.loading:transform_chunk", "after"),
-    "transaction fenced": ("sinks.ledger:Ledger.fence", "after"),
-    "rows half written": ("sinks.copy_writer:update_from_stage", "before"),
+    "lease taken": ("flows.runs.owning:take_lease", "after"),
+    "chunk spooled": ("sources.chunks.spool:Spool.write", "after"),
+    "superseded row listed": ("sources.duplicates.superseded:SupersededList.add", "after"),
+    "source read": ("flows.runs.spooling:extract", "after"),
+    "run admitted": ("sinks.ledger.verbs:Ledger.admit", "after"),
+    "attempt counted": ("sinks.ledger.verbs:Ledger.begin_attempt", "after"),
+    "chunk read": ("sources.chunks.spool:Spool.read", "after"),
+    "chunk transformed": ("flows.runs.loading:transform_chunk", "after"),
+    "transaction fenced": ("sinks.ledger.verbs:Ledger.fence", "after"),
+    "rows half written": ("sinks.writers.copy_writer:update_from_stage", "before"),
     "rows written": ("sinks.flask_sink:FlaskSink._write", "after"),
-    "loaded entered": ("sinks.ledger:Ledger.loaded", "after"),
+    "loaded entered": ("sinks.ledger.verbs:Ledger.loaded", "after"),
     "before a commit": ("sqlalchemy.engine.default:DefaultDialect.do_commit", "before"),
     "during a commit": ("sqlalchemy.engine.default:DefaultDialect.do_commit", "after"),
     "chunk committed": ("sinks.flask_sink:FlaskSink.load", "after"),
-    "spool file removed": ("sources.spool:Spool.remove", "after"),
-    "before the run is closed": ("sinks.ledger:Ledger.settle", "before"),
-    "run closed": ("sinks.ledger:Ledger.settle", "after"),
+    "spool file removed": ("sources.chunks.spool:Spool.remove", "after"),
+    "before the run is closed": ("sinks.ledger.verbs:Ledger.settle", "before"),
+    "run closed": ("sinks.ledger.verbs:Ledger.settle", "after"),
 }
 
 

@@ -10,7 +10,7 @@ from faults import children
 from faults.failpoints import Failpoint
 from faults.loads import Load
 
-from sinks import lease
+from sinks.ledger import lease
 
 SHORT_LEASE = {"RESTOCK_LEASE_SECONDS": "1"}
 TAKEN_OVER = "Another run has taken over the table"

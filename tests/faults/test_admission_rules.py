@@ -16,9 +16,9 @@ from faults.loads import Load, make_load
 from fix_shop import MakeShop
 from looking import wait_until
 
-import flows.entrance
-import flows.spooling
-import sinks.mappings_writer
+import flows.runs.entrance
+import flows.runs.spooling
+import sinks.writers.mappings_writer
 from restock.errors import SourceChanged
 
 # Marks what the code of its day made of a name.
@@ -30,12 +30,12 @@ def clean(frame):
 
 def take_any_content_for_the_same() -> None:
     """Tell no content from another."""
-    flows.entrance.fingerprint = lambda files, feed: "the same"
+    flows.runs.entrance.fingerprint = lambda files, feed: "the same"
 
 
 def take_any_code_for_the_same() -> None:
     """Tell no code from another."""
-    flows.entrance.code_digest = lambda feed: "the same"
+    flows.runs.entrance.code_digest = lambda feed: "the same"
 
 
 def test_only_the_same_content_goes_on(sqlite_load: Load, is_on: bool) -> None:
@@ -66,15 +66,15 @@ def test_only_the_same_code_goes_on(sqlite_load: Load, is_on: bool) -> None:
 
 
 def test_what_is_read_is_what_was_hashed(sqlite_load: Load, monkeypatch: pytest.MonkeyPatch, is_on: bool) -> None:
-    load, extract = sqlite_load, flows.spooling.extract
+    load, extract = sqlite_load, flows.runs.spooling.extract
 
     def change_and_extract(*arguments: Any, **keys: Any) -> Any:
         load.file.write_text(load.file.read_text(encoding="utf-8").replace("Product", "Changed"), encoding="utf-8")
         return extract(*arguments, **keys)
 
-    monkeypatch.setattr(flows.spooling, "extract", change_and_extract)
+    monkeypatch.setattr(flows.runs.spooling, "extract", change_and_extract)
     if not is_on:
-        monkeypatch.setattr("sources.pinning.LocalFile.refuse_changed", lambda file, handle, cause: None)
+        monkeypatch.setattr("sources.places.pinning.LocalFile.refuse_changed", lambda file, handle, cause: None)
 
     with suppress(SourceChanged):
         upsets.sync_once(load)
@@ -92,7 +92,7 @@ def test_rows_are_written_in_the_order_of_their_keys(
     lines = load.file.read_text(encoding="utf-8").splitlines(keepends=True)
     load.file.write_text("".join([lines[0], *reversed(lines[1:])]), encoding="utf-8")
     if not is_on:
-        monkeypatch.setattr(sinks.mappings_writer, "_in_order", lambda records, names: records)
+        monkeypatch.setattr(sinks.writers.mappings_writer, "_in_order", lambda records, names: records)
     found, engine = list[str](), upsets.engine_of(load.shop)
     waits = threading.Event()
 

@@ -13,7 +13,7 @@ from faults.shops_at_risk import DEFERRED
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 
-from flows.progress import Progress
+from flows.runs.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, RestockError, SinkUnavailable
 

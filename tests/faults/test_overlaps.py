@@ -18,10 +18,10 @@ from faults.shops_at_risk import SLEEPY
 from faults.sleepers import SHORT_LEASE, woken
 from looking import wait_until
 
-from flows import admission, stopping
-from flows.door import Door, Outcome
-from flows.loading import load_chunk
-from flows.workplace import open_workplace
+from flows.runs import admission, stopping
+from flows.runs.door import Door, Outcome
+from flows.runs.loading import load_chunk
+from flows.runs.workplace import open_workplace
 from restock.chunks import ChunkRef, WriteCounts
 from restock.feeds import Feed
 

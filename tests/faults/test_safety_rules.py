@@ -20,18 +20,18 @@ from faults.sleepers import woken
 from fix_shop import MakeShop
 from shops import Shop
 
+import sinks.database.retries
 import sinks.flask_sink
-import sinks.ledger
+import sinks.ledger.verbs
 import sinks.presence
-import sinks.retries
-from flows import reprocessing
-from flows.door import Door
-from flows.loading import load_here
-from flows.workplace import open_workplace
+from flows.runs import reprocessing
+from flows.runs.door import Door
+from flows.runs.loading import load_here
+from flows.runs.workplace import open_workplace
 from restock.errors import RestockError
-from sinks import app_database
-from sinks.db_errors import Trouble
-from sinks.ledger import Ledger
+from sinks.database import app_database
+from sinks.database.db_errors import Trouble
+from sinks.ledger.verbs import Ledger
 
 Switch = Callable[[pytest.MonkeyPatch], None]
 
@@ -40,8 +40,8 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 def forget_the_token() -> None:
     """Let every lease be renewed, whoever has it."""
-    sinks.ledger.renew = lambda connection, lease, run_id=None: None  # type: ignore[assignment]
-    sinks.ledger.fence = lambda connection, lease: None  # type: ignore[assignment]
+    sinks.ledger.verbs.renew = lambda connection, lease, run_id=None: None  # type: ignore[assignment]
+    sinks.ledger.verbs.fence = lambda connection, lease: None  # type: ignore[assignment]
 
 
 def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> None:
@@ -64,7 +64,7 @@ def test_no_row_is_written_without_the_fence_and_the_entry(sqlite_load: Load, is
 
 def count_no_attempt() -> None:
     """Begin attempts as if none had been made before."""
-    sinks.ledger.DEADLY_ATTEMPTS = 1_000_000
+    sinks.ledger.verbs.DEADLY_ATTEMPTS = 1_000_000
 
 
 def test_attempts_are_counted_before_they_are_made(sqlite_load: Load, is_on: bool) -> None:
@@ -103,9 +103,9 @@ def test_after_an_error_from_commit_the_ledger_is_asked(
     load, line = load_on_a_line
     upsets.sync_once(load)
     if not is_on:
-        asked = sinks.retries.with_retries
+        asked = sinks.database.retries.with_retries
         blind: Any = lambda work, doing, settled=None, **keys: asked(work, doing, None, **keys)  # noqa: E731
-        monkeypatch.setattr(sinks.ledger, "with_retries", blind)
+        monkeypatch.setattr(sinks.ledger.verbs, "with_retries", blind)
     found = []
     for number in range(1, 7):
         load.reset()
@@ -125,7 +125,7 @@ def test_newer_content_supersedes_what_is_outstanding(
     newer = load.file.read_text(encoding="utf-8").replace("Product", "Newer product")
     load.file.write_text(newer, encoding="utf-8")
     if not is_on:
-        monkeypatch.setattr(sinks.ledger, "_supersede_older", lambda connection, run: [])
+        monkeypatch.setattr(sinks.ledger.verbs, "_supersede_older", lambda connection, run: [])
         # Which is noticed elsewhere too, and refused.
         monkeypatch.setattr(reprocessing, "refuse_overtaken", lambda feed, past, run: None)
 
@@ -144,7 +144,7 @@ def test_errors_are_told_apart_by_their_codes(
     upsets.sync_once(load)
     load.reset()
     if not is_on:
-        for module in ("sinks.retries", "sinks.savepoints"):
+        for module in ("sinks.database.retries", "sinks.staging.savepoints"):
             monkeypatch.setattr(f"{module}.trouble_of", lambda error: Trouble.DATA)
     with upsetting(engine, None) as calls, suppress(RestockError):
         upsets.sync_once(load)

@@ -17,8 +17,8 @@ from torture.servers import own_postgresql
 
 import restock
 from restock.errors import SinkUnavailable
-from sinks import retries
-from sinks.retries import UNDER_WAY, with_retries
+from sinks.database import retries
+from sinks.database.retries import UNDER_WAY, with_retries
 
 # Five attempts at a server that refuses at once are over in three seconds.
 OUTAGE_SECONDS = 4.0

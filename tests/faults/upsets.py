@@ -12,12 +12,12 @@ from faults.database_calls import Fault, upsetting
 from faults.loads import Load, opened
 from shops import Shop
 
-from flows import admission, reprocessing
-from flows.door import Door
-from flows.loading import load_here
-from flows.progress import Progress
-from flows.workplace import open_workplace
-from sinks import retries
+from flows.runs import admission, reprocessing
+from flows.runs.door import Door
+from flows.runs.loading import load_here
+from flows.runs.progress import Progress
+from flows.runs.workplace import open_workplace
+from sinks.database import retries
 from sinks.flask_sink import open_sink
 
 EXECUTIONS = 6

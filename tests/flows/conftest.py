@@ -14,7 +14,7 @@ import pytest
 from looking import look_until
 from shops import Shop
 
-from flows.prefect_server import quiet_server
+from flows.orchestration.prefect_server import quiet_server
 
 # What a test's transform needs to fail the second of its chunks.
 RULES = """

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shops import Shop
 
-from flows.admission import sync
-from flows.choices import Choices
-from flows.door import Door
-from flows.loading import load_here
-from flows.workplace import open_workplace
+from flows.runs.admission import sync
+from flows.runs.choices import Choices
+from flows.runs.door import Door
+from flows.runs.loading import load_here
+from flows.runs.workplace import open_workplace
 from restock.errors import AlreadyServed
 
 

@@ -10,9 +10,9 @@ import pytest
 from looking import look_until
 from shops import Shop
 
-from flows.announcements import CHUNKS_ANNOUNCED
-from flows.choices import Choices
-from flows.progress import Progress
+from flows.orchestration.announcements import CHUNKS_ANNOUNCED
+from flows.runs.choices import Choices
+from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 from restock.errors import SourceError
 

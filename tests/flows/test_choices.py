@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.choices import Choices, read_choices, read_numbers
+from flows.runs.choices import Choices, read_choices, read_numbers
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from restock.limits import Limit

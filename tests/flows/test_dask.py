@@ -19,8 +19,8 @@ from fix_shop import MakeShop
 from looking import wait_until
 from shops import Shop
 
-from flows.choices import Choices
-from flows.progress import Progress
+from flows.runs.choices import Choices
+from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 from restock.errors import RunInterrupted
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.deployments import are_current, write_deployments
+from flows.orchestration.deployments import are_current, write_deployments
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
 

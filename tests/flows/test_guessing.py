@@ -12,7 +12,7 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
 
-from flows.matching import match_columns
+from flows.looking.matching import match_columns
 from restock.feeds_file import read_feeds
 
 FILES = Path(__file__).parent.parent / "data" / "csv"

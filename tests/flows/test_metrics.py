@@ -10,13 +10,13 @@ from shops import Shop, run_restock
 from stories.telling import sync
 from takers import open_taker
 
-from flows.doors import create_ledgers
-from flows.metrics import metrics_text, push_metrics
-from flows.workplace import open_workplace
+from flows.runs.metrics import metrics_text, push_metrics
+from flows.runs.workplace import open_workplace
+from flows.terminal.work import create_ledgers
 from restock.errors import RestockError
 from sinks.flask_sink import open_sink
-from sinks.history import History
-from sinks.measures import read_measures
+from sinks.ledger.history import History
+from sinks.ledger.measures import read_measures
 
 
 def samples() -> dict[tuple[str, str], float]:

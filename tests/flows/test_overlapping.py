@@ -14,10 +14,10 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import add_transform, counts, expected, product, products, reprocess, statuses, sync, table
 
-from flows import admission
-from flows.door import Door, Outcome
-from flows.loading import load_here
-from flows.workplace import open_workplace
+from flows.runs import admission
+from flows.runs.door import Door, Outcome
+from flows.runs.loading import load_here
+from flows.runs.workplace import open_workplace
 from restock.ahead import background
 from restock.chunks import ChunkRef
 from restock.errors import RunInterrupted
@@ -286,7 +286,7 @@ def test_what_workers_have_under_way_is_put_back_and_never_committed_when_the_pr
 
     around_load(hold)
     with monkeypatch.context() as patch:
-        patch.setattr("flows.loading.background", interrupted)
+        patch.setattr("flows.runs.loading.background", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sync(shop)
     put_back = shop.execute("SELECT status, attempts FROM restock_chunk ORDER BY number")
@@ -308,7 +308,7 @@ def test_who_has_been_told_of_all_chunks_puts_none_back(shop: Shop, monkeypatch:
     def load(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[ChunkRef, Outcome]]:
         coming = load_here(feed, refs)
         yield from islice(coming, len(refs))
-        monkeypatch.setattr("flows.loading._open_sink", lambda feed: opened.append(feed.name))
+        monkeypatch.setattr("flows.runs.loading._open_sink", lambda feed: opened.append(feed.name))
         del coming
 
     [report] = admission.sync(place, place.feed(shop.feed_name), Door(load))

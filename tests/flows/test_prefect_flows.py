@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from shops import Shop
 
-from flows.choices import Choices
-from flows.progress import Progress
 from flows.reprocess_failed_chunks import run_reprocess_flow
+from flows.runs.choices import Choices
+from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, TargetBusy
@@ -138,9 +138,9 @@ def test_a_run_over_its_limit_is_held_until_it_is_forced(server: Any, chunked_sh
 
 
 def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunked_shop: Shop) -> None:
-    from flows.workplace import open_workplace
+    from flows.runs.workplace import open_workplace
     from sinks.flask_sink import open_sink
-    from sinks.lease import keeping, take_lease
+    from sinks.ledger.lease import keeping, take_lease
 
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
@@ -160,18 +160,18 @@ def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunke
 def test_a_deployed_run_waits_for_a_table_that_is_written_without_bringing_its_feed_in(
     server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch, ends: bool, other: str | None
 ) -> None:
+    from flows.runs.workplace import open_workplace
     from flows.sync_products import sync_products
-    from flows.workplace import open_workplace
     from sinks.flask_sink import open_sink
-    from sinks.lease import keeping, take_lease
+    from sinks.ledger.lease import keeping, take_lease
 
-    monkeypatch.setattr("flows.flow_runs.WAIT_SECONDS", 20.0 if ends else 0.5)
+    monkeypatch.setattr("flows.orchestration.flow_runs.WAIT_SECONDS", 20.0 if ends else 0.5)
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
     with ExitStack() as held:
         held.enter_context(keeping(sink.database, take_lease(sink.database, sink.target.name, other)))
         if ends:  # as soon as it is waited for
-            monkeypatch.setattr("flows.flow_runs.LoggedProgress.waiting", lambda *_: held.close())
+            monkeypatch.setattr("flows.orchestration.flow_runs.LoggedProgress.waiting", lambda *_: held.close())
         state = sync_products(feed="products", return_state=True)
 
     assert state.name == ("Completed" if ends else "Failed")
@@ -180,10 +180,10 @@ def test_a_deployed_run_waits_for_a_table_that_is_written_without_bringing_its_f
 
 
 def test_a_deployed_run_does_not_wait_for_its_own_feed(server: Any, chunked_shop: Shop) -> None:
+    from flows.runs.workplace import open_workplace
     from flows.sync_products import sync_products
-    from flows.workplace import open_workplace
     from sinks.flask_sink import open_sink
-    from sinks.lease import keeping, take_lease
+    from sinks.ledger.lease import keeping, take_lease
 
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
@@ -194,12 +194,12 @@ def test_a_deployed_run_does_not_wait_for_its_own_feed(server: Any, chunked_shop
 def test_a_deployed_run_of_a_file_waits_for_its_own_feed_which_does_not_bring_that_file_in(
     server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from flows.runs.workplace import open_workplace
     from flows.sync_products import sync_products
-    from flows.workplace import open_workplace
     from sinks.flask_sink import open_sink
-    from sinks.lease import keeping, take_lease
+    from sinks.ledger.lease import keeping, take_lease
 
-    monkeypatch.setattr("flows.flow_runs.WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("flows.orchestration.flow_runs.WAIT_SECONDS", 0.5)
     sink = open_sink(open_workplace().feed("products"))
     sink.ledger.create()
     with keeping(sink.database, take_lease(sink.database, sink.target.name, "products")):
@@ -217,10 +217,10 @@ def test_a_wrong_call_fails_with_its_sentence_and_reaches_the_caller(server: Any
 
 
 def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_shop: Shop) -> None:
-    from flows.admission import sync
-    from flows.door import Door
-    from flows.task_windows import load_in_task_windows
-    from flows.workplace import open_workplace
+    from flows.orchestration.task_windows import load_in_task_windows
+    from flows.runs.admission import sync
+    from flows.runs.door import Door
+    from flows.runs.workplace import open_workplace
     from prefect import flow
     from restock.feeds import Feed
 
@@ -247,7 +247,7 @@ def test_what_stops_a_run_comes_after_the_chunks_before_it(server: Any, chunked_
 def test_tasks_in_threads_under_an_app_context_get_a_session_each(server: Any, sqlite_shop: Shop) -> None:
     from prefect.task_runners import ThreadPoolTaskRunner
 
-    from flows.workplace import open_workplace
+    from flows.runs.workplace import open_workplace
     from prefect import flow, task
     from sinks.flask_sink import open_sink
 
@@ -339,8 +339,8 @@ def test_a_load_goes_on_when_its_prefect_server_dies(prefect_home: Path, chunked
 DYING_SERVER = """
 import os, sys
 from pathlib import Path
-from flows import prefect_server
-from flows.progress import Progress
+from flows.orchestration import prefect_server
+from flows.runs.progress import Progress
 
 servers = []
 start = prefect_server._start
@@ -361,7 +361,7 @@ class Killing(Progress):
 home = Path(sys.argv[1])
 with prefect_server.quiet_server(home) as url:
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
-    from flows.choices import Choices
+    from flows.runs.choices import Choices
     from flows.sync_products import run_sync_flow
     summary = run_sync_flow("products", Choices(), Killing())[0].summary
     print(summary.status, summary.inserted)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from looking import wait_until
 
-from flows.prefect_server import check_server, configured_api_url, quiet_server
+from flows.orchestration.prefect_server import check_server, configured_api_url, quiet_server
 from restock.errors import ConfigurationError, RestockError
 
 URL = "http://127.0.0.1:4200/api"
@@ -79,7 +79,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 def test_asking_for_the_server_does_not_import_prefect() -> None:
     code = (
-        "import sys, flows.prefect_server as s; s.configured_api_url(); s.answers('http://127.0.0.1:9');"
+        "import sys, flows.orchestration.prefect_server as s; s.configured_api_url(); s.answers('http://127.0.0.1:9');"
         "sys.exit('prefect' in sys.modules)"
     )
 
@@ -110,7 +110,7 @@ def orphan(prefect_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         '[server.database]\nconnection_url = "sqlite+aiosqlite:////no/such/folder.db"'
     )
     code = (
-        "import sys, time; from pathlib import Path; from flows.prefect_server import quiet_server\n"
+        "import sys, time; from pathlib import Path; from flows.orchestration.prefect_server import quiet_server\n"
         "with quiet_server(Path(sys.argv[1])) as url: print(url, flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(prefect_home)]

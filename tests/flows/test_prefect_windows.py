@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from factories import make_ref
 
-from flows.artifacts import key_of
-from flows.reports import RunReport
-from flows.summary_page import summary_page
-from flows.task_windows import window_name, windows
+from flows.orchestration.artifacts import key_of
+from flows.orchestration.summary_page import summary_page
+from flows.orchestration.task_windows import window_name, windows
+from flows.runs.reports import RunReport
 from restock.chunks import ChunkEntry, RunSummary, WriteCounts
-from sinks.ledger_entries import RunEntry
+from sinks.ledger.entries import RunEntry
 
 
 @pytest.mark.parametrize(

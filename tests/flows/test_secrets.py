@@ -12,8 +12,8 @@ from fix_shop import MakeShop
 from shops import Shop
 from test_docs import ROOT, blocks
 
-from flows.choices import Choices
-from flows.progress import Progress
+from flows.runs.choices import Choices
+from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 from restock.errors import RestockError
 

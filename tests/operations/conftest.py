@@ -10,7 +10,7 @@ from fix_databases import MakeDatabase
 from operations.houses import House, build_house
 from takers import Taken, open_taker
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from looking import PATIENCE_SECONDS, look_until
 from shops import DEFAULT_MODELS, Shop, write_package
 
-from sinks.owners import Owner
+from sinks.ledger.owners import Owner
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("restock", "sources", "transforms", "sinks", "flows", "prefect")

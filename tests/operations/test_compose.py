@@ -20,7 +20,7 @@ from fix_databases import MakeDatabase
 from looking import look_until
 from operations.houses import AT_NIGHT, House, build_house, started
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 pytestmark = AT_NIGHT
 COMPOSE = Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml"

@@ -15,7 +15,7 @@ from operations.houses import AT_NIGHT, House
 from shops import Shop
 from test_docs import ROOT, blocks
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 pytestmark = AT_NIGHT
 

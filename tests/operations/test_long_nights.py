@@ -110,8 +110,8 @@ import os, resource, sys, threading, time
 def memory():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-from flows.choices import Choices
-from flows.progress import Progress
+from flows.runs.choices import Choices
+from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 
 class Watching(Progress):

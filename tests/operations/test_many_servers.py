@@ -16,7 +16,7 @@ from fix_databases import MakeDatabase
 from looking import look_until
 from operations.houses import AT_NIGHT, House, build_house, started
 
-from flows.prefect_server import answers, free_port, is_free
+from flows.orchestration.prefect_server import answers, free_port, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = [sys.executable, "-m", "prefect"]

@@ -18,9 +18,9 @@ import yaml
 from looking import look_until
 from shops import Shop, run_restock
 
-from flows.metrics import Ledgers
-from flows.prefect_server import free_port
-from flows.workplace import open_workplace
+from flows.orchestration.prefect_server import free_port
+from flows.runs.metrics import Ledgers
+from flows.runs.workplace import open_workplace
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "dashboard.json").read_text())

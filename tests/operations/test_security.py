@@ -15,7 +15,7 @@ import yaml
 from shops import Shop, run_restock
 from test_docs import blocks
 
-from flows.doors import create_ledgers
+from flows.terminal.work import create_ledgers
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -8,8 +8,8 @@ from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
 from restock.errors import ChunkFailed
-from sinks.corrections import CorrectionBook
-from sinks.results import Result
+from sinks.ledger.corrections import CorrectionBook
+from sinks.ledger.results import Result
 
 MORE_THAN_A_STATEMENT_TAKES = 70_000  # PostgreSQL ends at 65,535 parameters
 

@@ -14,7 +14,7 @@ from shops import Shop
 from stories.telling import correct, counts, export, mend, rejects_of, sync
 
 from restock.chunks import WriteCounts
-from sinks.charsets import takes_all_text
+from sinks.database.charsets import takes_all_text
 
 MODELS = """\
 class Spool(db.Model):

@@ -13,10 +13,10 @@ from fix_shop import MakeShop
 from shops import Shop, refuse_by_trigger
 
 from restock.errors import ConfigurationError, SinkUnavailable
-from sinks.data_faults import DataFault, data_fault
-from sinks.db_errors import Trouble, trouble_of
-from sinks.error_codes import describe
-from sinks.retries import ONCE, DataTrouble, with_retries
+from sinks.database.data_faults import DataFault, data_fault
+from sinks.database.db_errors import Trouble, trouble_of
+from sinks.database.error_codes import describe
+from sinks.database.retries import ONCE, DataTrouble, with_retries
 
 PARTS = """\
 import sqlite3

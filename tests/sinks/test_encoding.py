@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from restock.chunks import WriteCounts
-from sinks.encoding import EncodedRows, encode
-from sinks.postgresql_copy import copy_in, copy_out
+from sinks.rows.encoding import EncodedRows, encode
+from sinks.rows.postgresql_copy import copy_in, copy_out
 
 pytest.importorskip("pgpq", reason="comes with restock[postgresql]")
 

@@ -11,7 +11,7 @@ from shops import SHOUTED
 
 from restock.chunks import WriteCounts
 from restock.errors import ChunkFailed
-from sinks.postgresql_copy import types_seen
+from sinks.rows.postgresql_copy import types_seen
 
 pytest.importorskip("pgpq", reason="comes with restock[postgresql]")
 
@@ -125,7 +125,7 @@ def test_keys_that_lie_far_apart_are_not_fetched_with_all_that_is_between_them(p
 def test_what_the_database_did_not_expect_between_the_keys_is_left_where_it_is(
     products: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.equal_rows._expected_rows", lambda *_: 1.0)
+    monkeypatch.setattr("sinks.staging.equal_rows._expected_rows", lambda *_: 1.0)
     items = make_items(300)
     products.load(items)
 
@@ -214,8 +214,8 @@ def test_a_row_that_gets_lost_on_its_way_into_the_stage_is_not_taken_for_unchang
 ) -> None:
     products.load(make_items(3))
     changed = [item | {"name": "changed"} for item in make_items(3)]
-    whole = "sinks.encoding.EncodedRows.numbered"
-    numbered = __import__("sinks.encoding", fromlist=["EncodedRows"]).EncodedRows.numbered
+    whole = "sinks.rows.encoding.EncodedRows.numbered"
+    numbered = __import__("sinks.rows.encoding", fromlist=["EncodedRows"]).EncodedRows.numbered
     monkeypatch.setattr(whole, lambda rows, places, numbers: numbered(rows, [0, 1], numbers[:2]))
 
     with pytest.raises(ChunkFailed, match="RuntimeError"):

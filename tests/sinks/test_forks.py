@@ -15,7 +15,7 @@ from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop
 
-from sinks.app_database import AppDatabase
+from sinks.database.app_database import AppDatabase
 
 CHILDREN = 4
 ROWS = 50

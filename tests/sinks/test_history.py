@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.loads import MakeTable, make_items, recorded_statements
 
-from sinks.history import History, summary_of
+from sinks.ledger.history import History, summary_of
 
 
 def test_the_newest_run_is_asked_for_alone(make_table: MakeTable) -> None:

@@ -15,15 +15,15 @@ from contracts.loads import MakeTable, Table, open_table
 from fix_shop import MakeShop
 
 from restock.errors import ConfigurationError, LeaseLost, TargetBusy
-from sinks.lease import Lease, keeping, renew
-from sinks.ledger_tables import database_time, metadata
-from sinks.owners import Owner
+from sinks.ledger.lease import Lease, keeping, renew
+from sinks.ledger.owners import Owner
+from sinks.ledger.tables import database_time, metadata
 
 OPEN_SINK = """\
 import sys
 from restock.feeds import Feed
 from sinks.flask_sink import open_sink
-from sinks.lease import take_lease
+from sinks.ledger.lease import take_lease
 
 sys.path.append({folder!r})
 sink = open_sink(Feed(name="products", source="p.csv", app={app!r}, model={model!r}, match_on=["sku"]))

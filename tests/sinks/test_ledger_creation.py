@@ -13,8 +13,8 @@ from fix_shop import MakeShop
 from shops import Shop, run_restock
 
 from restock.chunks import COUNTERS
-from sinks.history import History
-from sinks.ledger_tables import metadata
+from sinks.ledger.history import History
+from sinks.ledger.tables import metadata
 
 # The ledger as the first restock made it. It stays as it is, whatever the ledger becomes.
 FIRST = {

@@ -7,7 +7,7 @@ from contracts.loads import MakeTable, Record, Table
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError
-from sinks.lease import keeping
+from sinks.ledger.lease import keeping
 
 MODELS = """\
 class Kind(db.Model):

@@ -11,7 +11,7 @@ from fix_shop import MakeShop
 from shops import SHOUTED
 
 from restock.chunks import WriteCounts
-from sinks import mariadb_insert
+from sinks.rows import mariadb_insert
 
 PARTS = """\
 class Part(db.Model):

@@ -20,8 +20,8 @@ from fix_shop import MakeShop
 from shops import SHOUTED
 
 from restock.chunks import WriteCounts
-from sinks import packing
-from sinks.packing import PACKED, affinity, pack
+from sinks.rows import packing
+from sinks.rows.packing import PACKED, affinity, pack
 
 pytest.importorskip("adbc_driver_sqlite", reason="comes with restock[sqlite]")
 

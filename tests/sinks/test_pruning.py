@@ -8,8 +8,8 @@ import pytest
 from contracts.loads import MakeTable, Record, Table, make_items
 
 from restock.chunks import COUNTERS, WriteCounts
-from sinks.history import History
-from sinks.measures import read_measures
+from sinks.ledger.history import History
+from sinks.ledger.measures import read_measures
 from sinks.pruning import forget_old_runs
 
 DAY = 86_400

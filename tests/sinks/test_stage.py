@@ -13,7 +13,7 @@ from fix_shop import MakeShop
 from restock.chunks import WriteCounts
 from restock.contract import Kind
 from restock.errors import ConfigurationError
-from sinks.stage import open_stage
+from sinks.staging.stage import open_stage
 
 LISTS = """\
 from sqlalchemy.dialects import postgresql

@@ -14,9 +14,9 @@ from fix_shop import MakeShop
 from restock.chunks import WriteCounts
 from restock.feeds import Feed
 from restock.signals import rows_loaded
-from sinks.copy_writer import CopyWriter
-from sinks.mappings_writer import MappingsWriter
-from sinks.objects_writer import ObjectsWriter
+from sinks.writers.copy_writer import CopyWriter
+from sinks.writers.mappings_writer import MappingsWriter
+from sinks.writers.objects_writer import ObjectsWriter
 
 PLAIN = """\
 class Item(db.Model):

@@ -12,9 +12,9 @@ import pytest
 from restock.contract import Contract, FieldSpec, Kind
 from restock.feeds import Feed
 from restock.settings import Settings, read_settings
+from sources.chunks.framing import as_frame, chunked
 from sources.extract import open_source
-from sources.framing import as_frame, chunked
-from sources.locations import SourceFile, find_source, open_pinned
+from sources.places.locations import SourceFile, find_source, open_pinned
 
 MakeFeed = Callable[..., Feed]
 

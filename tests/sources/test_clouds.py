@@ -10,9 +10,9 @@ from fix_clouds import azure_login
 from restock.contract import Contract
 from restock.errors import SourceChanged, SourceError
 from restock.settings import read_settings
-from sources import stores
 from sources.extract import open_source
-from sources.locations import find_source, fingerprint, open_pinned
+from sources.places import stores
+from sources.places.locations import find_source, fingerprint, open_pinned
 
 TEXT = b"sku,name\n" + b"".join(b"%d,product\n" % n for n in range(5_000))
 OTHER = TEXT.replace(b"product", b"subject")

@@ -1,7 +1,7 @@
 import pytest
 
 from restock.errors import SourceError
-from sources.columns import check_columns
+from sources.chunks.columns import check_columns
 
 
 def test_columns_that_the_feed_does_not_name_are_ignored_and_listed(make_feed):

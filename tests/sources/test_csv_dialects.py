@@ -4,7 +4,10 @@ import pytest
 
 from restock.chunks import FAULT, LINE, RAW, SPOOL_COLUMNS
 from restock.errors import SourceError
-from sources import csv_header, csv_rows, csv_tables, csv_text
+from sources.csv_files import header as csv_header
+from sources.csv_files import rows as csv_rows
+from sources.csv_files import tables as csv_tables
+from sources.csv_files import text as csv_text
 
 
 @pytest.fixture

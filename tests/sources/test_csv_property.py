@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from restock.chunks import BYTE, FAULT, LINE, RAW, SPOOL_COLUMNS
 from restock.errors import SourceError
-from sources import csv_blocks, csv_tables, csv_text
+from sources.csv_files import blocks as csv_blocks
+from sources.csv_files import tables as csv_tables
+from sources.csv_files import text as csv_text
 
 CELL = st.text(alphabet="ab,;|'\"\\#\n\r\t é名", max_size=6)
 ONE_LINE = st.text(alphabet="ab,;|'\"\\# é", max_size=5)

@@ -6,8 +6,11 @@ import pytest
 
 from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
 from restock.errors import ConfigurationError, SourceChanged, SourceError
-from sources import csv_rows, csv_source, csv_tables, csv_text
-from sources.csv_source import CsvSource
+from sources.csv_files import rows as csv_rows
+from sources.csv_files import source as csv_source
+from sources.csv_files import tables as csv_tables
+from sources.csv_files import text as csv_text
+from sources.csv_files.source import CsvSource
 
 
 def cells(frame):

@@ -11,9 +11,9 @@ import pytest
 from restock.chunks import FAULT, RAW, ChunkRef
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
+from sources.chunks.spool import Spool
 from sources.extract import extract
-from sources.locations import find_source
-from sources.spool import Spool
+from sources.places.locations import find_source
 
 KINDS = {
     "sku": Kind.TEXT,

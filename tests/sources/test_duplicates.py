@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.errors import SourceError
-from sources import duplicates
-from sources.duplicates import Duplicates
-from sources.framing import TEXT, chunked, with_spool_columns
-from sources.key_hashes import hashes_of
-from sources.losers import LOSER, FileRows
-from sources.scratch import Scratch
+from sources.chunks.framing import TEXT, chunked, with_spool_columns
+from sources.chunks.scratch import Scratch
+from sources.duplicates import winners as duplicates
+from sources.duplicates.key_hashes import hashes_of
+from sources.duplicates.losers import LOSER, FileRows
+from sources.duplicates.winners import Duplicates
 
 KEY = st.one_of(st.none(), st.sampled_from(["a", "b", "A", "a ", "", "é"]))
 ROWS = st.lists(st.tuples(KEY, st.one_of(st.none(), st.integers(0, 2)), st.one_of(st.none(), st.integers(0, 3))))

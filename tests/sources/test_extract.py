@@ -9,9 +9,9 @@ import pytest
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
+from sources.chunks.spool import Spool
 from sources.extract import extract
-from sources.locations import find_source
-from sources.spool import Spool
+from sources.places.locations import find_source
 
 CONTRACT = Contract({name: FieldSpec(name, Kind.TEXT) for name in ("sku", "name", "version")}, ("sku",))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sources.guessing import guess_dialect
-from sources.locations import SourceFile
+from sources.looking.guessing import guess_dialect
+from sources.places.locations import SourceFile
 
 Found = Callable[..., tuple[SourceFile, object]]
 

@@ -6,7 +6,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.hashing import HashedFile
+from sources.places.hashing import HashedFile
 
 STEPS = st.lists(st.tuples(st.sampled_from(["read", "seek"]), st.integers(0, 40)), max_size=10)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.key_hashes import hashes_of
+from sources.duplicates.key_hashes import hashes_of
 
 texts = st.lists(st.text(st.sampled_from("ab\0ß€"), max_size=20), min_size=1, max_size=20)
 

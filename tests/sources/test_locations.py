@@ -3,7 +3,7 @@ import os
 import pytest
 
 from restock.errors import ConfigurationError, SourceChanged, SourceError
-from sources.locations import find_source, fingerprint, open_pinned
+from sources.places.locations import find_source, fingerprint, open_pinned
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.errors import SourceError
-from sources.parquet_pages import page_sizes
+from sources.parquet_files.pages import page_sizes
 
 TEXT = "x" * 1_200_000
 # A field of 32 bits whose number follows the last one's, and the largest number of so many bytes.

@@ -11,9 +11,9 @@ import pytest
 from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED
 from restock.contract import Contract
 from restock.errors import SourceChanged, SourceError
-from sources.framing import chunked
-from sources.parquet_file import batches
-from sources.parquet_source import ParquetSource
+from sources.chunks.framing import chunked
+from sources.parquet_files.opening import batches
+from sources.parquet_files.source import ParquetSource
 
 ZONED = dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC)
 NO_CONTRACT = Contract({}, ())

@@ -8,7 +8,7 @@ import pytest
 
 from restock.errors import ConfigurationError, RestockError, SourceError
 from restock.settings import read_settings
-from sources.locations import find_source
+from sources.places.locations import find_source
 
 ROOTS = "in,s3://bucket/feeds/,https://shop.example/feeds/,sftp://supplier@host.example/out/"
 

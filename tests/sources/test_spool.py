@@ -10,8 +10,8 @@ import pytest
 
 from restock.chunks import BYTE, FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.errors import SourceError
-from sources.framing import TEXT, chunked, with_column, with_spool_columns
-from sources.spool import Spool
+from sources.chunks.framing import TEXT, chunked, with_column, with_spool_columns
+from sources.chunks.spool import Spool
 
 NAIVE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None)
 
@@ -168,7 +168,7 @@ def test_a_full_disk_gets_a_sentence_and_leaves_nothing(tmp_path):
     pytest.importorskip("resource", reason="needs limits on the size of files")
     script = (
         "import resource, signal, sys, pathlib, pyarrow as pa\n"
-        "from sources.spool import Spool\n"
+        "from sources.chunks.spool import Spool\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "Spool(pathlib.Path(sys.argv[1])).write('run-1', 1, pa.table({'a': [str(n) for n in range(10000)]}))\n"

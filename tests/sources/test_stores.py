@@ -8,11 +8,11 @@ import paramiko
 import pytest
 from fsspec.registry import _registry
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 from restock.settings import read_settings
-from sources import stores
-from sources.locations import find_source, fingerprint
+from sources.places import stores
+from sources.places.locations import find_source, fingerprint
 
 TEXT = b"sku,name\n" + b"".join(b"%d,product\n" % n for n in range(5_000))
 

@@ -12,7 +12,7 @@ from restock.contract import Contract
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 from restock.settings import read_settings
 from sources.extract import open_source
-from sources.locations import find_source, fingerprint, open_pinned
+from sources.places.locations import find_source, fingerprint, open_pinned
 
 TEXT = b"sku,name\n" + b"".join(b"%d,product\n" % n for n in range(5_000))
 

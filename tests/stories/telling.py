@@ -15,14 +15,15 @@ from typing import Any
 import sqlalchemy as sa
 from shops import Shop
 
-from flows import admission, correcting, doors, reprocessing
-from flows.choices import Choices
-from flows.door import Door
-from flows.loading import load_here
-from flows.progress import Progress
-from flows.reports import RunReport
-from flows.workplace import open_workplace
-from sinks.ledger_entries import RejectEntry
+from flows.runs import admission, correcting, reprocessing
+from flows.runs.choices import Choices
+from flows.runs.door import Door
+from flows.runs.loading import load_here
+from flows.runs.progress import Progress
+from flows.runs.reports import RunReport
+from flows.runs.workplace import open_workplace
+from flows.terminal import work
+from sinks.ledger.entries import RejectEntry
 
 Text = dict[str, str]
 LEDGER = ("restock_run", "restock_chunk", "restock_reject")
@@ -185,4 +186,4 @@ def statuses(shop: Shop, run_id: str) -> list[str]:
 
 def rejects_of(run_id: str) -> list[RejectEntry]:
     """The open rejects of a run."""
-    return [each.entry for each in doors.rejects_of(run_id)]
+    return [each.entry for each in work.rejects_of(run_id)]

@@ -25,10 +25,10 @@ from stories.telling import (
     table,
 )
 
-from flows import doors
-from flows.progress import Progress
+from flows.runs.progress import Progress
+from flows.terminal import work
 from restock.errors import ConfigurationError, SourceError, TargetBusy
-from sinks.lease import keeping
+from sinks.ledger.lease import keeping
 
 GOOD = products([1, 3, 5])
 CHEAP, NAMELESS = product(2, price="cheap"), product(4, name="")
@@ -113,7 +113,7 @@ def test_each_row_that_is_rejected_again_is_named_with_its_reason_and_no_value(s
     path = export(sqlite_shop, run_id)
     mend(path, {f"S-{number:03}": {"price": "dear"} for number in range(1, 24)} | {"S-002": {"price": "1.00"}})
 
-    _, told = doors.correct(path, wait=0)
+    _, told = work.correct(path, wait=0)
 
     first, *rows, last = told.splitlines()
     assert first == "Rows of the file: mended 1, rejected again 22."
@@ -267,7 +267,7 @@ def test_what_a_late_correction_leaves_alone_by_a_rule_of_the_feed_is_not_called
     sqlite_shop.write_csv("products.csv", tuesday)
     sync(sqlite_shop)
 
-    _, sentence = doors.correct(path, wait=0)
+    _, sentence = work.correct(path, wait=0)
 
     assert sentence == f"Rows of the file: {told}"
     assert table(sqlite_shop) == expected([FOUR_TWO, NAMED], tuesday)

@@ -27,10 +27,10 @@ from stories.telling import (
     table,
 )
 
-from flows.checking import check_feed
-from flows.progress import Progress
-from flows.pruning import prune
-from flows.workplace import open_workplace
+from flows.looking.checking import check_feed
+from flows.runs.progress import Progress
+from flows.runs.pruning import prune
+from flows.runs.workplace import open_workplace
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete, SourceError
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]

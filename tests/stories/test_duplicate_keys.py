@@ -11,8 +11,8 @@ from shops import Shop
 from stories.doorway import run_here
 from stories.telling import Text, counts, expected, product, sync, table
 
-from flows.progress import Progress
-from flows.workplace import open_workplace
+from flows.runs.progress import Progress
+from flows.runs.workplace import open_workplace
 
 NIGHT = [
     product(1, name="1 a"),

@@ -21,7 +21,7 @@ from stories.telling import (
     table,
 )
 
-from flows.reports import RunReport
+from flows.runs.reports import RunReport
 from restock.errors import RunIncomplete
 
 GOOD = products([1, 2, 3, 5, 6])

@@ -12,7 +12,7 @@ from shops import Shop
 from stories.doorway import run_here
 from stories.telling import everything, product, products, sync
 
-from flows.workplace import open_workplace
+from flows.runs.workplace import open_workplace
 from sinks.flask_sink import open_sink
 
 FATES = ("inserted", "updated", "unchanged", "stale")

@@ -15,7 +15,7 @@ from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import check_conservation, counts, expected, products, statuses, sync, table
 
-from flows.progress import Progress
+from flows.runs.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, SinkUnavailable
 
@@ -102,7 +102,7 @@ def shop_behind_a_line(
 def test_a_run_whose_database_goes_away_stops_with_a_sentence_and_goes_on_later(
     shop_behind_a_line: tuple[Shop, Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinks.retries.AWAY_SECONDS", 1.0)
+    monkeypatch.setattr("sinks.database.retries.AWAY_SECONDS", 1.0)
     shop, line = shop_behind_a_line
     shop.feed(chunk_rows=2)
     shop.write_csv("products.csv", NIGHT)

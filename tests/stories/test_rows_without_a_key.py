@@ -8,10 +8,10 @@ from shops import Shop
 from stories.doorway import run_here
 from stories.telling import add_transform, correct, counts, everything, export, mend, sync
 
-from flows.admission import sync as bring_in
-from flows.door import Door
-from flows.loading import load_here
-from flows.workplace import open_workplace
+from flows.runs.admission import sync as bring_in
+from flows.runs.door import Door
+from flows.runs.loading import load_here
+from flows.runs.workplace import open_workplace
 from restock.errors import ConfigurationError
 from sinks.flask_sink import open_sink
 

@@ -10,10 +10,10 @@ import pytest
 from shops import Shop
 from stories.telling import counts, product, products, sync
 
-from flows.workplace import open_workplace
+from flows.runs.workplace import open_workplace
 from restock.errors import ConfigurationError, RunIncomplete
 from sinks.flask_sink import open_sink
-from sinks.history import History
+from sinks.ledger.history import History
 from transforms.apply import code_digest
 
 SCHEMA = """\
@@ -165,7 +165,7 @@ def test_without_pandera_the_extra_is_named(sqlite_shop: Shop, monkeypatch: pyte
 
 
 def test_nobody_who_names_no_schema_waits_for_pandera() -> None:
-    code = "import sys, flows.checking; sys.exit('pandera' in sys.modules)"
+    code = "import sys, flows.looking.checking; sys.exit('pandera' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -11,7 +11,7 @@ from shops import Shop
 from stories.doorway import run_here
 from stories.telling import counts, expected, product, products, sync, table
 
-from flows.progress import Progress
+from flows.runs.progress import Progress
 from restock.errors import RunHeld, SourceChanged, SourceError
 
 NIGHT = products(range(1, 101))

@@ -25,18 +25,18 @@ from stories.telling import (
     table,
 )
 
-from flows import admission, reprocessing
-from flows.choices import Choices
-from flows.door import Door, Outcome
-from flows.loading import load_here
-from flows.progress import Progress
-from flows.stopping import heeding_signals
-from flows.workplace import open_workplace
+from flows.runs import admission, reprocessing
+from flows.runs.choices import Choices
+from flows.runs.door import Door, Outcome
+from flows.runs.loading import load_here
+from flows.runs.progress import Progress
+from flows.runs.stopping import heeding_signals
+from flows.runs.workplace import open_workplace
 from restock.chunks import ChunkRef
 from restock.errors import RunInterrupted, TargetBusy
 from restock.feeds import Feed
 from sinks.flask_sink import open_sink
-from sinks.lease import keeping, take_lease
+from sinks.ledger.lease import keeping, take_lease
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4), *products([5, 6])]
 TUESDAY = [*products([1, 2], "!"), product(3, "!", name="POISON"), product(4, "!"), *products([5, 7], "!")]
@@ -152,7 +152,7 @@ class Leaving(Progress):
 def test_who_asks_to_stop_while_a_table_is_waited_for_is_obeyed_at_once(
     sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.stopping._asked_to_stop", threading.Event())  # of this test alone
+    monkeypatch.setattr("flows.runs.stopping._asked_to_stop", threading.Event())  # of this test alone
     sqlite_shop.write_csv("products.csv", MONDAY)
     place = open_workplace()
     sink = open_sink(place.feed("products"))

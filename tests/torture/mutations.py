@@ -19,9 +19,9 @@ from restock.contract import Contract
 from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.settings import Settings
+from sources.chunks.framing import as_frame, chunked
 from sources.extract import open_source
-from sources.framing import as_frame, chunked
-from sources.locations import find_source
+from sources.places.locations import find_source
 
 ROWS = 40
 CELLS = ("plain", "with, comma", 'with "quotes"', "two\nlines", "", "Ünïcödé 名", "00123", "NA", " blank ", "x" * 300)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from looking import wait_until
 
-from flows.prefect_server import free_port
+from flows.orchestration.prefect_server import free_port
 
 # Where Debian keeps servers; not every user's PATH leads there.
 PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])

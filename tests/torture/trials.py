@@ -18,10 +18,10 @@ from faults.loads import Load
 from faults.sleepers import woken
 from torture.grounds import Ground
 
-from flows import admission
-from flows.door import Door, Outcome
-from flows.loading import load_here
-from flows.workplace import open_workplace
+from flows.runs import admission
+from flows.runs.door import Door, Outcome
+from flows.runs.loading import load_here
+from flows.runs.workplace import open_workplace
 from restock.chunks import ChunkRef
 from restock.feeds import Feed
 
