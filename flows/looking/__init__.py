@@ -1,0 +1,1 @@
+"""What is looked at and proposed before a run; none of it writes to a table."""

@@ -1,0 +1,103 @@
+"""The databases of feeds.yaml, each visited once, and where in them a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows.runs.workplace import Workplace
+from restock.errors import ConfigurationError, RestockError, SinkUnavailable
+from sinks.flask_sink import FlaskSink, open_sink
+from sinks.ledger.entries import RunEntry
+from sinks.ledger.history import History
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One database, the sinks of the feeds that land in it, by feed name, and what its ledger tells."""
+
+    sinks: dict[str, FlaskSink]
+    history: History
+
+
+@dataclass(frozen=True)
+class Unreached:
+    """A feed whose database could not be visited, and why."""
+
+    feed: str
+    reason: str
+
+    def verdict(self) -> None:
+        """Say that an answer lacks what its database knows.
+
+        Raises:
+            SinkUnavailable: always.
+        """
+        raise SinkUnavailable(f"Feed {self.feed} could not be asked: {self.reason}")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run, with the sink that loads it."""
+
+    run: RunEntry
+    sink: FlaskSink
+    history: History
+
+
+def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
+    """Open each database of feeds.yaml once, and name those that cannot be reached."""
+    visits: dict[str, Visit] = {}
+    unreached: list[Unreached] = []
+    for feed in place.feeds.values():
+        try:
+            sink = open_sink(feed, place.settings.lease_seconds)
+            key = sink.database.identity
+            if key not in visits:
+                history = History(sink.database)
+                history.exists()  # a database that does not answer is found here
+                visits[key] = Visit({}, history)
+            visits[key].sinks[feed.name] = sink
+        except RestockError as error:
+            unreached.append(Unreached(feed.name, str(error)))
+    return list(visits.values()), unreached
+
+
+def find_run(place: Workplace, run_id: str) -> FoundRun:
+    """The run of that id, in whichever database it is.
+
+    Raises:
+        ConfigurationError: no ledger has it, or its feed is no longer in feeds.yaml.
+        SinkUnavailable: it is in none that answers, and some do not.
+    """
+    visits, unreached = visit_databases(place)
+    found = [(visit, run) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
+    # Two addresses may lead to one database, each with the sinks of its own feeds.
+    for visit, run in found:
+        if run.feed in visit.sinks:
+            return FoundRun(run, visit.sinks[run.feed], visit.history)
+    if found:
+        raise ConfigurationError(
+            f"Run {run_id} belongs to the feed {found[0][1].feed!r}, which feeds.yaml does not have any more; put it "
+            "back, or give the run's chunks up where it is known."
+        )
+    if unreached:
+        raise SinkUnavailable(
+            f"Run {run_id} was not found, but the database of feed {unreached[0].feed} could not be asked: "
+            f"{unreached[0].reason}"
+        )
+    raise ConfigurationError(f"There is no run {run_id} in any ledger; `restock runs` lists those there are.")
+
+
+def runs_of_lost_feeds(place: Workplace, visits: list[Visit]) -> list[RunEntry]:
+    """The runs with outstanding chunks whose feed is no longer configured: nothing can load them as things are."""
+    owing = {run.run_id: run for visit in visits for run in visit.history.unfinished()}
+    return [run for run in owing.values() if run.feed not in place.feeds]
+
+
+def unfinished_runs(visits: list[Visit]) -> Iterator[FoundRun]:
+    """The runs with outstanding chunks of every feed that is still configured, in the order in which they apply."""
+    for visit in visits:
+        for run in visit.history.unfinished():
+            if run.feed in visit.sinks:
+                yield FoundRun(run, visit.sinks[run.feed], visit.history)

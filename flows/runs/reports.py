@@ -1,0 +1,90 @@
+"""What a run has come to, for people: the report that every door shows in its own way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from restock.chunks import ChunkEntry, RunSummary
+from restock.errors import RunHeld, RunIncomplete
+from sinks.ledger.entries import RunEntry
+from sinks.ledger.history import History, summary_of
+
+CHUNKS_NAMED = 12
+PLACES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run's totals, its chunks, and its open rejects by reason and column, most frequent first.
+
+    A row with several faults is among the rows of each of their reasons. `places` says of each reason and column where
+    its first rejects stand in the source, as `line 7` or `row 7`.
+    """
+
+    run: RunEntry
+    summary: RunSummary
+    chunks: list[ChunkEntry]
+    reasons: list[tuple[str, str | None, int]]
+    places: dict[tuple[str, str | None], list[str]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[ChunkEntry]:
+        return [chunk for chunk in self.chunks if chunk.status == "failed"]
+
+    def timed(self, seconds: float, rows: int) -> RunReport:
+        """The same report with the figures of the execution that has just ended."""
+        pace = round(rows / seconds, 1) if seconds else 0.0
+        return replace(self, summary=replace(self.summary, seconds=round(seconds, 3), rows_per_second=pace))
+
+    def verdict(self) -> None:
+        """Say what a run that needs a person needs; be silent about one that is finished.
+
+        Raises:
+            RunHeld: a limit tripped.
+            RunIncomplete: chunks are outstanding, or the totals do not add up.
+        """
+        if not self.summary.adds_up:
+            raise RunIncomplete(
+                f"The counts of run {self.run.run_id} do not add up to the {self.summary.read} rows that were read; "
+                f"please report this with the output of `restock show {self.run.run_id} --json`."
+            )
+        if self.summary.status == "held":
+            raise RunHeld(self.run.reason or f"Run {self.run.run_id} is held.")
+        if self.summary.outstanding:
+            raise RunIncomplete(self._what_is_left())
+
+    def _what_is_left(self) -> str:
+        run_id, failed = self.run.run_id, self.failed
+        again = f"`restock reprocess --run {run_id}`"
+        if not failed:
+            waiting = self.summary.chunks_planned - self.summary.chunks_loaded
+            return f"Run {run_id} is incomplete: {waiting} chunks are still to be loaded; go on with {again}."
+        reason = (failed[0].error or "").rstrip(".")
+        return (
+            f"Run {run_id} is incomplete: {len(failed)} of {len(self.chunks)} chunks failed ({_numbers(failed)}), the "
+            f"first with: {reason}; mend the cause, then load them again with {again}."
+        )
+
+
+def read_report(history: History, run_id: str) -> RunReport:
+    """The report of a run as the ledger knows it at this moment."""
+    record = history.record(run_id)
+    found: Counter[tuple[str, str | None]] = Counter()
+    places: dict[tuple[str, str | None], list[str]] = {}
+    for reject in record.rejects:
+        place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
+        for fault in reject.faults:
+            if fault.code == "held_by":
+                continue  # it tells of the one before it, and would be a second reason of the row
+            reason = (fault.code, fault.column)
+            found[reason] += 1
+            if found[reason] <= PLACES_NAMED:
+                places.setdefault(reason, []).append(place)
+    reasons = [(code, column, rows) for (code, column), rows in found.most_common()]
+    return RunReport(record.run, summary_of(record.run, record.chunks), record.chunks, reasons, places)
+
+
+def _numbers(chunks: list[ChunkEntry]) -> str:
+    named = ", ".join(str(chunk.number) for chunk in chunks[:CHUNKS_NAMED])
+    return named if len(chunks) <= CHUNKS_NAMED else f"{named} and {len(chunks) - CHUNKS_NAMED} more"

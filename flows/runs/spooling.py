@@ -1,0 +1,48 @@
+"""Reads a source into a spool: for a run, or to look at it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flows.runs.progress import Progress
+from flows.runs.stopping import check_stop
+from sinks.flask_sink import FlaskSink
+from sources.chunks.spool import Spool
+from sources.extract import Extraction, extract
+from sources.places.locations import SourceFile
+from transforms.apply import canonical_keys
+
+QUIET = "{source} holds no rows, so there is nothing to change."
+
+
+def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:
+    """Read a source whole into a spool, in chunks of the size that suits the feed or its database.
+
+    Raises:
+        SourceError: it cannot be read as the feed wants it; nothing of it stays in the spool.
+    """
+    feed, contract = sink.feed, sink.target.contract
+
+    def read(rows: int) -> None:
+        progress.reading(rows)
+        check_stop()
+
+    extraction = extract(
+        files,
+        feed,
+        spool,
+        run_id,
+        feed.chunk_rows or sink.usual_chunk_rows,
+        partial(canonical_keys, feed=feed, contract=contract),
+        contract,
+        read,
+    )
+    if extraction.duplicates is not None:
+        progress.note(extraction.duplicates)
+    if extraction.keyless and sink.target.inserts_keyless:
+        progress.note(
+            f"{extraction.keyless:,} of {extraction.rows:,} rows come without {', '.join(sink.target.key)}, so nothing "
+            "recognises them: content that differs in one row is inserted with all of them. To have them recognised, "
+            "name a key that they hold in match_on."
+        )
+    return extraction

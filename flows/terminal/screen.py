@@ -1,0 +1,231 @@
+"""How the terminal command shows things: a bar while a run goes on, tables afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from flows.runs.progress import Progress
+from flows.runs.reports import RunReport
+from flows.terminal.shown_rejects import ShownReject
+from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
+from restock.errors import ChunkFailed
+from restock.reasons import sentence
+from sinks.ledger.entries import RunEntry
+
+# Always shown, also when zero: what a person looks for first.
+USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
+REASONS_SHOWN = 8
+COLUMNS_SHOWN = 6
+ROWS_SHOWN = 20
+
+
+@contextmanager
+def stdout_for_the_answer_only() -> Iterator[IO[str]]:
+    """Give the caller standard output alone: whatever the user's code prints there goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as answer:
+            yield answer
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def plain_console(**settings: Any) -> Console:
+    """A console that shows text as it is: to Rich, brackets and colons in a file's cells would be commands."""
+    return Console(highlight=False, markup=False, emoji=False, **settings)
+
+
+def print_json(answer: Any, file: IO[str]) -> None:
+    """Print one JSON object and a line end."""
+    file.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+class TerminalProgress(Progress):
+    """A bar on standard error, while it is entered."""
+
+    def __init__(self) -> None:
+        self.console = plain_console(stderr=True)
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._rows = 0
+
+    def __enter__(self) -> TerminalProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def reading(self, rows: int) -> None:
+        self._rows += rows
+        if self._task is None:
+            self._task = self._bar.add_task("reading", total=None, unit="rows")
+        self._bar.update(self._task, completed=self._rows)
+
+    def loading(self, feed: str, refs: list[ChunkRef]) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._rows = 0
+        total = sum(ref.rows for ref in refs)
+        self._task = self._bar.add_task(f"loading {feed}", total=total, unit="rows")
+
+    def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
+        if isinstance(outcome, ChunkFailed):
+            self._say(f"Chunk {ref.number} failed: {outcome}")
+        if self._task is not None:
+            self._bar.advance(self._task, ref.rows)
+
+    def note(self, sentence: str) -> None:
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        # A sentence is one line, also in a log file: where there is no terminal, rich would break it at column 80.
+        self.console.print(sentence, soft_wrap=True)
+
+
+def print_report(report: RunReport) -> None:
+    """Print a run's summary as one table, in which the counts add up to the rows read, and its first reasons."""
+    console = plain_console()
+    _print_totals(console, report)
+    _print_reasons(console, report.reasons[:REASONS_SHOWN])
+    more = len(report.reasons) - REASONS_SHOWN
+    if more > 0:
+        console.print(f"  and {more} more reasons; `restock show {report.run.run_id}` lists them all", soft_wrap=True)
+    _print_hints(console, report)
+
+
+def print_whole_report(report: RunReport) -> None:
+    """Print all of a run: its summary, why it is held, all reasons, and the chunks that are not loaded."""
+    console = plain_console()
+    _print_totals(console, report)
+    if report.summary.status == "held" and report.run.reason:
+        console.print(f"  {report.run.reason}", soft_wrap=True)
+    _print_reasons(console, report.reasons)
+    _print_hints(console, report)
+    _print_chunks(console, report)
+
+
+def _print_totals(console: Console, report: RunReport) -> None:
+    summary, counts = report.summary, report.summary.as_dict()
+    title = f"{summary.feed}: {summary.source}"
+    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+    table.add_column("run " + summary.run_id)
+    table.add_column("rows", justify="right")
+    table.add_row("read", f"{summary.read:,}", end_section=True)
+    others = (name for name in OUTCOMES if name not in USUAL_COUNTS and counts[name])
+    for name in (*USUAL_COUNTS, *others):
+        table.add_row(name, f"{counts[name]:,}")
+    table.add_section()
+    chunks = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
+    pace = f", {summary.rows_per_second:,.0f} rows/s" if summary.rows_per_second else ""
+    table.caption = f"{chunks} in {summary.seconds:.1f} s{pace}" if summary.seconds else chunks
+    table.add_row("status", _status(report.run, summary))
+    console.print(table)
+
+
+def _status(run: RunEntry, summary: RunSummary) -> str:
+    if summary.abandoned and summary.status != "abandoned":
+        return f"{summary.status}, {summary.abandoned:,} rows abandoned"
+    return f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
+
+
+def _print_reasons(console: Console, reasons: list[tuple[str, str | None, int]]) -> None:
+    for code, column, rows in reasons:
+        console.print(f"  {rows:,} × {sentence(code, column)} ({code})", soft_wrap=True)
+
+
+def _print_hints(console: Console, report: RunReport) -> None:
+    run_id = report.run.run_id
+    if report.reasons:
+        console.print(f"  `restock rejects {run_id} --csv FILE` writes these rows to be mended.", soft_wrap=True)
+    ignored = report.run.ignored_columns
+    if ignored:
+        more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
+        console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", soft_wrap=True)
+
+
+def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:
+    """Print one line for each run, newest first."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    table.add_column("feed", overflow="fold")
+    table.add_column("status", min_width=len("completed"))
+    for name in ("read", "written", "rejected", "left"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run, summary in found:
+        numbers = (summary.read, summary.inserted + summary.updated, summary.rejected, summary.outstanding)
+        status = _status(run, summary)
+        table.add_row(summary.run_id, summary.feed, status, *(f"{number:,}" for number in numbers))
+    # A number cut short reads as another number: lines longer than the terminal wrap there.
+    console = plain_console()
+    width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+    plain_console(width=width).print(table)
+
+
+def _print_chunks(console: Console, report: RunReport) -> None:
+    waiting = [chunk for chunk in report.chunks if chunk.status != "loaded"]
+    if not waiting:
+        return
+    table = Table("chunk", "status", "rows", "attempts", "reason")
+    for chunk in waiting:
+        table.add_row(str(chunk.number), chunk.status, f"{chunk.rows:,}", str(chunk.attempts), chunk.error or "")
+    console.print(table)
+
+
+def print_rejects(rejects: list[ShownReject]) -> None:
+    """Print the first rejects of a run with their place and key, reason and value."""
+    table = Table("row", "line", "byte", "key", "reason", "column", "value")
+    for each in rejects[:ROWS_SHOWN]:
+        entry = each.entry
+        places = ["" if place is None else str(place) for place in (entry.position, entry.line, entry.byte, each.key)]
+        for fault in entry.faults:
+            table.add_row(*places, fault.code, fault.column or "", fault.value or "")
+            places = [""] * len(places)  # its further faults stand below
+    console = plain_console()
+    console.print(table)
+    if len(rejects) > ROWS_SHOWN:
+        console.print(f"and {len(rejects) - ROWS_SHOWN:,} more; `--csv FILE` writes them all")
+
+
+def print_superseded(rows: list[dict[str, Any]], count: int) -> None:
+    """Print the first rows of a run that lost to another one, each with the row that counts."""
+    table = Table("file", "line or row", "key", "counting file", "line or row", "equal")
+    for row in rows:
+        places = [str(row[f"{which}line"] or row[f"{which}row"]) for which in ("", "counting_")]
+        cells = (row["file"], places[0], row["key"], row["counting_file"], places[1], "yes" if row["equal"] else "")
+        table.add_row(*cells)
+    console = plain_console()
+    console.print(table)
+    if count > len(rows):
+        console.print(f"and {count - len(rows):,} more; `--csv FILE` writes them all")

@@ -1,0 +1,52 @@
+"""Statements that only the driver can run, run by SQLAlchemy all the same: with its events, its log and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+_CALL = "restock_call"
+_listening: WeakSet[sa.Dialect] = WeakSet()
+_lock = Lock()
+
+# Does with the driver's cursor what the statement says.
+Call = Callable[[Any, str], None]
+
+
+def execute_by(connection: sa.Connection, statement: str, call: Call) -> None:
+    """Run a statement by a call of the driver's own. SQLAlchemy sees the statement, and no value of a row.
+
+    Raises:
+        DBAPIError: the driver raised.
+    """
+    with _lock:
+        if connection.dialect not in _listening:
+            sa.event.listen(connection.engine, "do_execute", _do_call)
+            _listening.add(connection.dialect)
+    connection.exec_driver_sql(statement, execution_options={_CALL: call})
+
+
+def plain_name(connection: sa.Connection, named: str | sa.TableClause) -> str:
+    """A column or a table as the database knows it, quoted, for a statement without parameters and for a value."""
+    preparer = connection.dialect.identifier_preparer
+    quoted = preparer.quote(named) if isinstance(named, str) else preparer.format_table(named)
+    # Beside parameters that start with a percent sign, SQLAlchemy doubles those of names, for the driver to undo.
+    is_doubled = connection.dialect.paramstyle in ("format", "pyformat")
+    return quoted.replace("%%", "%") if is_doubled else quoted
+
+
+def _do_call(cursor: Any, statement: str, _parameters: Any, context: Any) -> bool | None:
+    call: Call | None = context.execution_options.get(_CALL)
+    if call is None:
+        return None
+    run(cursor, statement, call)
+    return True
+
+
+def run(cursor: Any, statement: str, call: Call) -> None:
+    """One call of the driver's own."""
+    call(cursor, statement)

@@ -1,0 +1,153 @@
+"""The spool: one Parquet file per chunk, kept from admission until its rows are loaded."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from restock.errors import SourceError
+from sources.chunks.framing import as_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from restock.chunks import ChunkRef
+
+
+# Mostly distinct text: dictionaries cost more than they save here.
+_FAST = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+# What follows a run's id in the name of its list of superseded rows, which is no chunk and stays when these are gone.
+_SUPERSEDED = ".superseded.parquet"
+
+
+class Spool:
+    """Chunk files under one folder, in one folder per run. A file is there whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, run_id: str, number: int, table: pa.Table) -> str:
+        """Write a chunk, in the place of an earlier one of that number; the result is its address in the spool.
+
+        Raises:
+            SourceError: the folder cannot be written, or its disk is full.
+        """
+        spool_file = f"{run_id}/{number:05d}.parquet"
+        target = self._path(spool_file)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, temporary, write_page_checksum=True, **_FAST)
+            temporary.replace(target)
+        except OSError as error:
+            with suppress(OSError):  # what went wrong first is what matters
+                temporary.unlink()
+            raise unwritable(self.folder, error) from error
+        return spool_file
+
+    def read(self, ref: ChunkRef) -> pd.DataFrame:
+        """The rows of a chunk as a frame, with the types they were written with.
+
+        Raises:
+            SourceError: its file is gone, cannot be read, or holds another number of rows.
+        """
+        return as_frame(self.read_table(ref))
+
+    def read_table(self, ref: ChunkRef) -> pa.Table:
+        """The rows of a chunk as they were written; raises as `read` does."""
+        advice = (
+            "begin a full feed anew with `restock sync FEED --fresh`; of a delta feed, abandon the chunk and sync its "
+            "file again with --file"
+        )
+        try:
+            # Not by `read_table`, which looks for a whole dataset: that takes a third longer.
+            with pq.ParquetFile(self._path(ref.spool_file), page_checksum_verification=True) as file:
+                table = file.read(use_threads=False)
+        except FileNotFoundError as error:
+            raise SourceError(f"The spool file {ref.spool_file} of {ref} is gone; {advice}.") from error
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"The spool file {ref.spool_file} of {ref} cannot be read; {advice}.") from error
+        if table.num_rows != ref.rows:
+            raise SourceError(
+                f"The spool file {ref.spool_file} of {ref} holds {table.num_rows} rows, not {ref.rows}; {advice}."
+            )
+        return table
+
+    def has(self, ref: ChunkRef) -> bool:
+        """Whether a chunk's file is there."""
+        return self._path(ref.spool_file).exists()
+
+    def remove(self, spool_file: str) -> None:
+        """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""
+        path = self._path(spool_file)
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise SourceError(f"{path.parent.name} in the spool cannot be removed: {_reason(error)}.") from error
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove all chunks of a run, half-written ones too. Its list of superseded rows stays."""
+        folder = self._path(run_id)
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def forget(self, run_id: str) -> None:
+        """Remove all that is here of a run."""
+        self.remove_run(run_id)
+        self.superseded_file(run_id).unlink(missing_ok=True)
+
+    def last_written(self, run_id: str) -> float:
+        """When something was last written for a run, in seconds since 1970 by this host's clock.
+
+        Now, if something of it goes away at this moment or nothing is left: then somebody is at work on it.
+        """
+        folder, superseded = self._path(run_id), self.superseded_file(run_id)
+        try:
+            chunks = [folder, *folder.iterdir()] if folder.is_dir() else []
+            paths = [*chunks, *([superseded] if superseded.exists() else [])]
+            return max((path.stat().st_mtime for path in paths), default=time.time())
+        except FileNotFoundError:
+            return time.time()
+
+    def runs(self) -> list[str]:
+        """The runs that have chunks here, sorted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+
+    def runs_with_lists(self) -> list[str]:
+        """The runs that have a list of superseded rows here, sorted."""
+        found = self.folder.glob(f"[!.]*{_SUPERSEDED}") if self.folder.is_dir() else ()
+        return sorted(path.name.removesuffix(_SUPERSEDED) for path in found)
+
+    def superseded_file(self, run_id: str) -> Path:
+        """Where the list of a run's superseded rows is, if it has one."""
+        return self._path(f"{run_id}{_SUPERSEDED}")
+
+    def _path(self, spool_file: str) -> Path:
+        path = Path(os.path.normpath(self.folder / spool_file))
+        if path == self.folder or not path.is_relative_to(os.path.normpath(self.folder)):
+            raise SourceError(f"{spool_file!r} is no address in the spool; check the ledger.")
+        return path
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "its disk is full; make room and start again"
+    return f"{error.strerror or error}; check the folder named in RESTOCK_SPOOL"
+
+
+def unwritable(folder: Path, error: OSError) -> SourceError:
+    """What to say of a spool that cannot be written."""
+    return SourceError(f"The spool {folder.name} cannot be written: {_reason(error)}.")

@@ -1,0 +1,1 @@
+"""Which row of each key counts, and the rows that lost to it."""

@@ -1,0 +1,195 @@
+"""Guesses how a file is written, for a person to read and correct. Nothing here is used while a feed is loaded."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import clevercsv
+import pyarrow as pa
+import pyarrow.parquet as pq
+from clevercsv.detect import Detector
+
+from restock.errors import SourceError
+from sources.chunks.framing import plain_type
+from sources.csv_files.text import byte_blocks
+from sources.looking.guessed_encoding import guess_encoding
+from sources.places.locations import open_pinned
+
+if TYPE_CHECKING:
+    from sources.places.locations import SourceFile
+
+# The start of a file that is looked at: enough for any dialect to show, and CleverCSV takes 0.1 s for it.
+SAMPLE_BYTES = 64 * 1024
+_DELIMITERS = (",", ";", "\t", "|")
+# Of several signs; each holds one that may be taken for the whole.
+_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ")
+_ONE_SIGN = "\x1f"  # stands for a delimiter of several signs, where a reader knows only one
+_COMMENTS = ("#", "//", "--")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
+
+
+@dataclass
+class Dialect:
+    """How a CSV file seems to be written: keys of `csv:` with their values, and what is not certain, key by key."""
+
+    rules: dict[str, Any] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+
+def guess_dialect(file: SourceFile) -> Dialect:
+    """How a CSV file seems to be written, from its first bytes.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    start = _start(file)
+    guessed = Dialect()
+    text = _guess_encoding(start, guessed)
+    _guess_signs(text, guessed)
+    _guess_layout(text, guessed)
+    return guessed
+
+
+def parquet_columns(file: SourceFile) -> dict[str, bool]:
+    """The columns of a Parquet file, and whether each is nested.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with open_pinned(file) as handle:
+        try:
+            schema = pq.read_schema(handle)
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{file.name} is not a readable Parquet file; have it exported again.") from error
+    return {field.name: pa.types.is_nested(plain_type(field.type)) for field in schema}
+
+
+def _start(file: SourceFile) -> bytes:
+    with open_pinned(file) as handle:
+        return next(iter(byte_blocks(file, handle)))[:SAMPLE_BYTES]
+
+
+def _guess_encoding(start: bytes, guessed: Dialect) -> str:
+    encoding, others = guess_encoding(start)
+    if others:
+        guessed.doubts["encoding"] = (
+            f"no UTF-8; its letters look like {encoding}, or else {', '.join(others[:3])}: look for wrong ones in the "
+            "samples"
+        )
+    guessed.rules["encoding"] = encoding
+    return codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
+
+
+def _guess_signs(text: str, guessed: Dialect) -> None:
+    """Delimiter and quote, as CleverCSV finds them."""
+    try:
+        found = Detector().detect(text)
+    except clevercsv.Error:
+        found = None
+    if found is None or not found.delimiter:
+        first = text.partition("\n")[0]
+        delimiter = max(_DELIMITERS, key=first.count)
+        guessed.doubts["delimiter"] = "it could not be told from the text; there may be one column only"
+    else:
+        delimiter = found.delimiter
+    guessed.rules["delimiter"] = longer = _longer(text, delimiter)
+    if longer != delimiter:
+        guessed.doubts["delimiter"] = "it seems to have several signs: wherever one stands, the others do"
+        delimiter = longer
+    if found is not None and found.escapechar:
+        guessed.rules["escape"] = found.escapechar
+    if found is not None and found.quotechar and found.quotechar != '"':
+        guessed.rules["quote"] = found.quotechar
+        guessed.doubts["quote"] = "unusual: check it against the text"
+    elif '"' in text and not re.search(rf'(?:^|{re.escape(delimiter)})"', text, re.MULTILINE):
+        guessed.rules["quote"] = None
+        guessed.doubts["quote"] = 'no field begins with ", so it is taken for text, an inch mark perhaps'
+
+
+def _longer(text: str, delimiter: str) -> str:
+    """The delimiter of several signs that stands wherever this one does, outside of quotes."""
+    bare = re.sub(r'"[^"]*"', "", text[: text.rfind("\n") + 1] or text)
+    for long in _LONG_DELIMITERS:
+        if delimiter in long and bare.count(long) and bare.count(delimiter) == bare.count(long) * long.count(delimiter):
+            return long
+    return delimiter
+
+
+def _guess_layout(text: str, guessed: Dialect) -> None:
+    """Where the table begins and how its rows end: most rows have its width."""
+    rows = _rows(text, guessed.rules)
+    widths = Counter(len(cells) for _, cells in rows)
+    if not widths or max(widths) < 2:
+        return
+    width = max(widths, key=lambda each: (widths[each], each))
+    mark = next((mark for mark in _COMMENTS if any(cells[0].startswith(mark) for _, cells in rows)), None)
+    if mark is not None and all(len(cells) != width for _, cells in rows if cells[0].startswith(mark)):
+        guessed.rules["comment"] = mark
+        rows = [(line, cells) for line, cells in rows if not cells[0].startswith(mark)]
+    is_behind_each = all(not cells[-1] for _, cells in rows if len(cells) == width)
+    if is_behind_each:
+        guessed.rules["trailing_delimiter"] = True
+    tabular = [
+        place
+        for place, (_, cells) in enumerate(rows)
+        if len(cells) == width or (is_behind_each and len(cells) == width - 1)
+    ]
+    header = next((place for place in tabular if not _is_padded(rows[place][1])), tabular[0])
+    line, names = rows[header]
+    if header:
+        guessed.rules["skip_lines"] = line - 1
+        guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
+    if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
+        count = width - is_behind_each
+        guessed.rules |= {"header_rows": 0, "names": [f"column {place}" for place in range(1, count + 1)]}
+        guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
+        guessed.doubts["names"] = "the file has none: give each column its own"
+    elif any(_NUMBER.fullmatch(name) for name in names):
+        guessed.doubts["header_rows"] = (
+            "the first row looks like values; if it is no header, say 0 and name the columns under names"
+        )
+        guessed.rules["header_rows"] = 1
+
+
+def _is_padded(cells: list[str]) -> bool:
+    """Whether it seems to be a line above the table, filled up with delimiters to its width as spreadsheets do."""
+    return not cells[-1].strip() and 2 * sum(1 for cell in cells if cell.strip()) <= len(cells)
+
+
+def _are_values(first: list[str], others: list[list[str]]) -> bool:
+    """Whether the first row holds a number wherever the others do, and they do somewhere."""
+    numeric = [place for place in range(len(first)) if others and all(_is_number(cells, place) for cells in others)]
+    return bool(numeric) and all(_is_number(first, place) for place in numeric)
+
+
+def _is_number(cells: list[str], place: int) -> bool:
+    return place < len(cells) and _NUMBER.fullmatch(cells[place].strip()) is not None
+
+
+def _rows(text: str, rules: dict[str, Any]) -> list[tuple[int, list[str]]]:
+    """The rows of a text that are certainly whole, each with the line it begins on; blank lines are none."""
+    quote, delimiter = rules.get("quote", '"'), rules["delimiter"]
+    if len(delimiter) > 1:
+        text, delimiter = text.replace(delimiter, _ONE_SIGN), _ONE_SIGN
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quotechar=quote,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        escapechar=rules.get("escape"),
+    )
+    rows, line = [], 1
+    try:
+        for cells in reader:
+            if cells:
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error:  # what the careful reader makes of such a row, the sample shows
+        pass
+    return rows[:-1] if len(text) >= SAMPLE_BYTES // 4 else rows

@@ -1,0 +1,1 @@
+"""Parquet, read with its types kept and its claims weighed."""

@@ -1,0 +1,1 @@
+"""Where files are, and the bytes of what was found there."""
