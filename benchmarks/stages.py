@@ -20,7 +20,6 @@ STAGES = (
     "extract", "duplicates", "spool", "transform", "contract", "encode", "database", "ledger", "Prefect", "flow",
 )  # fmt: skip
 ROOMS = ("restock", "sources", "transforms", "sinks", "flows")
-LEDGER_MODULES = ("ledger", "ledger_creation", "ledger_tables", "history", "lease", "reject_limits", "earlier_rows")
 WAITING = ("threading.py", "queue.py", "_base.py", "thread.py", "selectors.py")
 
 
@@ -87,15 +86,15 @@ def _place(frame: FrameType) -> str:
 
 def _stage_of(place: str, name: str, stack: list[tuple[str, str]]) -> str | None:
     """The stage of a frame of ours, or None for one that only passes things on."""
-    room, _, module = place.partition("/")
+    room, *inner, module = place.split("/")
     if room == "sources":
-        return module if module in ("spool", "duplicates") else "extract"
+        return "spool" if module == "spool" else "duplicates" if inner == ["duplicates"] else "extract"
     if room == "transforms":
         return "contract" if any(each == "transforms/contract_check" for each, _ in stack) else "transform"
     if module == "records" or "encod" in module or "encod" in name:
         return "encode"
     if room == "sinks":
-        return "ledger" if module in LEDGER_MODULES else "database"
+        return "ledger" if inner == ["ledger"] else "database"
     return None
 
 
