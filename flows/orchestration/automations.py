@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 
 from restock.errors import ConfigurationError
 
-SHIPPED = Path(__file__).resolve().parent.parent / "prefect" / "automations.yaml"
+SHIPPED = Path(__file__).resolve().parents[2] / "prefect" / "automations.yaml"
 NOTIFY = "{notify}"
 
 

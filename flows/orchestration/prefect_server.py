@@ -184,7 +184,7 @@ def is_free(port: int) -> bool:
 def server_environment(home: Path, url: str) -> dict[str, str]:
     """What a Prefect server of ours is started with: nothing of the user's own Prefect, and nothing told to anybody."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     return ours | {
         "PYTHONPATH": os.pathsep.join(filter(None, [root, ours.get("PYTHONPATH")])),
         "PREFECT_HOME": str(home),
