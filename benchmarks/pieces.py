@@ -114,6 +114,7 @@ def main() -> None:
     from flows.looking.checking import check_feed
     from flows.runs.progress import Progress
     from flows.runs.workplace import open_workplace
+    from restock.interpreter import settle_interpreter
     from sinks.flask_sink import open_sink
     from sources.extract import open_source
     from sources.places.locations import find_source
@@ -137,6 +138,7 @@ def main() -> None:
 
         return call
 
+    settle_interpreter()  # as whoever reads a source does
     if file.format == "csv":
         clocked("plain", lambda: _read_plainly(Path(feed.source[0])), time.perf_counter)()
         tables = open_source(file, feed, contract).tables

@@ -1,4 +1,4 @@
-"""How the interpreter divides its time while chunks are loaded."""
+"""How the interpreter divides its time while a source is read and chunks are loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import gc
 import sys
 from functools import cache
 
-# A thread that comes back from the database waits so long for one that computes. COPY sends a chunk in many pieces.
+# A thread that comes back from the database waits so long for one that computes: COPY sends a chunk in many pieces. So
+# does one that comes back from Arrow, while a source is read.
 SWITCH_SECONDS = 0.0005
 
 

@@ -19,7 +19,6 @@ from flows.runs.workplace import Workplace
 from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
 from restock.errors import ChunkFailed, ConfigurationError, NoRows, SinkUnavailable
 from restock.feeds import Feed
-from restock.interpreter import settle_interpreter
 from restock.originals import presentable
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.foresight import Foreseen, Foresight
@@ -119,7 +118,6 @@ class _Look:
                 self._note_lacking(foreseen.chunk)
 
     def _chunks(self, spool: Spool, extraction: Extraction) -> Iterator[Chunk]:
-        settle_interpreter()
         for planned in extraction.chunks:
             ref = planned.ref("check")
             self._found.read += ref.rows

@@ -6,6 +6,7 @@ from functools import partial
 
 from flows.runs.progress import Progress
 from flows.runs.stopping import check_stop
+from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink
 from sources.chunks.spool import Spool
 from sources.extract import Extraction, extract
@@ -21,6 +22,7 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
     Raises:
         SourceError: it cannot be read as the feed wants it; nothing of it stays in the spool.
     """
+    settle_interpreter()
     feed, contract = sink.feed, sink.target.contract
 
     def read(rows: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from sources.csv_files.bits import Bits
 from sources.csv_files.rows import FIELD_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ STAND_IN = b"\x1f"
 # The name of the column behind a trailing delimiter: no header has it, as names hold no NUL.
 PHANTOM = "\0"
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
-_NO_PLACES: Places = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,6 @@ class BlockReader:
         self._declared, self._quote = rules.delimiter.encode(), (rules.quote or "").encode()
         self._delimiter = self._declared if len(self._declared) == 1 else STAND_IN
         self._is_possible = len(self._quote) <= 1 and rules.line_end != "cr"
-        self._border = np.zeros(256, bool)
-        self._border[[self._delimiter[0], LF, CR]] = True
         self._names = [*columns, PHANTOM] if rules.trailing_delimiter else columns
         self._convert = csv.ConvertOptions(
             check_utf8=False,  # a look at the whole text takes a tenth of the time
@@ -72,26 +71,32 @@ class BlockReader:
         if self._delimiter != self._declared:
             data = data.replace(self._declared, self._delimiter)
         text = np.frombuffer(data, np.uint8)
-        quotes = _places(text, self._quote[0]) if self._quote and self._quote in data else _NO_PLACES
-        used = _end_of_last_row(data, quotes)
-        text, quotes = text[:used], quotes[: np.searchsorted(quotes, used)]
-        ends = _LineEnds.of(text, may_have_returns=b"\r" in data)
-        if not used or not self._quotes_are_sound(text, quotes) or not self._are_sure(ends, text, quotes):
+        marks = _Marks.of(text, self._delimiter, self._quote if self._quote in data else b"", b"\r" in data)
+        used = (marks.feeds & ~marks.inside).last() + 1
+        marks = marks if used == len(text) else marks.below(used)
+        if not used or not (self._are_sure(marks) and marks.are_quotes_sound() and self._are_ended(marks)):
             return None
-        table = self._parse(data, used, len(quotes) > 0)
-        lines = None if table is None else self._lines(table.num_rows, data, ends, text, quotes)
+        table = self._parse(data, used, bool(marks.quotes))
+        lines = None if table is None else self._lines(table.num_rows, data, marks, used)
         if table is None or lines is None:
             return None
-        stood_in = _count(text, self._delimiter[0]) if self._delimiter != self._declared else 0
+        stood_in = marks.delimiters.count() if self._delimiter != self._declared else 0
         used_bytes = used + stood_in * (len(self._declared) - 1)
-        return SoundBlock(table, line + lines, used_bytes, line + ends.count)
+        return SoundBlock(table, line + lines, used_bytes, line + marks.lines)
 
-    def likely_end(self, data: bytes) -> int:
-        """The place behind the last line end that is not inside quotes, if all of them are sound; else that of any."""
+    def likely_end(self, held: bytes, data: bytes) -> int:
+        """The place behind the last line end of data that is not inside quotes, if all are sound; else that of any.
+
+        Args:
+            held: what stands between the end of a row and the data.
+        """
         line_end = b"\n" if b"\n" in data else b"\r"
         last = end = data.rfind(line_end) + 1
-        is_inside = len(self._quote) == 1 and _count(np.frombuffer(data, np.uint8, end), self._quote[0]) % 2 == 1
-        while is_inside:
+        is_inside = False
+        if len(self._quote) == 1:
+            quotes = Bits.of(np.frombuffer(data, np.uint8, end), self._quote[0]).count()
+            is_inside = (held.count(self._quote) + quotes) % 2 == 1
+        while is_inside and end:
             before = data.rfind(line_end, 0, data.rfind(self._quote, 0, end)) + 1
             is_inside, end = data.count(self._quote, before, end) % 2 == 0, before
         return end or last
@@ -105,26 +110,19 @@ class BlockReader:
             return True
         return self._delimiter != self._declared and self._delimiter in data
 
-    def _quotes_are_sound(self, text: np.ndarray, quotes: Places) -> bool:
-        """Whether each opening quote begins a field and each closing one ends it, or the two are one doubled quote."""
-        if not len(quotes):
-            return True
-        opening, closing = quotes[0::2], quotes[1::2]  # as many: the text ends outside quotes
-        is_doubled = opening[1:] == closing[:-1] + 1
-        begins = self._border[text[opening - 1]]
-        begins[0] |= opening[0] == 0
-        ends = self._border[text[closing + 1]]  # there is always one more byte: the text ends in LF
-        return bool((begins[1:] | is_doubled).all() and begins[0] and (ends[:-1] | is_doubled).all() and ends[-1])
-
-    def _are_sure(self, ends: _LineEnds, text: np.ndarray, quotes: Places) -> bool:
+    def _are_sure(self, marks: _Marks) -> bool:
         """Whether outside quotes there are only line ends of the declared kind, and none is a CR alone."""
         kind = self._rules.line_end
-        if len(_outside(ends.returns if kind == "lf" else ends.lone_returns, quotes)):
+        if (marks.returns if kind == "lf" else marks.lone_returns) & ~marks.inside:
             return False
-        if kind != "crlf" or ends.feeds == len(ends.returns) - len(ends.lone_returns):
+        return kind != "crlf" or not marks.feeds & ~marks.inside & ~marks.returns.next()
+
+    def _are_ended(self, marks: _Marks) -> bool:
+        """Whether each line ends in a delimiter, where that is declared."""
+        if not self._rules.trailing_delimiter:
             return True
-        feeds = _outside(np.flatnonzero(text == LF), quotes)
-        return bool(feeds[0] > 0 and (text[feeds - 1] == CR).all())
+        ended = marks.delimiters.next()
+        return not marks.feeds & ~(ended | (marks.returns & ended).next())
 
     def _parse(self, data: bytes, used: int, has_quotes: bool) -> pa.Table | None:
         """The table of a text whose quotes are sound; None if a row has the wrong width or is no UTF-8."""
@@ -152,75 +150,67 @@ class BlockReader:
         columns = [pc.replace_substring(column, self._delimiter.decode(), declared) for column in table.columns]
         return pa.table(columns, table.column_names)
 
-    def _lines(self, rows: int, data: bytes, ends: _LineEnds, text: np.ndarray, quotes: Places) -> Places | None:
+    def _lines(self, rows: int, data: bytes, marks: _Marks, used: int) -> Places | None:
         """The line that each row begins on, from 0; None if there are not as many rows, or one may be too large."""
-        if ends.count == rows:
-            # Each ends a row, as many rows do: none is inside quotes, and no line is blank.
-            return np.arange(rows) if self._are_ended(text) and _has_no_long_line(data, len(text)) else None
-        feeds = _outside(np.flatnonzero(text == LF), quotes)
-        starts = np.concatenate(([0], feeds[:-1] + 1))
-        lengths = feeds - starts
-        starts = starts[~((lengths == 0) | ((lengths == 1) & (text[starts] == CR)))]
-        if len(starts) != rows or lengths.max() > FIELD_BYTES or self._rules.trailing_delimiter:
+        if marks.lines == rows:
+            # Each line end ends a row, as many rows do: none is inside quotes, and no line is blank.
+            return np.arange(rows) if _has_no_long_line(data, used) else None
+        if self._rules.trailing_delimiter:
             return None
-        return np.searchsorted(np.union1d(np.flatnonzero(text == LF), ends.lone_returns), starts)
-
-    def _are_ended(self, text: np.ndarray) -> bool:
-        """Whether each line ends in a delimiter, where that is declared."""
-        if not self._rules.trailing_delimiter:
-            return True
-        feeds = np.flatnonzero(text == LF)
-        last = text[feeds - 1]
-        return bool((np.where(last == CR, text[feeds - 2], last) == self._delimiter[0]).all())
+        feeds = (marks.feeds & ~marks.inside).places()
+        starts = np.concatenate(([0], feeds[:-1] + 1))
+        is_blank = (starts == feeds) | ((starts + 1 == feeds) & (np.frombuffer(data, np.uint8)[starts] == CR))
+        starts, lengths = starts[~is_blank], feeds - starts
+        if len(starts) != rows or lengths.max() > FIELD_BYTES:
+            return None
+        return np.searchsorted((marks.feeds | marks.lone_returns).places(), starts)
 
 
 @dataclass(frozen=True)
-class _LineEnds:
-    """The line ends of a text, inside quotes too: how many LF, the places of CR, and of the CR without LF behind."""
+class _Marks:
+    """The marks of a text that ends in LF: quotes, LF and CR, also inside quotes, and the places inside quotes."""
 
-    feeds: int
-    returns: Places
-    lone_returns: Places
+    text: np.ndarray
+    delimiter: bytes
+    quotes: Bits
+    feeds: Bits
+    returns: Bits
+    inside: Bits
 
     @classmethod
-    def of(cls, text: np.ndarray, may_have_returns: bool) -> _LineEnds:
-        returns = np.flatnonzero(text == CR) if may_have_returns else _NO_PLACES
-        lone = returns[text[returns + 1] != LF]  # there is always one more byte: the text ends in LF
-        return cls(_count(text, LF), returns, lone)
+    def of(cls, text: np.ndarray, delimiter: bytes, quote: bytes, may_have_returns: bool) -> _Marks:
+        quotes = Bits.of(text, quote[0]) if quote else Bits.none(len(text))
+        returns = Bits.of(text, CR) if may_have_returns else Bits.none(len(text))
+        return cls(text, delimiter, quotes, Bits.of(text, LF), returns, quotes.odd_before())
 
-    @property
-    def count(self) -> int:
+    def below(self, place: int) -> _Marks:
+        """Those of the text that ends at a place."""
+        found = (marks.below(place) for marks in (self.quotes, self.feeds, self.returns, self.inside))
+        return _Marks(self.text[:place], self.delimiter, *found)
+
+    @cached_property
+    def delimiters(self) -> Bits:
+        """The delimiters, also inside quotes."""
+        return Bits.of(self.text, self.delimiter[0])
+
+    @cached_property
+    def lone_returns(self) -> Bits:
+        """The CR without LF behind."""
+        return self.returns & ~self.feeds.previous()
+
+    @cached_property
+    def lines(self) -> int:
         """The number of LF, CRLF, and CR alone."""
-        return self.feeds + len(self.lone_returns)
+        return self.feeds.count() + self.lone_returns.count()
 
-
-def _count(text: np.ndarray, byte: int) -> int:
-    """How often a byte occurs; in steps, as the memory of a large comparison costs more than the comparison."""
-    step = 256 * 1024
-    return sum(int(np.count_nonzero(text[at : at + step] == byte)) for at in range(0, len(text), step))
-
-
-def _places(text: np.ndarray, byte: int) -> Places:
-    """The places of a byte, as `flatnonzero` finds them, in half the time: first the words of eight that hold it."""
-    is_byte = text == byte
-    whole = len(text) // 8 * 8
-    words = is_byte[:whole].view(np.uint64)
-    holding = np.flatnonzero(words != 0)
-    found = np.flatnonzero(words[holding].view(bool))
-    return np.concatenate(((holding[found >> 3] << 3) + (found & 7), whole + np.flatnonzero(is_byte[whole:])))
-
-
-def _end_of_last_row(data: bytes, quotes: Places) -> int:
-    """The place behind the last line end that is not inside quotes; 0 if there is none."""
-    end = data.rfind(b"\n") + 1
-    while (before := int(np.searchsorted(quotes, end))) % 2:
-        end = data.rfind(b"\n", 0, int(quotes[before - 1])) + 1
-    return end
-
-
-def _outside(places: Places, quotes: Places) -> Places:
-    """Those places that are not inside quotes."""
-    return places[np.searchsorted(quotes, places) % 2 == 0] if len(quotes) else places
+    def are_quotes_sound(self) -> bool:
+        """Whether each opening quote begins a field and each closing one ends it, or the two are one doubled quote."""
+        if not self.quotes:
+            return True
+        border = self.delimiters | self.feeds | self.returns
+        opening, closing = self.quotes & ~self.inside, self.quotes & self.inside
+        begins, ends = border.next(start=True) | closing.next(), border.previous() | opening.previous()
+        return not opening & ~begins and not closing & ~ends
 
 
 def _has_no_long_line(data: bytes, used: int) -> bool:

@@ -72,13 +72,14 @@ class TableReader:
         """
         held, skip = b"", start
         for block in blocks:
-            data = held + block.data
-            if len(data) < skip and not block.is_last:
-                held = data
-                continue
-            data, skip = data[skip:], 0
-            end = 0 if block.is_last else self._blocks.likely_end(data)
-            used, held = (data[:end], data[end:]) if end else (data, b"")
+            data = block.data
+            if skip:
+                held += data
+                if len(held) < skip and not block.is_last:
+                    continue
+                data, held, skip = held[skip:], b"", 0
+            end = len(data) if block.is_last else self._blocks.likely_end(held, data) or len(data)
+            used, held = held + memoryview(data)[:end], data[end:]  # once is a large block copied, and not twice
             if used or block.is_last:
                 yield Stretch(used, 0, block.end_byte - self._encoding.bytes_in_file(held), block.is_last)
 
