@@ -96,10 +96,10 @@ class BlockReader:
         if len(self._quote) == 1:
             quotes = Bits.of(np.frombuffer(data, np.uint8, end), self._quote[0]).count()
             is_inside = (held.count(self._quote) + quotes) % 2 == 1
-        while is_inside and end:
-            before = data.rfind(line_end, 0, data.rfind(self._quote, 0, end)) + 1
+        while is_inside and (quote := data.rfind(self._quote, 0, end)) >= 0:
+            before = data.rfind(line_end, 0, quote) + 1
             is_inside, end = data.count(self._quote, before, end) % 2 == 0, before
-        return end or last
+        return last if is_inside else end or last
 
     def _needs_care(self, data: bytes) -> bool:
         """Whether there is an escape, what could be a comment, a mark that Arrow drops, or the delimiter's stand-in."""
