@@ -18,7 +18,7 @@ from sinks.database.app_database import AppDatabase, open_database
 from sinks.database.error_codes import describe
 from sinks.database.lending import lent
 from sinks.database.retries import UNDER_WAY, DataTrouble, with_retries
-from sinks.isolation import write_isolated
+from sinks.isolation.guilty_rows import write_isolated
 from sinks.ledger.corrections import CorrectionBook
 from sinks.ledger.earlier_rows import loaded_before
 from sinks.ledger.entries import RunEntry

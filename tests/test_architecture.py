@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # is on top of all; but the terminal starts the flows.
 FLOORS: dict[str, list[str]] = {
     "sources": ["places", "chunks", "csv_files", "parquet_files", "duplicates", "looking"],
-    "sinks": ["database", "model", "rows", "staging", "writers", "ledger"],
+    "sinks": ["database", "model", "rows", "staging", "writers", "isolation", "ledger"],
     "flows": ["runs", "looking", "orchestration", "terminal"],
 }
 STARTS_FLOWS = ROOT / "flows" / "terminal" / "work.py"

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from sinks.database.data_faults import DataFault
+from sinks.isolation.orphans import likely_orphans
+from sinks.isolation.unique_values import Wanted, unique_values, wanted
 from sinks.model.target import Target
 from sinks.rows.changes import Changes, Key, RowFault
 from sinks.staging.savepoints import Refused, Savepoints
 from sinks.staging.stage import Stage
 from sinks.writers.choice import Writer
 from sinks.writers.dropped_rows import none_dropped
-from sinks.writers.orphans import likely_orphans
-from sinks.writers.unique_values import Wanted, unique_values, wanted
 
 # What another row of the same chunk may cure: a parent or a freed value that comes later in the chunk.
 _CURABLE = ("foreign_key", "unique")
