@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flows.runs.databases import Unreached, Visit, visit_databases
 from flows.runs.workplace import Workplace
 from restock.errors import ConfigurationError
-from sinks.pruning import forget_old_runs
+from sinks.ledger.forgetting import forget_old_runs
 
 SECONDS_PER_DAY = 86_400
 # A folder no ledger knows may belong to a run that is being extracted at this moment.
@@ -42,7 +42,7 @@ def prune(place: Workplace, older_than_days: float) -> Pruned:
         for visit in visits
         if visit.history.exists()
         for sink in visit.sinks.values()
-        for run_id in forget_old_runs(sink, older_than_days * SECONDS_PER_DAY)
+        for run_id in forget_old_runs(sink.database, sink.feed, sink.target, older_than_days * SECONDS_PER_DAY)
     ]
     for run_id in forgotten:
         place.spool.forget(run_id)

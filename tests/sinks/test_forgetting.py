@@ -8,9 +8,9 @@ import pytest
 from contracts.loads import MakeTable, Record, Table, make_items
 
 from restock.chunks import COUNTERS, WriteCounts
+from sinks.ledger.forgetting import forget_old_runs
 from sinks.ledger.history import History
 from sinks.ledger.measures import read_measures
-from sinks.pruning import forget_old_runs
 
 DAY = 86_400
 
@@ -24,6 +24,12 @@ def age(table: Table, days: float = 30) -> str:
     """Let the newest run, and those before it, have begun so many days earlier; its id."""
     table.shop.execute("UPDATE restock_run SET started_at = started_at - :seconds", seconds=days * DAY)
     return History(table.sink.database).runs()[0].run_id
+
+
+def forgotten(table: Table, days: float = 1) -> list[str]:
+    """Forget the runs that are older than so many days; which that were."""
+    sink = table.sink
+    return forget_old_runs(sink.database, sink.feed, sink.target, days * DAY)
 
 
 def known(table: Table) -> dict[str, set[str]]:
@@ -40,7 +46,7 @@ def test_an_old_run_is_forgotten_whole_and_the_newest_stays(products: Table) -> 
     products.load(make_items(2))
     newest = age(products)
 
-    assert forget_old_runs(products.sink, DAY) == [old]
+    assert forgotten(products) == [old]
 
     assert known(products) == {"restock_run": {newest}, "restock_chunk": {newest}, "restock_reject": set()}
     assert len(products.rows()) == 3
@@ -51,7 +57,7 @@ def test_a_run_that_is_younger_stays(products: Table) -> None:
     age(products, days=2)
     products.load(make_items(1))
 
-    assert forget_old_runs(products.sink, 3 * DAY) == []
+    assert forgotten(products, 3) == []
 
 
 def test_nothing_outstanding_is_forgotten(products: Table) -> None:
@@ -61,7 +67,7 @@ def test_nothing_outstanding_is_forgotten(products: Table) -> None:
     products.load(make_items(1))
     products.shop.execute("UPDATE restock_chunk SET status = 'planned' WHERE number = 2")
 
-    assert forget_old_runs(products.sink, DAY) == []
+    assert forgotten(products) == []
 
 
 def test_rejects_that_can_still_be_mended_are_kept_and_overtaken_ones_are_not(products: Table) -> None:
@@ -69,12 +75,12 @@ def test_rejects_that_can_still_be_mended_are_kept_and_overtaken_ones_are_not(pr
     old = age(products)
     products.load(make_items(2))
     products.shop.execute("UPDATE restock_run SET kind = 'delta'")
-    assert forget_old_runs(products.sink, DAY) == []
+    assert forgotten(products) == []
 
     # A correction of a full feed mends its newest run only, also where the older ones had the same content.
     products.shop.execute("UPDATE restock_run SET kind = 'full'")
 
-    assert forget_old_runs(products.sink, DAY) == [old]
+    assert forgotten(products) == [old]
 
 
 def keyless(count: int, first: int = 1) -> list[Record]:
@@ -89,7 +95,7 @@ def test_of_rows_without_a_key_the_run_that_inserted_them_is_remembered(make_tab
         mondays.append(age(products))
     products.load([], fingerprint="tuesday")
 
-    assert forget_old_runs(products.sink, DAY) == mondays[1:]
+    assert forgotten(products) == mondays[1:]
 
     products.load(keyless(2), fingerprint="monday")
     assert len(products.rows()) == 2
@@ -104,7 +110,7 @@ def test_a_newer_run_that_did_not_load_the_rows_does_not_remember_them(make_tabl
     given_up = age(products)
     products.load([], fingerprint="tuesday")
 
-    assert forget_old_runs(products.sink, DAY) == [given_up]
+    assert forgotten(products) == [given_up]
 
     assert products.load(keyless(2), fingerprint="monday") == WriteCounts(skipped=2)
     assert len(products.rows()) == 2
@@ -116,14 +122,14 @@ def test_runs_of_other_feeds_are_left_alone(products: Table) -> None:
     age(products)
     products.load(make_items(1))
 
-    assert forget_old_runs(products.sink, DAY) == []
+    assert forgotten(products) == []
 
 
 @pytest.mark.parametrize("at_a_time", [1, 5_000])
 def test_what_was_measured_of_forgotten_runs_stays_however_often_runs_are_forgotten(
     products: Table, monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
-    monkeypatch.setattr("sinks.pruning.RUNS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr("sinks.ledger.forgetting.RUNS_AT_A_TIME", at_a_time)
     history = History(products.sink.database)
 
     def sums() -> tuple[object, ...]:
@@ -135,7 +141,7 @@ def test_what_was_measured_of_forgotten_runs_stays_however_often_runs_are_forgot
         products.load(make_items(count))
         age(products)
         before = sums()
-        assert len(forget_old_runs(products.sink, DAY)) == (1 if count == 2 else 2)
+        assert len(forgotten(products)) == (1 if count == 2 else 2)
         assert sums() == before
 
     assert sums()[:2] == ({**dict.fromkeys(COUNTERS, 0), "inserted": 4, "unchanged": 14}, 6)
