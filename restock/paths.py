@@ -1,10 +1,13 @@
-"""Paths that people give: shown to them never from the root of their machine, and never written over."""
+"""Paths: where restock itself lies; and those that people give, never shown from the root, and never written over."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from restock.errors import SourceError
+
+# The folder of the rooms, and of what is shipped beside them.
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def shown(path: Path | str) -> str:

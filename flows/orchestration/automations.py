@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,8 +10,9 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 from restock.errors import ConfigurationError
+from restock.paths import ROOT
 
-SHIPPED = Path(__file__).resolve().parents[2] / "prefect" / "automations.yaml"
+SHIPPED = ROOT / "prefect" / "automations.yaml"
 NOTIFY = "{notify}"
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from restock.errors import ConfigurationError, RestockError
-from restock.paths import shown
+from restock.paths import ROOT, shown
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -184,9 +184,8 @@ def is_free(port: int) -> bool:
 def server_environment(home: Path, url: str) -> dict[str, str]:
     """What a Prefect server of ours is started with: nothing of the user's own Prefect, and nothing told to anybody."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    root = str(Path(__file__).resolve().parents[2])
     return ours | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, ours.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), ours.get("PYTHONPATH")])),
         "PREFECT_HOME": str(home),
         "PREFECT_UI_API_URL": url,  # or its pages ask on port 4200
         "PREFECT_UI_URL": url.removesuffix("/api"),  # or notifications say None where the link to the run belongs

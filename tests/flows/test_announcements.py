@@ -11,10 +11,11 @@ from looking import look_until
 from shops import Shop
 
 from flows.orchestration.announcements import CHUNKS_ANNOUNCED
+from flows.orchestration.automations import register_automations
 from flows.runs.choices import Choices
 from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
-from restock.errors import SourceError
+from restock.errors import ConfigurationError, SourceError
 
 COUNTS = {"read", "inserted", "updated", "unchanged", "superseded", "stale", "rejected", "skipped", "abandoned"}
 COUNTS |= {"outstanding"}
@@ -108,3 +109,8 @@ def test_a_failed_chunk_is_announced_with_its_sentence_and_no_more_than_some_are
 
     events = announced("restock.chunk.failed", "worse", CHUNKS_ANNOUNCED)
     assert {small(event)["chunk"] for event in events} == set(range(1, CHUNKS_ANNOUNCED + 1))
+
+
+def test_automations_on_a_server_without_our_deployments_are_refused_by_the_first_name(server: Any) -> None:
+    with pytest.raises(ConfigurationError, match="has no deployment reprocess-failed-chunks/by-hand"):
+        register_automations(None)

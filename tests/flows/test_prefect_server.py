@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from looking import wait_until
 
-from flows.orchestration.prefect_server import check_server, configured_api_url, quiet_server
+from flows.orchestration.prefect_server import check_server, configured_api_url, quiet_server, server_environment
 from restock.errors import ConfigurationError, RestockError
 
 URL = "http://127.0.0.1:4200/api"
@@ -84,6 +84,12 @@ def test_asking_for_the_server_does_not_import_prefect() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_server_of_ours_is_started_where_restock_lies_whatever_the_folder(tmp_path: Path) -> None:
+    [first, *_] = server_environment(tmp_path, URL)["PYTHONPATH"].split(os.pathsep)
+
+    assert Path(first, "flows", "orchestration", "prefect_server.py").exists()
 
 
 def test_the_private_server_answers_and_its_pages_know_where(prefect_url: str) -> None:
