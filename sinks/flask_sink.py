@@ -19,13 +19,13 @@ from sinks.database.error_codes import describe
 from sinks.database.lending import lent
 from sinks.database.retries import UNDER_WAY, DataTrouble, with_retries
 from sinks.isolation.guilty_rows import write_isolated
+from sinks.ledger.bookkeeping import AlreadyLoaded, Ledger
 from sinks.ledger.corrections import CorrectionBook
 from sinks.ledger.earlier_rows import loaded_before
 from sinks.ledger.entries import RunEntry
 from sinks.ledger.fencing import fenced
 from sinks.ledger.reject_limits import check_limits
 from sinks.ledger.results import Result, result_of
-from sinks.ledger.verbs import AlreadyLoaded, Ledger
 from sinks.model.table_fit import check_fit, was_named
 from sinks.model.target import Target, read_target
 from sinks.plan import Plan, choose_plan

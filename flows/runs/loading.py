@@ -22,9 +22,9 @@ from restock.interpreter import settle_interpreter
 from restock.references import add_to_import_path
 from restock.settings import read_settings
 from sinks.flask_sink import FlaskSink, open_sink
+from sinks.ledger.bookkeeping import AlreadyLoaded
 from sinks.ledger.history import History
 from sinks.ledger.lease import Lease
-from sinks.ledger.verbs import AlreadyLoaded
 from sinks.rows.columnar import Rows
 from sources.chunks.spool import Spool
 from transforms.apply import transform_chunk

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed
 from sinks.database.charsets import takes_all_text
+from sinks.ledger.bookkeeping import Ledger
 from sinks.ledger.earlier_rows import note_left_out
 from sinks.ledger.entries import counts_of, fault_values, is_chunk, locked_entry
 from sinks.ledger.lease import fence
 from sinks.ledger.results import Result
 from sinks.ledger.tables import chunks, database_time, rejects
-from sinks.ledger.verbs import Ledger
 from sinks.staging.found_by_key import having
 
 

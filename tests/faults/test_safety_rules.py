@@ -22,7 +22,7 @@ from shops import Shop
 
 import sinks.database.retries
 import sinks.flask_sink
-import sinks.ledger.verbs
+import sinks.ledger.bookkeeping
 import sinks.presence
 from flows.runs import reprocessing
 from flows.runs.door import Door
@@ -31,7 +31,7 @@ from flows.runs.workplace import open_workplace
 from restock.errors import RestockError
 from sinks.database import app_database
 from sinks.database.db_errors import Trouble
-from sinks.ledger.verbs import Ledger
+from sinks.ledger.bookkeeping import Ledger
 
 Switch = Callable[[pytest.MonkeyPatch], None]
 
@@ -40,8 +40,8 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 def forget_the_token() -> None:
     """Let every lease be renewed, whoever has it."""
-    sinks.ledger.verbs.renew = lambda connection, lease, run_id=None: None  # type: ignore[assignment]
-    sinks.ledger.verbs.fence = lambda connection, lease: None  # type: ignore[assignment]
+    sinks.ledger.bookkeeping.renew = lambda connection, lease, run_id=None: None  # type: ignore[assignment]
+    sinks.ledger.bookkeeping.fence = lambda connection, lease: None  # type: ignore[assignment]
 
 
 def test_the_token_of_the_lease_is_checked(sqlite_load: Load, is_on: bool) -> None:
@@ -64,7 +64,7 @@ def test_no_row_is_written_without_the_fence_and_the_entry(sqlite_load: Load, is
 
 def count_no_attempt() -> None:
     """Begin attempts as if none had been made before."""
-    sinks.ledger.verbs.DEADLY_ATTEMPTS = 1_000_000
+    sinks.ledger.bookkeeping.DEADLY_ATTEMPTS = 1_000_000
 
 
 def test_attempts_are_counted_before_they_are_made(sqlite_load: Load, is_on: bool) -> None:
@@ -105,7 +105,7 @@ def test_after_an_error_from_commit_the_ledger_is_asked(
     if not is_on:
         asked = sinks.database.retries.with_retries
         blind: Any = lambda work, doing, settled=None, **keys: asked(work, doing, None, **keys)  # noqa: E731
-        monkeypatch.setattr(sinks.ledger.verbs, "with_retries", blind)
+        monkeypatch.setattr(sinks.ledger.bookkeeping, "with_retries", blind)
     found = []
     for number in range(1, 7):
         load.reset()
@@ -125,7 +125,7 @@ def test_newer_content_supersedes_what_is_outstanding(
     newer = load.file.read_text(encoding="utf-8").replace("Product", "Newer product")
     load.file.write_text(newer, encoding="utf-8")
     if not is_on:
-        monkeypatch.setattr(sinks.ledger.verbs, "_supersede_older", lambda connection, run: [])
+        monkeypatch.setattr(sinks.ledger.bookkeeping, "_supersede_older", lambda connection, run: [])
         # Which is noticed elsewhere too, and refused.
         monkeypatch.setattr(reprocessing, "refuse_overtaken", lambda feed, past, run: None)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 import restock
 from restock.chunks import WriteCounts
-from sinks.ledger.verbs import AlreadyLoaded
+from sinks.ledger.bookkeeping import AlreadyLoaded
 
 KEYS = """\
 class Price(db.Model):

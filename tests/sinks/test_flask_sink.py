@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
 from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RunHeld, SinkUnavailable
+from sinks.ledger.bookkeeping import AlreadyLoaded
 from sinks.ledger.fencing import fenced
-from sinks.ledger.verbs import AlreadyLoaded
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The ledger's verbs: what is written about runs, chunks and rejects, and in whose transaction.
+"""Keeps the ledger: what is written about runs, chunks and rejects, and in whose transaction.
 
 A verb that takes a connection writes in the caller's transaction; the others open one of their own.
 """
