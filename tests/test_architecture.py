@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 FLOORS: dict[str, list[str]] = {
     "sources": ["places", "chunks", "csv_files", "parquet_files", "duplicates", "looking"],
     "sinks": ["database", "model", "rows", "staging", "writers", "isolation", "ledger"],
-    "flows": ["runs", "looking", "orchestration", "terminal"],
+    "flows": ["runs", "looking", "upkeep", "orchestration", "terminal"],
 }
 STARTS_FLOWS = ROOT / "flows" / "terminal" / "work.py"
 # The demo plays the person at the terminal, so it may use the doors.

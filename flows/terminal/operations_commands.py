@@ -75,8 +75,8 @@ def metrics(port: int | None, host: str, push: str | None) -> None:
         raise click.UsageError("--port answers, --push sends; choose one.")
 
     def work() -> Answer:
-        from flows.runs.metrics import metrics_text, push_metrics, serve_metrics
         from flows.runs.workplace import open_workplace
+        from flows.upkeep.metrics import metrics_text, push_metrics, serve_metrics
 
         place = open_workplace()
         if port:

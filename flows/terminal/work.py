@@ -14,12 +14,12 @@ from flows.runs.choices import Choices
 from flows.runs.databases import Unreached, find_run, visit_databases
 from flows.runs.door import Door
 from flows.runs.loading import load_here
-from flows.runs.pruning import Pruned, prune
 from flows.runs.reports import RunReport, read_report
 from flows.runs.stopping import heeding_signals
 from flows.runs.workplace import Workplace, open_workplace
 from flows.terminal.screen import ROWS_SHOWN, TerminalProgress
 from flows.terminal.shown_rejects import ShownReject, shown_rejects
+from flows.upkeep.pruning import Pruned, prune
 from restock.chunks import RunSummary
 from restock.reasons import sentences
 from sinks.flask_sink import open_sink

@@ -10,9 +10,9 @@ from shops import Shop, run_restock
 from stories.telling import sync
 from takers import open_taker
 
-from flows.runs.metrics import metrics_text, push_metrics
 from flows.runs.workplace import open_workplace
 from flows.terminal.work import create_ledgers
+from flows.upkeep.metrics import metrics_text, push_metrics
 from restock.errors import RestockError
 from sinks.flask_sink import open_sink
 from sinks.ledger.history import History

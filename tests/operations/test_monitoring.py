@@ -19,8 +19,8 @@ from looking import look_until
 from shops import Shop, run_restock
 
 from flows.orchestration.prefect_server import free_port
-from flows.runs.metrics import Ledgers
 from flows.runs.workplace import open_workplace
+from flows.upkeep.metrics import Ledgers
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "dashboard.json").read_text())

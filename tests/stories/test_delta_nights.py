@@ -29,8 +29,8 @@ from stories.telling import (
 
 from flows.looking.checking import check_feed
 from flows.runs.progress import Progress
-from flows.runs.pruning import prune
 from flows.runs.workplace import open_workplace
+from flows.upkeep.pruning import prune
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete, SourceError
 
 MONDAY = [*products([1, 2]), product(3, name="POISON"), product(4)]

@@ -1,0 +1,1 @@
+"""Upkeep: what many nights leave behind is measured, and cleared away."""
