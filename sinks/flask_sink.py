@@ -126,8 +126,8 @@ class FlaskSink:
     def _write(self, session: Session, changes: Changes, isolating: bool) -> tuple[Changes, list[Key]]:
         if not isolating:
             with none_dropped(self.database.connection(session), changes):
-                return changes, self.writer.write(session, self.target, changes)
-        refused, keys = write_isolated(session, self.writer, self.target, changes)
+                return changes, self.writer.write(session, changes)
+        refused, keys = write_isolated(session, self.writer, changes)
         return changes.without(refused), keys
 
     def _load_isolated(self, chunk: Chunk, rows: Rows, keys: WrittenKeys) -> WriteCounts:

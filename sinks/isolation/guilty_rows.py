@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from sinks.database.data_faults import DataFault
 from sinks.isolation.orphans import likely_orphans
 from sinks.isolation.unique_values import Wanted, unique_values, wanted
-from sinks.model.target import Target
 from sinks.rows.changes import Changes, Key, RowFault
 from sinks.staging.savepoints import Refused, Savepoints
 from sinks.staging.stage import Stage
@@ -20,9 +19,7 @@ from sinks.writers.dropped_rows import none_dropped
 _CURABLE = ("foreign_key", "unique")
 
 
-def write_isolated(
-    session: Session, writer: Writer, target: Target, changes: Changes
-) -> tuple[list[RowFault], list[Key]]:
+def write_isolated(session: Session, writer: Writer, changes: Changes) -> tuple[list[RowFault], list[Key]]:
     """Write all changes but those the database refuses, by halving under savepoints.
 
     Returns:
@@ -32,16 +29,17 @@ def write_isolated(
     Raises:
         SQLAlchemyError: trouble that is not about a row; the savepoints are gone and the chunk has to start again.
     """
-    isolation = _Isolation(session, writer, target, changes)
+    isolation = _Isolation(session, writer, changes)
     return isolation.write_all(), isolation.keys
 
 
 class _Isolation:
     """The changes of one chunk on their way in, row by row as far as they have to."""
 
-    def __init__(self, session: Session, writer: Writer, target: Target, changes: Changes) -> None:
-        self._session, self._writer, self._target, self._changes = session, writer, target, changes
-        self._savepoints = Savepoints(session, target)
+    def __init__(self, session: Session, writer: Writer, changes: Changes) -> None:
+        self._session, self._writer, self._changes = session, writer, changes
+        self._target = changes.rows.target
+        self._savepoints = Savepoints(session, self._target)
         self.keys: list[Key] = []
 
     def write_all(self) -> list[RowFault]:
@@ -58,7 +56,7 @@ class _Isolation:
     def _write(self, positions: Sequence[int]) -> None:
         some = self._changes.of(positions)
         with none_dropped(self._savepoints.connection, some):
-            written = self._writer.write(self._session, self._target, some)
+            written = self._writer.write(self._session, some)
             self._session.flush()
         self.keys += written
 

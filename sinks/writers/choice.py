@@ -31,7 +31,7 @@ class Writer(Protocol):
     Returns the primary keys of the rows it inserted, generated ones included, if anybody listens for them.
     """
 
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]: ...
+    def write(self, session: Session, changes: Changes) -> list[Key]: ...
 
 
 # Mappings do best with fewer rows at a time: while one chunk is on its way to the server, the next one is read.

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from sinks.model.model_defaults import made_by_model
-from sinks.model.target import Target
 from sinks.model.values import Values, as_list
 from sinks.model.write_rules import offered
 from sinks.rows.attaching import attach
@@ -27,18 +26,17 @@ from sinks.writers.mappings_writer import MappingsWriter
 class CopyWriter:
     """COPY on PostgreSQL, packed rows on SQLite, the driver's multi-row insert elsewhere; one UPDATE from the stage."""
 
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
+    def write(self, session: Session, changes: Changes) -> list[Key]:
         """Write inserts and updates in the session's transaction, new rows in the order of their keys.
 
         Returns:
             The primary keys of the inserted rows, if anybody listens for them, else nothing.
         """
-        connection = session.connection(bind_arguments={"mapper": target.mapper})
+        rows = changes.rows
+        connection = session.connection(bind_arguments={"mapper": rows.target.mapper})
         keys = self._insert(session, connection, changes)
         if changes.updates:
-            update_from_stage(
-                connection, Stage(connection, target, tuple(changes.rows.attributes)), list(changes.updates)
-            )
+            update_from_stage(connection, Stage(connection, rows.target, tuple(rows.attributes)), list(changes.updates))
         return keys
 
     def _insert(self, session: Session, connection: sa.Connection, changes: Changes) -> list[Key]:
@@ -49,7 +47,7 @@ class CopyWriter:
         is_told = is_anybody_listening()
         if is_told and rows.lacks(target.key)[places].any():
             # COPY does not tell the keys that the database makes, and these rows can be found by nothing else.
-            return MappingsWriter().write(session, target, Changes(rows, changes.inserts))
+            return MappingsWriter().write(session, Changes(rows, changes.inserts))
         for some, left_out in ((places[~keyless], ()), (places[keyless], target.primary_key)):
             if len(some):
                 _bring_in(connection, NewRows(rows, some, left_out, connection.dialect))

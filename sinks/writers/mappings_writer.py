@@ -16,7 +16,7 @@ from sinks.writers.announcing import is_anybody_listening
 class MappingsWriter:
     """`bulk_insert_mappings` for absent rows, `bulk_update_mappings` for present ones."""
 
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
+    def write(self, session: Session, changes: Changes) -> list[Key]:
         """Write inserts and updates in the session's transaction, in the order of their keys.
 
         The same order in every transaction keeps two writers from waiting for each other.
@@ -24,6 +24,7 @@ class MappingsWriter:
         Returns:
             The primary keys of the inserted rows, if anybody listens for them, else nothing.
         """
+        target = changes.rows.target
         keys: list[Key] = []
         # Rows that bring their key come first: else the database might give it to a row that brings none.
         for records in sorted(_by_columns(changes.new_records()), key=lambda each: -len(each[0])):

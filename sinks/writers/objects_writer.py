@@ -28,7 +28,7 @@ FLUSHES_PER_COMMIT = 100
 class ObjectsWriter:
     """`add_all` for absent rows; for present ones, attributes are set on the loaded instances."""
 
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
+    def write(self, session: Session, changes: Changes) -> list[Key]:
         """Write inserts and updates through the session's unit of work, which decides their order.
 
         Returns:
@@ -37,6 +37,7 @@ class ObjectsWriter:
         Raises:
             ModelRefused: the model's constructor, a validator or a listener raised.
         """
+        target = changes.rows.target
         members = _members(target)
         records = changes.new_records()
         updates = [_with_members(record, members) for record in changes.changed_records()]

@@ -19,7 +19,6 @@ from sinks.flask_sink import FlaskSink, open_sink
 from sinks.ledger.entries import Admission, RejectEntry
 from sinks.ledger.history import History
 from sinks.ledger.lease import Lease, keeping, take_lease
-from sinks.model.target import Target
 from sinks.rows.changes import Changes, Key
 from sinks.writers.choice import Writer
 from sinks.writers.objects_writer import ObjectsWriter
@@ -158,9 +157,9 @@ class _Interposed:
     before: Callable[[Session], None]
     writer: Writer
 
-    def write(self, session: Session, target: Target, changes: Changes) -> list[Key]:
+    def write(self, session: Session, changes: Changes) -> list[Key]:
         self.before(session)
-        return self.writer.write(session, target, changes)
+        return self.writer.write(session, changes)
 
 
 def open_table(shop: Shop, model: str = "Product", **keys: Any) -> Table:

@@ -162,7 +162,7 @@ def test_errors_are_told_apart_by_their_codes(
 
 def test_guilty_rows_are_isolated(sqlite_load: Load, monkeypatch: pytest.MonkeyPatch, is_on: bool) -> None:
     if not is_on:
-        whole: Any = lambda session, writer, target, changes: ([], writer.write(session, target, changes))  # noqa: E731
+        whole: Any = lambda session, writer, changes: ([], writer.write(session, changes))  # noqa: E731
         monkeypatch.setattr(sinks.flask_sink, "write_isolated", whole)
     upsets.sync_once(sqlite_load)
     judge(sqlite_load.violations(), is_on)
