@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 import sqlalchemy as sa
 
+from sinks.database.listening import listen_once
+
 _CALL = "restock_call"
-_listening: WeakSet[sa.Dialect] = WeakSet()
-_lock = Lock()
 
 # Does with the driver's cursor what the statement says.
 Call = Callable[[Any, str], None]
@@ -23,10 +21,7 @@ def execute_by(connection: sa.Connection, statement: str, call: Call) -> None:
     Raises:
         DBAPIError: the driver raised.
     """
-    with _lock:
-        if connection.dialect not in _listening:
-            sa.event.listen(connection.engine, "do_execute", _do_call)
-            _listening.add(connection.dialect)
+    listen_once(connection.dialect, "do_execute", _do_call)
     connection.exec_driver_sql(statement, execution_options={_CALL: call})
 
 

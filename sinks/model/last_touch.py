@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstanceState, Mapper, Session
 
+from sinks.database.listening import listen_once
+
 Touch = Callable[[InstanceState[Any], Session, sa.Connection], None]
 
 _TOUCHES = "restock_touches"
-_listening: WeakSet[Mapper[Any]] = WeakSet()
-_lock = Lock()
 
 
 def touch_last(session: Session, touch: Touch) -> None:
@@ -28,16 +26,13 @@ def touch_last(session: Session, touch: Touch) -> None:
 
 def listeners_of_the_app(mapper: Mapper[Any], event: str) -> int:
     """How many listeners the app has for an event of the mapper: all but the one of this module."""
-    ours = event == "before_insert" and mapper in _listening
-    return len(list(getattr(mapper.dispatch, event))) - ours
+    return len(list(getattr(mapper.dispatch, event))) - sa.event.contains(mapper, event, _touch)
 
 
 def _listen_to_new(session: Session, *_: object) -> None:
     # A listener that comes last is heard last; the app's own have come by the time that it makes objects.
-    with _lock:
-        for mapper in {sa.inspect(instance).mapper for instance in session.new} - set(_listening):
-            sa.event.listen(mapper, "before_insert", _touch, raw=True)
-            _listening.add(mapper)
+    for mapper in {sa.inspect(instance).mapper for instance in session.new}:
+        listen_once(mapper, "before_insert", _touch, raw=True)
 
 
 def _touch(_mapper: Mapper[Any], connection: sa.Connection, state: InstanceState[Any]) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 import sqlalchemy as sa
 
+from sinks.database.listening import listen_once
 from sinks.rows.columnar import POSITION, Rows
 from sinks.rows.packing import PACKED, affinity
-
-_listening: WeakSet[sa.Dialect] = WeakSet()
-_lock = Lock()
 
 
 def attach(connection: sa.Connection, rows: Rows) -> sa.TableClause | None:
@@ -37,7 +33,7 @@ def _take_in(connection: sa.Connection, packed: bytes) -> bool:
     driver = connection.connection.dbapi_connection
     if not isinstance(driver, sqlite3.Connection) or driver.in_transaction or not hasattr(driver, "deserialize"):
         return False
-    _detach_at_checkin(connection)
+    listen_once(connection.engine, "checkin", _checked_in)
     if not _detach(driver, connection.info):
         return False
     try:
@@ -58,13 +54,6 @@ def _is_like(connection: sa.Connection, table: sa.Table) -> bool:
     there = {row.name: "any" if row.type.upper() == "ANY" else affinity(row.type) for row in stored}
     packed = connection.exec_driver_sql(f"PRAGMA {PACKED}.table_info({PACKED})").all()
     return all(there.get(row.name) == row.type for row in packed[1:])
-
-
-def _detach_at_checkin(connection: sa.Connection) -> None:
-    with _lock:
-        if connection.dialect not in _listening:
-            sa.event.listen(connection.engine, "checkin", _checked_in)
-            _listening.add(connection.dialect)
 
 
 def _checked_in(driver: Any, record: Any) -> None:
