@@ -35,6 +35,9 @@ class Savepoints:
     def __post_init__(self) -> None:
         # The connection ends with the transaction, and its listeners with it.
         sa.event.listen(self.connection, "rollback_savepoint", lambda _, name, __: self._undone.append(name))
+        # A session of the app's own on this connection (SQLAlchemy-Continuum has one) may have begun a savepoint within
+        # one of these, which ends with it. For good: filters belong to the process, and other threads change them too.
+        warnings.filterwarnings("ignore", "nested transaction already deassociated", SAWarning)
 
     @property
     def connection(self) -> sa.Connection:
@@ -76,10 +79,6 @@ class Savepoints:
             # own, PostgreSQL cannot keep track, and the more there are the longer it takes over each.
             connection.dialect.do_release_savepoint(connection, self._undone[-1])
             return data_fault(error)
-        with warnings.catch_warnings():
-            # A session of the app's own on this connection (SQLAlchemy-Continuum has one) may have begun a savepoint
-            # within this one, which ends with it.
-            warnings.filterwarnings("ignore", "nested transaction already deassociated", SAWarning)
-            savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
+        savepoint.commit()  # outside the try: what fails here can no longer be undone, and so blames no row
         self.kept += 1
         return None
