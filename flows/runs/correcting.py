@@ -62,7 +62,7 @@ def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
     """
     found = find_run(place, run_id)
     rejects = found.history.rejects(run_id)
-    rows = [RejectedRow(run_id, each.chunk, each.position, sentences(each.faults), each.original) for each in rejects]
+    rows = [RejectedRow(run_id, each.chunk, each.row, sentences(each.faults), each.original) for each in rejects]
     write_rejects(path, place.feed(found.run.feed), rows)
     return len(rows)
 
@@ -91,7 +91,7 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     """Load the rows of one run. The ledger is read under the lease: what was waited for may be a newer run."""
     refuse_moved(found.sink, found.run)
     sink, run_id = _sink_for(found), found.run.run_id
-    known = {(each.chunk, each.position): each for each in found.history.rejects(run_id, with_resolved=True)}
+    known = {each.address: each for each in found.history.rejects(run_id, with_resolved=True)}
     _check_rows(rows, known, sink.feed, path)
     still_open = [row for row in rows if not known[row.chunk, row.row].is_resolved]
     changed = [row for row in still_open if row.is_changed(known[row.chunk, row.row].original, sink.feed)]
@@ -102,13 +102,13 @@ def _load_of_run(found: FoundRun, lease: Lease, rows: list[RejectedRow], path: P
     for together in loaded_together(mended):
         counts += _load_rows(sink, lease, together)
     sink.ledger.settle(run_id)
-    tried = {each.address for each in mended}
+    tried = {each.reject.address for each in mended}
     return Corrected(
         reports=[read_report(found.history, run_id)],
         counts=counts,
         unmended=len(still_open) - len(changed),
         resolved_before=len(rows) - len(still_open),
-        again=[each for each in found.history.rejects(run_id) if (each.chunk, each.position) in tried],
+        again=[each for each in found.history.rejects(run_id) if each.address in tried],
     )
 
 
@@ -151,7 +151,7 @@ def _load_rows(sink: FlaskSink, lease: Lease, mended: list[MendedRow]) -> WriteC
     if mended[0].has_new_key and _may_replace(sink.feed):
         sink = sink.only_adding()
     first = mended[0].reject
-    positions = [each.reject.position for each in mended]
+    positions = [each.reject.row for each in mended]
     span = positions[-1] - positions[0] + 1
     ref = ChunkRef(first.run_id, first.chunk, "", positions[0], span, lease.token)
     chunk = transform_chunk(as_spooled(mended), ref, sink.feed, sink.target.contract)
@@ -169,7 +169,7 @@ def _check_new_keys(mended: list[MendedRow], feed: Feed) -> None:
     for each in mended:
         if each.has_new_key:
             raise ConfigurationError(
-                f"Row {each.reject.position} of chunk {each.reject.chunk} of run {each.reject.run_id} has another key "
+                f"Row {each.reject.row} of chunk {each.reject.chunk} of run {each.reject.run_id} has another key "
                 f"than its source gave it, and feed {feed.name} only updates: it could replace what another row "
                 "brought; nothing was loaded, leave the row out and send it with the feed's next file."
             )

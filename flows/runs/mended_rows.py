@@ -35,10 +35,6 @@ class MendedRow:
     has_new_key: bool = False
     fault: str | None = None
 
-    @property
-    def address(self) -> tuple[int, int]:
-        return self.reject.chunk, self.reject.position
-
 
 def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) -> list[MendedRow]:
     """The rows with their keys compared: with those of their source, and with each other.
@@ -65,14 +61,14 @@ def loaded_together(mended: list[MendedRow]) -> Iterator[list[MendedRow]]:
     def kind(each: MendedRow) -> tuple[int, bool, tuple[str, ...]]:
         return each.reject.chunk, each.has_new_key, tuple(each.cells)
 
-    for _, rows in groupby(sorted(mended, key=lambda each: (*kind(each), each.address)), key=kind):
+    for _, rows in groupby(sorted(mended, key=lambda each: (*kind(each), each.reject.row)), key=kind):
         yield list(rows)
 
 
 def as_spooled(mended: list[MendedRow]) -> pd.DataFrame:
     """The rows as a chunk of them would come from the spool."""
     raw = pd.DataFrame([each.cells for each in mended], dtype="str")
-    raw[ROW] = [each.reject.position for each in mended]
+    raw[ROW] = [each.reject.row for each in mended]
     raw[LINE] = pd.array([each.reject.line for each in mended], dtype="Int64")
     raw[BYTE] = pd.array([None] * len(mended), dtype="Int64")
     raw[FAULT] = pd.Series([each.fault for each in mended], dtype="str")

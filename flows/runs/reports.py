@@ -73,7 +73,7 @@ def read_report(history: History, run_id: str) -> RunReport:
     found: Counter[tuple[str, str | None]] = Counter()
     places: dict[tuple[str, str | None], list[str]] = {}
     for reject in record.rejects:
-        place = f"row {reject.position}" if reject.line is None else f"line {reject.line}"
+        place = f"row {reject.row}" if reject.line is None else f"line {reject.line}"
         for fault in reject.faults:
             if fault.code == "held_by":
                 continue  # it tells of the one before it, and would be a second reason of the row

@@ -208,7 +208,7 @@ def print_rejects(rejects: list[ShownReject]) -> None:
     table = Table("row", "line", "byte", "key", "reason", "column", "value")
     for each in rejects[:ROWS_SHOWN]:
         entry = each.entry
-        places = ["" if place is None else str(place) for place in (entry.position, entry.line, entry.byte, each.key)]
+        places = ["" if place is None else str(place) for place in (entry.row, entry.line, entry.byte, each.key)]
         for fault in entry.faults:
             table.add_row(*places, fault.code, fault.column or "", fault.value or "")
             places = [""] * len(places)  # its further faults stand below

@@ -20,7 +20,7 @@ class ShownReject:
     def as_dict(self) -> dict[str, Any]:
         """The reject as plain values: its place, all its faults and the row as its source wrote it."""
         entry = self.entry
-        place = {"chunk": entry.chunk, "row": entry.position, "line": entry.line, "byte": entry.byte, "key": self.key}
+        place = {"chunk": entry.chunk, "row": entry.row, "line": entry.line, "byte": entry.byte, "key": self.key}
         return {**place, "faults": [asdict(fault) for fault in entry.faults], "original": entry.original}
 
 

@@ -83,7 +83,7 @@ def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
 def _still_wrong(again: list[RejectEntry]) -> Iterator[str]:
     for each in again[:ROWS_SHOWN]:
         line = "" if each.line is None else f" (line {each.line})"
-        yield f"  row {each.position} of run {each.run_id}{line}: {sentences(each.faults)}"
+        yield f"  row {each.row} of run {each.run_id}{line}: {sentences(each.faults)}"
     if len(again) > ROWS_SHOWN:
         yield f"  and {len(again) - ROWS_SHOWN} more; `restock rejects RUN` lists them"
 

@@ -51,29 +51,18 @@ class RunEntry:
     content: str | None = None
 
 
-@dataclass(frozen=True)
-class RejectEntry:
-    """One reject as the ledger holds it; `original` has the row under its source's column names.
-
-    `code`, `column` and `value` are those of its first fault, `faults` are all of them.
-    """
+@dataclass(frozen=True, kw_only=True)
+class RejectEntry(Reject):
+    """A reject as the ledger holds it: whose it is, and whether a correction has resolved it."""
 
     run_id: str
     chunk: int
-    position: int
-    line: int | None
-    code: str
-    column: str | None
-    value: str | None
-    original: dict[str, str | None]
-    byte: int | None
     is_resolved: bool
-    further: tuple[Fault, ...] = ()
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
-        """Everything that is wrong with the row."""
-        return (Fault(self.code, self.column, self.value), *self.further)
+    def address(self) -> tuple[int, int]:
+        """Where it belongs in its run: its chunk and its row."""
+        return self.chunk, self.row
 
 
 def as_ref(entry: sa.Row[Any], lease: Lease) -> ChunkRef:
@@ -174,7 +163,7 @@ def as_reject(entry: sa.Row[Any]) -> RejectEntry:
     return RejectEntry(
         run_id=entry.run_id,
         chunk=entry.chunk,
-        position=entry.position,
+        row=entry.position,
         line=entry.line,
         code=entry.code,
         column=entry.column_name,

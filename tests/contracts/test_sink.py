@@ -89,7 +89,7 @@ def test_what_the_transforms_set_aside_is_counted_and_kept(products: Table) -> N
 
     assert counts == WriteCounts(inserted=1, rejected=1, skipped=1, superseded=2)
     [kept] = products.rejects()
-    assert (kept.position, kept.line, kept.code, kept.column, kept.value) == (2, 3, "null", "name", None)
+    assert (kept.row, kept.line, kept.code, kept.column, kept.value) == (2, 3, "null", "name", None)
     assert kept.original == {"sku": "Ü-2", "name": None}
 
 
@@ -153,7 +153,7 @@ def test_a_new_row_without_a_required_column_is_rejected_and_a_present_one_is_up
     assert counts == WriteCounts(updated=1, rejected=1)
     assert len(writes) == 1  # the database is not even asked
     [reject] = products.rejects()
-    assert (reject.position, reject.line, reject.code, reject.column) == (2, 3, "null", "name")
+    assert (reject.row, reject.line, reject.code, reject.column) == (2, 3, "null", "name")
     assert reject.original == {"sku": "S-00002", "stock": "8"}
 
 

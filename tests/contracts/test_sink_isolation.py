@@ -91,7 +91,7 @@ def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(nodes: Table, 
 
     assert counts == WriteCounts(rejected=3, **{"updated" if is_present else "inserted": 3})
     rejects = nodes.rejects()
-    assert [(reject.position, reject.line) for reject in rejects] == [(2, 3), (3, 4), (5, 6)]
+    assert [(reject.row, reject.line) for reject in rejects] == [(2, 3), (3, 4), (5, 6)]
     assert [reject.code for reject in rejects] == (
         ["unique:label", "foreign_key:parent", "check:weight_not_negative"]
         if nodes.sink.database.dialect == "sqlite"
@@ -360,7 +360,7 @@ def test_a_row_that_a_trigger_drops_is_a_reject_each_night(quiet: Shop, writer: 
     assert len(products.rows()) == 5
     [reject] = products.rejects()
     # Where SQLAlchemy waits for the key of each row, it is the one who finds out.
-    assert reject.position == 5
+    assert reject.row == 5
     assert reject.code in ("trigger", "refused")
 
 
@@ -402,7 +402,7 @@ def test_a_row_that_a_trigger_keeps_as_it_is_is_a_reject(
 
     assert counts == WriteCounts(updated=2, rejected=1)
     assert [row["stock"] for row in products.rows()] == [3, 0, 5]
-    assert [(each.position, each.code) for each in products.rejects()] == [(2, "trigger")]
+    assert [(each.row, each.code) for each in products.rejects()] == [(2, "trigger")]
 
 
 @pytest.mark.parametrize("is_equal", [False, True])

@@ -201,7 +201,7 @@ def test_a_type_that_refuses_a_value_rejects_that_row(make_table: MakeTable) -> 
     counts = articles.load([{"sku": sku, "word": word} for sku, word in [("A", "unspeakable"), ("B", "y")]])
 
     assert counts == WriteCounts(inserted=1, rejected=1)
-    assert [(each.position, each.code, each.column) for each in articles.rejects()] == [(1, "model_type", "word")]
+    assert [(each.row, each.code, each.column) for each in articles.rejects()] == [(1, "model_type", "word")]
 
 
 def test_defaults_of_the_model_and_of_the_database_fill_what_is_absent_and_nothing_else(make_table: MakeTable) -> None:
@@ -261,7 +261,7 @@ def test_a_model_that_shares_its_table_writes_its_own_rows_only(make_table: Make
     counts = [cats.load(records), cats.load(records)]
 
     assert counts == [WriteCounts(inserted=1, updated=1, rejected=1), WriteCounts(unchanged=2, rejected=1)]
-    assert [(each.position, each.code, each.column) for each in cats.rejects()] == [(1, "key_conflict", "id")]
+    assert [(each.row, each.code, each.column) for each in cats.rejects()] == [(1, "key_conflict", "id")]
     assert cats.rows("id", "kind", "purr") == [
         {"id": 1, "kind": "dog", "purr": None},
         {"id": 2, "kind": "lion", "purr": "loud"},

@@ -343,7 +343,7 @@ def test_a_row_that_the_models_code_refuses_is_a_reject_and_its_neighbours_load(
 
     assert counts == WriteCounts(rejected=1, **{"updated" if is_present else "inserted": 4})
     [reject] = articles.rejects()
-    assert (reject.position, reject.line, reject.code, reject.value) == (3, 4, code, None)
+    assert (reject.row, reject.line, reject.code, reject.value) == (3, 4, code, None)
     assert "secret" not in reject.code
     kept = {row["sku"]: row["name"] for row in articles.rows() if row["sku"] != "z"}
     assert kept == dict.fromkeys("abde", "new") | ({"c": "c"} if is_present else {})
