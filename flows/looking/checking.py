@@ -181,7 +181,8 @@ class _Look:
 
     def _note_lacking(self, chunk: Chunk) -> None:
         if self._feed.mode != "update_only":
-            self._found.lacking = sorted(set(self._sink.target.required) - set(chunk.frame.columns))
+            lacking = set(self._sink.target.required) - set(chunk.frame.columns)
+            self._found.lacking = sorted(lacking.union(self._found.lacking))
 
     def _apply_least_rows(self, rows: int) -> None:
         """A share is of the last run's rows, which only the database knows."""

@@ -1,7 +1,7 @@
 """The ledger's tables, in metadata of their own: they live in the target database, beside the user's tables.
 
 A ledger outlives the restock that made it, so tables and columns are only ever added; a column that is added may be
-null or has a default of the server. `ledger_creation` adds what an older ledger lacks.
+null or has a default of the server. `creation` adds what an older ledger lacks.
 """
 
 from __future__ import annotations

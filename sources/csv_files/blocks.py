@@ -2,7 +2,7 @@
 
 PyArrow alone is too lenient with quotes (an unclosed one swallows the rest of a file without an error), so the text is
 proved sound first: every quote opens, closes or is doubled, and it is UTF-8. Widths PyArrow checks itself. What cannot
-be proved is left to `csv_rows`.
+be proved is left to `rows`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Splits text into rows strictly by the grammar of the feed's dialect, and finds where a row that breaks it ends.
 
-This is the careful way, which decides every doubtful case. `csv_blocks` is the fast way for text without doubt.
+This is the careful way, which decides every doubtful case. `blocks` is the fast way for text without doubt.
 """
 
 from __future__ import annotations

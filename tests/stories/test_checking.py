@@ -182,6 +182,21 @@ def test_columns_that_are_not_used_and_those_that_are_lacking_are_named(
     assert "the model requires name as well" in said.out
 
 
+@pytest.mark.parametrize("nameless", ["products-1.csv", "products-2.csv"])
+def test_what_one_file_of_several_lacks_is_named_wherever_it_comes(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], nameless: str
+) -> None:
+    names = {"sku": "sku", "name": {"from": "name", "optional": True}}
+    sqlite_shop.feed(source="products-*.csv", columns=names)
+    for name in ("products-1.csv", "products-2.csv"):
+        row = {"sku": name, "name": "Lamp"}
+        sqlite_shop.write_csv(name, [{"sku": name} if name == nameless else row])
+
+    said = run_here(capfd, "check", "products")
+
+    assert "the model requires name as well" in said.out
+
+
 # The model demands a name, and this feed has none.
 KEPT = {"from": "name", "blank": "keep"}
 PRICES = {"columns": {"sku": "sku", "price": "price"}}
