@@ -29,33 +29,31 @@ def lent(session: Session, db_session: scoped_session[Session], model: str) -> I
     Raises:
         ConfigurationError: the app's code commits the transaction, or has rolled it back.
     """
-    begun = session.get_transaction()
-    refused: list[ConfigurationError] = []
+    begun, is_refused = session.get_transaction(), False
 
     def refuse(committing: Session) -> None:
+        nonlocal is_refused
         if not committing.in_nested_transaction():  # the end of a savepoint commits nothing
-            refused.append(_refusal(model, "commits"))
-            raise refused[-1]
+            is_refused = True
+            raise _ended(model, "commits")
+
+    def check(met: SQLAlchemyError | None = None) -> None:
+        if is_refused or session.get_transaction() is not begun:
+            raise _ended(model, "commits" if is_refused else "rolls back") from met
 
     db_session.registry.set(session)
     sa.event.listen(session, "before_commit", refuse)
     try:
         yield
-    except SQLAlchemyError as error:
-        if refused:  # within a flush, which then says no more than that its transaction is closed
-            raise refused[-1] from error
-        if session.get_transaction() is not begun:
-            raise _refusal(model, "rolls back") from error
+    except SQLAlchemyError as error:  # within a flush, which says no more than that its transaction is closed
+        check(error)
         raise
     finally:
         sa.event.remove(session, "before_commit", refuse)
-    if refused:  # and the app's code went on
-        raise refused[-1]
-    if session.get_transaction() is not begun:
-        raise _refusal(model, "rolls back")
+    check()  # the app's code may have gone on
 
 
-def _refusal(model: str, does: str) -> ConfigurationError:
+def _ended(model: str, does: str) -> ConfigurationError:
     return ConfigurationError(
         f"Code of the model {model} (a listener, validator, constructor or default) {does} db.session while a chunk is "
         "written, so half of the chunk would stay; have it add and ask only, or set `writer: copy` if listeners may be "
