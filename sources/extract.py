@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.ahead import in_order
-from restock.chunks import FAULT, RAW, ROW, SUPERSEDED, PlannedChunk
+from restock.chunks import FAULT, RAW, SUPERSEDED, PlannedChunk
 from sources.chunks.framing import TEXT, chunked, with_column
 from sources.chunks.scratch import Scratch
 from sources.csv_files.source import CsvSource
@@ -25,7 +25,7 @@ from sources.parquet_files.source import ParquetSource
 if TYPE_CHECKING:
     from restock.contract import Contract
     from restock.feeds import Feed
-    from sources.chunks.spool import Spool
+    from sources.chunks.spool import RunSpool
     from sources.places.locations import SourceFile
 
 
@@ -57,8 +57,7 @@ def open_source(file: SourceFile, feed: Feed, contract: Contract) -> CsvSource |
 def extract(
     files: list[SourceFile],
     feed: Feed,
-    spool: Spool,
-    run_id: str,
+    spool: RunSpool,
     chunk_rows: int,
     canonical_keys: CanonicalKeys,
     contract: Contract,
@@ -70,7 +69,6 @@ def extract(
         files: the files of the source, in order; rows are counted on from one to the next.
         feed: how they are read.
         spool: where the chunks go.
-        run_id: the run the chunks belong to.
         chunk_rows: the rows of a chunk; fewer only in the last one, and where the types of two files differ.
         canonical_keys: turns rows into their keys as they are compared.
         contract: what the model demands of the columns that the feed may fill.
@@ -84,12 +82,12 @@ def extract(
         opened = [open_source(file, feed, contract) for file in files]
         settlement = settle(opened, feed, contract)
         chunks: list[PlannedChunk] = []
-        with Scratch(spool.folder) as scratch:
+        with Scratch(spool.whole.folder) as scratch:
             file_rows = FileRows()
             duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, file_rows)
 
             def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk]:
-                return _spool_chunk(spool, run_id, *numbered), duplicates.hashed(numbered[1])
+                return spool.write(*numbered), duplicates.hashed(numbered[1])
 
             tables = chunked(_tables(opened, settlement, file_rows), chunk_rows)
             with closing(in_order(spooled, enumerate(tables, 1))) as done:
@@ -97,12 +95,12 @@ def extract(
                     chunks.append(chunk)
                     duplicates.add(hashed)
                     on_rows(chunk.rows)
-            losers = duplicates.losers(lambda place: spool.read_table(chunks[place].ref(run_id)))
-            _set_aside(losers, duplicates, spool, run_id, chunks)
+            losers = duplicates.losers(lambda place: spool.read(chunks[place]))
+            _set_aside(losers, duplicates, spool, chunks)
             told = str(losers) if len(losers) else None
     except BaseException:
         with suppress(OSError):  # what went wrong first is what matters
-            spool.forget(run_id)
+            spool.forget()
         raise
     rows = sum(chunk.rows for chunk in chunks)
     return Extraction(chunks, rows, duplicates.keyless, settlement.ignored, told)
@@ -118,18 +116,14 @@ def _tables(opened: list[CsvSource | ParquetSource], settlement: Settlement, fil
             yield settlement.settled(place, table)
 
 
-def _spool_chunk(spool: Spool, run_id: str, number: int, table: pa.Table) -> PlannedChunk:
-    return PlannedChunk(number, spool.write(run_id, number, table), table[ROW][0].as_py(), table.num_rows)
-
-
-def _set_aside(losers: Losers, duplicates: Duplicates, spool: Spool, run_id: str, chunks: list[PlannedChunk]) -> None:
+def _set_aside(losers: Losers, duplicates: Duplicates, spool: RunSpool, chunks: list[PlannedChunk]) -> None:
     """Mark the losers in the spool: as rejects if the feed wants that, else as superseded, and list these."""
-    with superseded_list(spool, run_id) as listed:
+    with superseded_list(spool) as listed:
         for place, chunk in enumerate(chunks):
             lost = losers.of_chunk(place)
             if not len(lost):
                 continue
-            table = spool.read_table(chunk.ref(run_id))
+            table = spool.read(chunk)
             at = lost["row"] - chunk.first_row
             mask = np.zeros(chunk.rows, bool)
             mask[at] = True
@@ -140,4 +134,4 @@ def _set_aside(losers: Losers, duplicates: Duplicates, spool: Spool, run_id: str
             else:
                 table = with_column(table, SUPERSEDED, pa.array(mask))
                 listed.add(losers, lost, duplicates.key_texts(table.take(pa.array(at))))
-            spool.write(run_id, chunk.number, table)
+            spool.write(chunk.number, table)

@@ -104,7 +104,7 @@ class _Look:
     def _read(self, progress: Progress) -> None:
         with tempfile.TemporaryDirectory(prefix="restock-check-") as folder:
             spool = Spool(Path(folder))
-            extraction = spool_source(self._sink, self._files, spool, "check", progress)
+            extraction = spool_source(self._sink, self._files, spool.of("check"), progress)
             self._found.ignored_columns = extraction.ignored_columns
             self._apply_least_rows(extraction.rows)
             for transformed in self._chunks(spool, extraction):

@@ -49,7 +49,7 @@ class Entrance:
         past = self.runs()
         finished = {run.run_id: run for run in past.all if run.run_id not in past.owing}
         for run_id in finished.keys() & self.place.spool.runs():
-            self.place.spool.remove_run(run_id)
+            self.place.spool.of(run_id).remove()
         cut_short = [run_id for run_id, run in finished.items() if run.status == "incomplete"]
         for run_id in cut_short:
             self.sink.ledger.settle(run_id)
@@ -75,7 +75,8 @@ class Entrance:
     def admit(self, files: list[SourceFile], past: FeedRuns) -> str:
         """Spool a source whole, then enter it in the ledger with all its chunks."""
         feed, run_id = self.feed, new_run_id()
-        extraction = spool_source(self.sink, files, self.place.spool, run_id, self.progress)
+        spool = self.place.spool.of(run_id)
+        extraction = spool_source(self.sink, files, spool, self.progress)
         # Older content may no longer be written over newer, unless a version column guards each row.
         supersedes = feed.kind == "full" and feed.version_column is None
         try:
@@ -84,12 +85,12 @@ class Entrance:
             overtaken = self.sink.ledger.admit(self.lease, admission, extraction.chunks, supersedes)
         except (RunHeld, ConfigurationError, LeaseLost):
             # Surely not admitted. After other trouble it may be, and then it needs its spool.
-            self.place.spool.forget(run_id)
+            spool.forget()
             raise
-        if self.place.spool.superseded_file(run_id).exists():
+        if spool.superseded_file.exists():
             self.progress.note(f"`restock superseded {run_id}` lists them all.")
         for older in overtaken:
-            self.place.spool.remove_run(older)
+            self.place.spool.of(older).remove()
         return run_id
 
     def _refuse_unfit(self, extraction: Extraction, files: list[SourceFile], past: FeedRuns) -> None:
@@ -102,7 +103,7 @@ class Entrance:
         """Load what a run owes."""
         report = load_run(self.sink, self.lease, run_id, self.door)
         if not report.summary.outstanding:
-            self.place.spool.remove_run(run_id)
+            self.place.spool.of(run_id).remove()
         return report
 
 

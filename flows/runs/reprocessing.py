@@ -46,7 +46,7 @@ def reprocess(
             door.progress.note(str(refused))
             report = read_report(each.history, each.run.run_id)
         if not report.summary.outstanding:
-            place.spool.remove_run(each.run.run_id)
+            place.spool.of(each.run.run_id).remove()
         reports.append(report)
     return reports
 

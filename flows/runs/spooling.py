@@ -8,7 +8,7 @@ from flows.runs.progress import Progress
 from flows.runs.stopping import check_stop
 from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink
-from sources.chunks.spool import Spool
+from sources.chunks.spool import RunSpool
 from sources.extract import Extraction, extract
 from sources.places.locations import SourceFile
 from transforms.apply import canonical_keys
@@ -16,7 +16,7 @@ from transforms.apply import canonical_keys
 QUIET = "{source} holds no rows, so there is nothing to change."
 
 
-def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id: str, progress: Progress) -> Extraction:
+def spool_source(sink: FlaskSink, files: list[SourceFile], spool: RunSpool, progress: Progress) -> Extraction:
     """Read a source whole into a spool, in chunks of the size that suits the feed or its database.
 
     Raises:
@@ -33,7 +33,6 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: Spool, run_id:
         files,
         feed,
         spool,
-        run_id,
         feed.chunk_rows or sink.usual_chunk_rows,
         partial(canonical_keys, feed=feed, contract=contract),
         contract,

@@ -134,10 +134,10 @@ def superseded_of(run_id: str, path: Path | None, most: int) -> tuple[list[dict[
     place = open_workplace()
     find_run(place, run_id)
     if path is not None:
-        return [], export_superseded(place.spool, run_id, path)
+        return [], export_superseded(place.spool.of(run_id), path)
     first: list[dict[str, Any]] = []
     count = 0
-    for batch in superseded_rows(place.spool, run_id):
+    for batch in superseded_rows(place.spool.of(run_id)):
         first += batch.slice(0, most - len(first)).to_pylist()
         count += batch.num_rows
     return first, count

@@ -45,7 +45,7 @@ def prune(place: Workplace, older_than_days: float) -> Pruned:
         for run_id in forget_old_runs(sink.database, sink.feed, sink.target, older_than_days * SECONDS_PER_DAY)
     ]
     for run_id in forgotten:
-        place.spool.forget(run_id)
+        place.spool.of(run_id).forget()
     return Pruned(forgotten, orphans, unreached)
 
 
@@ -58,14 +58,14 @@ def _remove_orphans(place: Workplace, visits: list[Visit], is_all_known: bool) -
     for run_id in place.spool.runs():
         # The files of a run that is being loaded go away one by one, and are not looked at.
         if run_id in finished or (is_all_known and run_id not in owing and _is_old(place, run_id)):
-            place.spool.remove_run(run_id)
+            place.spool.of(run_id).remove()
             orphans.append(run_id)
     for run_id in place.spool.runs_with_lists() if is_all_known else ():
         if run_id not in known and _is_old(place, run_id):
-            place.spool.forget(run_id)
+            place.spool.of(run_id).forget()
             orphans.append(run_id)
     return orphans
 
 
 def _is_old(place: Workplace, run_id: str) -> bool:
-    return place.spool.last_written(run_id) < time.time() - ORPHAN_SECONDS
+    return place.spool.of(run_id).last_written < time.time() - ORPHAN_SECONDS

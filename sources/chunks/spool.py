@@ -8,12 +8,14 @@ import shutil
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from restock.chunks import ROW, PlannedChunk
 from restock.errors import SourceError
 from sources.chunks.framing import as_frame
 
@@ -35,24 +37,9 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, run_id: str, number: int, table: pa.Table) -> str:
-        """Write a chunk, in the place of an earlier one of that number; the result is its address in the spool.
-
-        Raises:
-            SourceError: the folder cannot be written, or its disk is full.
-        """
-        spool_file = f"{run_id}/{number:05d}.parquet"
-        target = self._path(spool_file)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, temporary, write_page_checksum=True, **_FAST)
-            temporary.replace(target)
-        except OSError as error:
-            with suppress(OSError):  # what went wrong first is what matters
-                temporary.unlink()
-            raise unwritable(self.folder, error) from error
-        return spool_file
+    def of(self, run_id: str) -> RunSpool:
+        """What is here of one run."""
+        return RunSpool(self, run_id)
 
     def read(self, ref: ChunkRef) -> pd.DataFrame:
         """The rows of a chunk as a frame, with the types they were written with.
@@ -70,7 +57,7 @@ class Spool:
         )
         try:
             # Not by `read_table`, which looks for a whole dataset: that takes a third longer.
-            with pq.ParquetFile(self._path(ref.spool_file), page_checksum_verification=True) as file:
+            with pq.ParquetFile(self.path(ref.spool_file), page_checksum_verification=True) as file:
                 table = file.read(use_threads=False)
         except FileNotFoundError as error:
             raise SourceError(f"The spool file {ref.spool_file} of {ref} is gone; {advice}.") from error
@@ -84,41 +71,17 @@ class Spool:
 
     def has(self, ref: ChunkRef) -> bool:
         """Whether a chunk's file is there."""
-        return self._path(ref.spool_file).exists()
+        return self.path(ref.spool_file).exists()
 
     def remove(self, spool_file: str) -> None:
         """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""
-        path = self._path(spool_file)
+        path = self.path(spool_file)
         path.unlink(missing_ok=True)
         try:
             path.parent.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 raise SourceError(f"{path.parent.name} in the spool cannot be removed: {_reason(error)}.") from error
-
-    def remove_run(self, run_id: str) -> None:
-        """Remove all chunks of a run, half-written ones too. Its list of superseded rows stays."""
-        folder = self._path(run_id)
-        if folder.exists():
-            shutil.rmtree(folder)
-
-    def forget(self, run_id: str) -> None:
-        """Remove all that is here of a run."""
-        self.remove_run(run_id)
-        self.superseded_file(run_id).unlink(missing_ok=True)
-
-    def last_written(self, run_id: str) -> float:
-        """When something was last written for a run, in seconds since 1970 by this host's clock.
-
-        Now, if something of it goes away at this moment or nothing is left: then somebody is at work on it.
-        """
-        folder, superseded = self._path(run_id), self.superseded_file(run_id)
-        try:
-            chunks = [folder, *folder.iterdir()] if folder.is_dir() else []
-            paths = [*chunks, *([superseded] if superseded.exists() else [])]
-            return max((path.stat().st_mtime for path in paths), default=time.time())
-        except FileNotFoundError:
-            return time.time()
 
     def runs(self) -> list[str]:
         """The runs that have chunks here, sorted."""
@@ -131,15 +94,76 @@ class Spool:
         found = self.folder.glob(f"[!.]*{_SUPERSEDED}") if self.folder.is_dir() else ()
         return sorted(path.name.removesuffix(_SUPERSEDED) for path in found)
 
-    def superseded_file(self, run_id: str) -> Path:
-        """Where the list of a run's superseded rows is, if it has one."""
-        return self._path(f"{run_id}{_SUPERSEDED}")
-
-    def _path(self, spool_file: str) -> Path:
+    def path(self, spool_file: str) -> Path:
+        """Where an address in the spool leads; never out of it."""
         path = Path(os.path.normpath(self.folder / spool_file))
         if path == self.folder or not path.is_relative_to(os.path.normpath(self.folder)):
             raise SourceError(f"{spool_file!r} is no address in the spool; check the ledger.")
         return path
+
+
+@dataclass(frozen=True)
+class RunSpool:
+    """What the spool holds of one run: its chunks, and the list of its superseded rows."""
+
+    whole: Spool
+    run_id: str
+
+    def write(self, number: int, table: pa.Table) -> PlannedChunk:
+        """Write a chunk, in the place of an earlier one of that number.
+
+        Raises:
+            SourceError: the folder cannot be written, or its disk is full.
+        """
+        chunk = PlannedChunk(number, f"{self.run_id}/{number:05d}.parquet", table[ROW][0].as_py(), table.num_rows)
+        target = self.whole.path(chunk.spool_file)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, temporary, write_page_checksum=True, **_FAST)
+            temporary.replace(target)
+        except OSError as error:
+            with suppress(OSError):  # what went wrong first is what matters
+                temporary.unlink()
+            raise unwritable(self.whole.folder, error) from error
+        return chunk
+
+    def read(self, chunk: PlannedChunk) -> pa.Table:
+        """The rows of a chunk as they were written; raises as the spool does."""
+        return self.whole.read_table(chunk.ref(self.run_id))
+
+    def remove(self) -> None:
+        """Remove all chunks, half-written ones too. The list of superseded rows stays."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def forget(self) -> None:
+        """Remove all that is here of the run."""
+        self.remove()
+        self.superseded_file.unlink(missing_ok=True)
+
+    @property
+    def last_written(self) -> float:
+        """When something was last written for the run, in seconds since 1970 by this host's clock.
+
+        Now, if something of it goes away at this moment or nothing is left: then somebody is at work on it.
+        """
+        try:
+            chunks = [self.folder, *self.folder.iterdir()] if self.folder.is_dir() else []
+            paths = [*chunks, *([self.superseded_file] if self.superseded_file.exists() else [])]
+            return max((path.stat().st_mtime for path in paths), default=time.time())
+        except FileNotFoundError:
+            return time.time()
+
+    @property
+    def folder(self) -> Path:
+        """Where the chunks are."""
+        return self.whole.path(self.run_id)
+
+    @property
+    def superseded_file(self) -> Path:
+        """Where the list of superseded rows is, if there is one."""
+        return self.whole.path(f"{self.run_id}{_SUPERSEDED}")
 
 
 def _reason(error: OSError) -> str:

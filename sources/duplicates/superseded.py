@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from restock.errors import SourceError
 from restock.paths import check_is_new, shown
-from sources.chunks.spool import Spool, unwritable
+from sources.chunks.spool import RunSpool, unwritable
 from sources.duplicates.losers import Losers
 
 SCHEMA = pa.schema(
@@ -56,33 +56,33 @@ class SupersededList:
 
 
 @contextmanager
-def superseded_list(spool: Spool, run_id: str) -> Iterator[SupersededList]:
+def superseded_list(spool: RunSpool) -> Iterator[SupersededList]:
     """A list to write in a block; it is in the spool when the block ends well, and whole.
 
     Raises:
         SourceError: the spool cannot be written, or its disk is full.
     """
-    path = spool.superseded_file(run_id)
+    path = spool.superseded_file
     # Among the chunks of the run: whatever clears those away after a kill takes it along.
-    temporary = path.parent / run_id / f".{path.name}"
+    temporary = spool.folder / f".{path.name}"
     written = SupersededList(temporary)
     try:
         yield written
         if written.close():
             temporary.replace(path)
     except OSError as error:
-        raise unwritable(spool.folder, error) from error
+        raise unwritable(spool.whole.folder, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def superseded_rows(spool: Spool, run_id: str) -> Iterator[pa.RecordBatch]:
+def superseded_rows(spool: RunSpool) -> Iterator[pa.RecordBatch]:
     """The list of a run in the order of its source; nothing where there is none.
 
     Raises:
         SourceError: it cannot be read.
     """
-    path = spool.superseded_file(run_id)
+    path = spool.superseded_file
     if not path.exists():
         return
     try:
@@ -90,11 +90,11 @@ def superseded_rows(spool: Spool, run_id: str) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches()
     except (OSError, pa.ArrowException) as error:
         raise SourceError(
-            f"The list of superseded rows of run {run_id} cannot be read; its spool is damaged."
+            f"The list of superseded rows of run {spool.run_id} cannot be read; its spool is damaged."
         ) from error
 
 
-def export_superseded(spool: Spool, run_id: str, path: Path) -> int:
+def export_superseded(spool: RunSpool, path: Path) -> int:
     """Write the list of a run as CSV; return how many rows there are.
 
     Raises:
@@ -104,7 +104,7 @@ def export_superseded(spool: Spool, run_id: str, path: Path) -> int:
     count = 0
     try:
         with pcsv.CSVWriter(path, SCHEMA) as written:
-            for batch in superseded_rows(spool, run_id):
+            for batch in superseded_rows(spool):
                 written.write_batch(batch)
                 count += batch.num_rows
     except OSError as error:

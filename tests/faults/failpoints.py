@@ -19,7 +19,7 @@ from typing import Any, Literal
 # Name -> the function, as it is looked up by its caller, and whether the place is before or after it.
 PLACES: dict[str, tuple[str, Literal["before", "after"]]] = {
     "lease taken": ("flows.runs.owning:take_lease", "after"),
-    "chunk spooled": ("sources.chunks.spool:Spool.write", "after"),
+    "chunk spooled": ("sources.chunks.spool:RunSpool.write", "after"),
     "superseded row listed": ("sources.duplicates.superseded:SupersededList.add", "after"),
     "source read": ("flows.runs.spooling:extract", "after"),
     "run admitted": ("sinks.ledger.bookkeeping:Ledger.admit", "after"),

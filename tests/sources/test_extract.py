@@ -33,7 +33,7 @@ def bring(tmp_path, spool, make_feed, settings_in):
                 (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         feed = make_feed(source=list(files), **feed_keys)
         found = find_source(feed, settings_in(tmp_path))
-        done = extract(found, feed, spool, "run-1", chunk_rows, lambda rows: rows[list(keys)], CONTRACT, on_rows)
+        done = extract(found, feed, spool.of("run-1"), chunk_rows, lambda rows: rows[list(keys)], CONTRACT, on_rows)
         refs = [
             ChunkRef("run-1", chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, 0) for chunk in done.chunks
         ]

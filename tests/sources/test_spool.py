@@ -28,6 +28,11 @@ def table_of(values, kind=TEXT):
     return with_column(table, SUPERSEDED, pa.array([False] * (rows - 1) + [True]))
 
 
+def write(spool, number, table, run="run-1"):
+    """Write a chunk of a run; its address."""
+    return spool.of(run).write(number, table).spool_file
+
+
 @pytest.fixture
 def spool(tmp_path):
     return Spool(tmp_path / "spool")
@@ -64,7 +69,7 @@ def spool(tmp_path):
 def test_a_chunk_comes_back_exactly(spool, values, kind):
     table = table_of(values, kind)
 
-    back = spool.read_table(ref(spool.write("run-1", 1, table), len(values)))
+    back = spool.read_table(ref(write(spool, 1, table), len(values)))
 
     assert back.schema == table.schema
     assert repr(back.to_pylist()) == repr(table.to_pylist())
@@ -73,7 +78,7 @@ def test_a_chunk_comes_back_exactly(spool, values, kind):
 def test_a_chunk_is_read_as_a_frame_with_the_types_of_pandas(spool):
     table = table_of(["a", None], TEXT).add_column(1, "b", pa.array([Decimal("1.50"), None], pa.decimal128(5, 2)))
 
-    frame = spool.read(ref(spool.write("run-1", 1, table), 2))
+    frame = spool.read(ref(write(spool, 1, table), 2))
 
     assert frame.dtypes.astype(str).to_dict() == {
         "a": "str", "b": "decimal128(5, 2)[pyarrow]", ROW: "int64", LINE: "Int64", BYTE: "Int64", FAULT: "str",
@@ -84,7 +89,7 @@ def test_a_chunk_is_read_as_a_frame_with_the_types_of_pandas(spool):
 
 
 def test_a_page_that_rotted_on_disk_is_refused(spool):
-    spool_file = spool.write("run-1", 1, table_of(["x" * 1000, "y"]))
+    spool_file = write(spool, 1, table_of(["x" * 1000, "y"]))
     path = spool.folder / spool_file
     content = bytearray(path.read_bytes())
     content[40] ^= 1
@@ -97,14 +102,14 @@ def test_a_page_that_rotted_on_disk_is_refused(spool):
 def test_a_chunk_has_an_address_under_its_run_and_leaves_no_other_file(spool):
     table = table_of(["x"])
 
-    first, again = spool.write("run-1", 7, table), spool.write("run-1", 7, table)
+    first, again = write(spool, 7, table), write(spool, 7, table)
 
     assert first == again == "run-1/00007.parquet"
     assert [path.name for path in spool.folder.rglob("*.*")] == ["00007.parquet"]
 
 
 def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
-    files = [spool.write("run-1", number, table_of(["x"])) for number in (1, 2)]
+    files = [write(spool, number, table_of(["x"])) for number in (1, 2)]
 
     spool.remove(files[0])
     assert spool.runs() == ["run-1"]
@@ -116,29 +121,29 @@ def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
 
 def test_removing_a_run_leaves_the_others(spool):
     for run in ("run-2", "run-1"):
-        spool.write(run, 1, table_of(["x"]))
+        write(spool, 1, table_of(["x"]), run)
 
-    spool.remove_run("run-1")
-    spool.remove_run("run-1")
+    spool.of("run-1").remove()
+    spool.of("run-1").remove()
 
     assert spool.runs() == ["run-2"]
 
 
 def test_what_goes_away_while_it_is_looked_at_counts_as_just_written(spool):
     before = time.time()
-    spool.write("run-1", 1, table_of(["x"]))
+    write(spool, 1, table_of(["x"]))
     os.utime(spool.folder / "run-1", (0, 0))
     os.utime(spool.folder / "run-1" / "00001.parquet", (0, 0))
 
-    assert spool.last_written("run-1") == 0
-    assert spool.last_written("run-2") >= before
+    assert spool.of("run-1").last_written == 0
+    assert spool.of("run-2").last_written >= before
 
     (spool.folder / "run-1" / "loaded").symlink_to("nowhere")  # listed, but not there any more
-    assert spool.last_written("run-1") >= before
+    assert spool.of("run-1").last_written >= before
 
 
 def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
-    spool_file = spool.write("run-1", 1, table_of(["x", "y"]))
+    spool_file = write(spool, 1, table_of(["x", "y"]))
 
     with pytest.raises(SourceError, match="holds 2 rows, not 3"):
         spool.read(ref(spool_file, 3))
@@ -161,7 +166,7 @@ def test_a_spool_that_cannot_be_written_gets_a_sentence(tmp_path):
     (tmp_path / "spool").write_text("a file where the folder should be")
 
     with pytest.raises(SourceError, match="RESTOCK_SPOOL"):
-        Spool(tmp_path / "spool").write("run-1", 1, table_of(["x"]))
+        write(Spool(tmp_path / "spool"), 1, table_of(["x"]))
 
 
 def test_a_full_disk_gets_a_sentence_and_leaves_nothing(tmp_path):
@@ -171,7 +176,8 @@ def test_a_full_disk_gets_a_sentence_and_leaves_nothing(tmp_path):
         "from sources.chunks.spool import Spool\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "Spool(pathlib.Path(sys.argv[1])).write('run-1', 1, pa.table({'a': [str(n) for n in range(10000)]}))\n"
+        "table = pa.table({'a': [str(n) for n in range(10000)], '_row': range(10000)})\n"
+        "Spool(pathlib.Path(sys.argv[1])).of('run-1').write(1, table)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "spool")],
