@@ -29,6 +29,7 @@ _DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y",
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "T%H:%M:%S")
 _NOT_OF_A_NUMBER = re.compile(r"[\d.,'’+\-\s]+")
 _WORDS_SHOWN = 20
+_SAMPLES_SHOWN = 3
 _LONG_NUMBER = 6  # digits of a code; shorter ones may simply be counted
 _CURRENCIES = ("$", "€", "£", "¥", "₹", "₽", "kr", "zł", "USD", "EUR", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK")
 
@@ -230,7 +231,7 @@ def _doubt_digits(keys: list[tuple[str, pd.Series]], guessed: GuessedRules) -> N
             )
 
 
-def clean_samples(cells: pd.Series, most: int = 3) -> Iterator[str]:
+def clean_samples(cells: pd.Series) -> Iterator[str]:
     """The first different values of a column, as text."""
-    for record in to_records(cells.dropna().drop_duplicates().head(most).to_frame("cell")):
+    for record in to_records(cells.dropna().drop_duplicates().head(_SAMPLES_SHOWN).to_frame("cell")):
         yield str(record["cell"])

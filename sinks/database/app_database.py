@@ -155,13 +155,11 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def open_database(
-    app_reference: str, model_reference: str, feed: str, lease_seconds: float | None = None
-) -> AppDatabase:
+def open_database(app_reference: str, model_reference: str, feed: str, lease_seconds: float | None) -> AppDatabase:
     """The database of a feed's app and model, made once per process.
 
     Args:
-        lease_seconds: how long a lease lasts there unless it is renewed; by default what suits the kind of database.
+        lease_seconds: how long a lease lasts there unless it is renewed; None for what suits the kind of database.
 
     Raises:
         ConfigurationError: the app or the model cannot be imported or used.
