@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,28 +27,19 @@ class Admission:
     code_digest: str
     source: str
     ignored_columns: list[str]
-    content: str
+    content: str | None  # None in a run of an older restock
 
 
-@dataclass(frozen=True)
-class RunEntry:
-    """One run as the ledger holds it. `status` is the truth of this moment, also after a crash."""
+@dataclass(frozen=True, kw_only=True)
+class RunEntry(Admission):
+    """A run as the ledger holds it. `status` is the truth of this moment, also after a crash."""
 
-    run_id: str
-    feed: str
     target: str
-    kind: str
-    generation: int
-    fingerprint: str
-    code_digest: str
-    source: str
-    ignored_columns: list[str]
     status: str
     read: int
     started_at: datetime
     finished_at: datetime | None
     reason: str | None
-    content: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,22 +122,15 @@ def as_run(entry: sa.Row[Any], alive: set[str]) -> RunEntry:
     """A run as it is at this moment; `alive` are the runs whose owner holds its lease."""
     # A run that nobody is running any more was cut short; only its own process could have written that.
     cut_short = entry.status == "running" and entry.run_id not in alive
+    admitted = {each.name: getattr(entry, each.name) for each in fields(Admission)}
     return RunEntry(
-        run_id=entry.run_id,
-        feed=entry.feed,
+        **{**admitted, "ignored_columns": json.loads(entry.ignored_columns)},
         target=entry.target,
-        kind=entry.kind,
-        generation=entry.generation,
-        fingerprint=entry.fingerprint,
-        code_digest=entry.code_digest,
-        source=entry.source,
-        ignored_columns=json.loads(entry.ignored_columns),
         status="incomplete" if cut_short else entry.status,
         read=entry.read_rows,
         started_at=_as_time(entry.started_at) or datetime.fromtimestamp(0, UTC),
         finished_at=_as_time(entry.finished_at),
         reason="interrupted" if cut_short else entry.reason,
-        content=entry.content,
     )
 
 

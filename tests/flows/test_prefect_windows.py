@@ -51,7 +51,7 @@ def make_report(reasons: list[tuple[str, str | None, int]], error: str | None = 
     )  # fmt: skip
     run = RunEntry(
         run_id="run-1", feed="products", target="product", kind="full", generation=3, fingerprint="", code_digest="",
-        source=summary.source, ignored_columns=[], status="incomplete", read=100,
+        source=summary.source, ignored_columns=[], content="", status="incomplete", read=100,
         started_at=datetime(2026, 1, 1, tzinfo=UTC), finished_at=None, reason=None,
     )  # fmt: skip
     chunk = ChunkEntry(4, "failed" if error else "loaded", 1, 25, WriteCounts(), error, None)
