@@ -14,6 +14,7 @@ from restock.errors import RestockError
 from sinks.database.data_faults import DataFault
 from sinks.model.enforced_keys import is_enforced
 from sinks.model.own_fillings import may_fill
+from sinks.model.target import Target
 from sinks.model.write_rules import stays
 from sinks.rows.changes import Changes, RowFault
 from sinks.rows.columnar import Rows
@@ -190,7 +191,7 @@ def _note_changed(changes: Changes, changed: Judged, ruled: list[str]) -> None:
             changes.stays[position] = tuple(name for name, kept in zip(ruled, flags, strict=True) if kept)
 
 
-def _conflict(target: Any, verdict: int) -> DataFault:
+def _conflict(target: Target, verdict: int) -> DataFault:
     if verdict == Verdict.REPEATED:
         return DataFault("duplicate_key", target.key[0])
     if verdict == Verdict.TWICE:
