@@ -134,6 +134,13 @@ def test_every_room_is_installed_with_the_package() -> None:
     assert [room for room in rooms if not (ROOT / room / "__init__.py").exists()] == []
 
 
+def test_where_restock_lies_is_said_in_one_place() -> None:
+    """A module that counted folders up from its own place was wrong when it had moved into a room."""
+    saying = [name_of(path) for path in modules() if "Path(__file__)" in path.read_text(encoding="utf-8")]
+
+    assert [name for name in saying if not name.startswith("example_app/")] == ["restock/paths.py"]
+
+
 def test_the_terminal_command_starts_without_prefect() -> None:
     code = "import sys, flows.cli; sys.exit('prefect' in sys.modules)"
 
