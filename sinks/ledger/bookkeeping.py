@@ -28,7 +28,7 @@ from sinks.ledger.entries import (
     reject_values,
     run_values,
 )
-from sinks.ledger.lease import Lease, fence, renew
+from sinks.ledger.lease import Lease, fence, nobody_took, renew
 from sinks.ledger.results import Result
 from sinks.ledger.tables import chunks, database_time, rejects, runs
 
@@ -169,10 +169,12 @@ class Ledger:
             raise ChunkFailed(f"The {ref} is no longer `loading` in the ledger; nothing of it was kept.")
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
-        """What became of a chunk if it is loaded, else None: decides an error from COMMIT."""
+        """What became of a chunk if it is loaded under this lease, else None: decides an error from COMMIT."""
+        # What another run has loaded meanwhile is none of ours: the fence says so to whoever tries again.
+        under_this_lease = sa.and_(is_chunk(ref), chunks.c.status == "loaded", nobody_took(self.lease_of(ref)))
         with self.database.engine.connect() as connection:
-            entry = connection.execute(sa.select(chunks).where(is_chunk(ref))).one()
-        return counts_of(entry) if entry.status == "loaded" else None
+            entry = connection.execute(sa.select(chunks).where(under_this_lease)).first()
+        return None if entry is None else counts_of(entry)
 
     def failed(self, ref: ChunkRef, reason: str) -> None:
         """Say that a chunk cannot be loaded as it is, after its transaction was rolled back."""

@@ -13,7 +13,7 @@ from sinks.database.charsets import takes_all_text
 from sinks.ledger.bookkeeping import Ledger
 from sinks.ledger.earlier_rows import note_left_out
 from sinks.ledger.entries import counts_of, fault_values, is_chunk, locked_entry
-from sinks.ledger.lease import fence
+from sinks.ledger.lease import fence, nobody_took
 from sinks.ledger.results import Result
 from sinks.ledger.tables import chunks, database_time, rejects
 from sinks.staging.found_by_key import having
@@ -63,13 +63,14 @@ class CorrectionBook:
         self._counts = counts
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
-        """What became of the rows, if a COMMIT that raised has happened: then some of them are resolved.
+        """What became of the rows, if a COMMIT that raised has happened: then some are resolved, under this lease.
 
         If all were rejected again there is no telling, and doing it again changes nothing.
         """
+        resolved = sa.and_(rejects.c.resolved_at.is_not(None), nobody_took(self._ledger.lease_of(ref)))
+        asked = sa.select(rejects.c.position).where(resolved).limit(1)
         with self._ledger.database.engine.connect() as connection:
-            resolved = sa.select(rejects.c.position).where(rejects.c.resolved_at.is_not(None)).limit(1)
-            is_done = any(connection.execute(resolved.where(mine)).first() for mine in _entries(ref, self._rows))
+            is_done = any(connection.execute(asked.where(mine)).first() for mine in _entries(ref, self._rows))
         return self._counts if is_done else None
 
 

@@ -74,9 +74,8 @@ def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
     def settled() -> Lease | None:
         if not taken:
             return None
-        mine = sa.and_(leases.c.target == target, leases.c.token == taken[-1].token)
         with database.engine.connect() as connection:
-            owner = connection.execute(sa.select(leases.c.owner).where(mine)).scalar()
+            owner = connection.execute(sa.select(leases.c.owner).where(_entry_of(taken[-1]))).scalar()
         return taken[-1] if owner == str(Owner.this_process()) else None
 
     return with_retries(take, f"taking the lease of {target} in {database.address}", settled)
@@ -118,6 +117,15 @@ def _enter_target(connection: sa.Connection, target: str) -> None:
             connection.execute(sa.insert(table).values(target=target, **entry))
 
 
+def _entry_of(lease: Lease) -> sa.ColumnElement[bool]:
+    return sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
+
+
+def nobody_took(lease: Lease) -> sa.ColumnElement[bool]:
+    """Whether no other execution has taken the lease since, so that what it guards was written under it."""
+    return sa.exists().where(_entry_of(lease))
+
+
 def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) -> None:
     """Prolong the lease, in the transaction of the connection; nobody takes it until that has ended.
 
@@ -127,8 +135,7 @@ def renew(connection: sa.Connection, lease: Lease, run_id: str | None = None) ->
     changes: dict[str, object] = {"expires_at": database_time() + lease.seconds}
     if run_id is not None:
         changes["run_id"] = run_id
-    mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
-    if connection.execute(sa.update(leases).where(mine).values(changes)).rowcount != 1:
+    if connection.execute(sa.update(leases).where(_entry_of(lease)).values(changes)).rowcount != 1:
         raise LeaseLost(_LOST.format(target=lease.target))
 
 
@@ -179,8 +186,7 @@ def _release(database: AppDatabase, lease: Lease) -> None:
 
     def release() -> None:
         with database.begin() as connection:
-            mine = sa.and_(leases.c.target == lease.target, leases.c.token == lease.token)
-            connection.execute(sa.update(leases).where(mine).values(owner=None, expires_at=0.0))
+            connection.execute(sa.update(leases).where(_entry_of(lease)).values(owner=None, expires_at=0.0))
 
     try:
         with_retries(release, f"giving the lease of {lease.target} back", patience=ONCE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 import restock
 from restock.chunks import WriteCounts
+from restock.errors import LeaseLost
 from sinks.ledger.bookkeeping import AlreadyLoaded
 
 KEYS = """\
@@ -219,4 +221,30 @@ def test_a_commit_without_an_answer_is_announced_once_whether_or_not_it_happened
             products.sink.load(products.chunk(make_items(2), ref))
 
     assert lost == []
+    assert listener.keys() == [([row["id"] for row in products.rows("id")], [])]
+
+
+def test_who_lost_its_commit_and_its_lease_announces_nothing_of_what_another_run_loaded(
+    products: Table, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a sleep inside the transaction: the server has ended it, and COMMIT is the first to hear of that."""
+    dialect = products.sink.database.engine.dialect
+    commit, other = dialect.do_commit, ThreadPoolExecutor(1)
+
+    def load_by_another_run() -> None:
+        products.take_over()
+        newer = replace(ref, token=ref.token + 1)
+        products.sink.load(products.chunk(make_items(2), newer))
+
+    def be_too_late(connection: Any) -> None:
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        connection.rollback()
+        other.submit(load_by_another_run).result()
+        raise dialect.loaded_dbapi.OperationalError(2013, "the connection was lost")
+
+    with products.admitted([2]) as [ref], products.sink.attempt(ref), other:
+        monkeypatch.setattr(dialect, "do_commit", be_too_late)
+        with pytest.raises(LeaseLost):
+            products.sink.load(products.chunk(make_items(2), ref))
+
     assert listener.keys() == [([row["id"] for row in products.rows("id")], [])]
