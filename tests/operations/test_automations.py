@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from looking import look_until
@@ -16,6 +20,35 @@ from takers import Taken
 pytestmark = AT_NIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
+AUTOMATIONS = ROOT / "prefect" / "automations.yaml"
+
+# Gives each event of a file to the automations of another, and prints the names of those that act.
+GIVE = """
+import asyncio, sys, uuid
+from datetime import datetime, timezone
+import yaml
+from prefect.server.database import provide_database_interface
+from prefect.server.events import triggers
+from prefect.server.events.models.automations import create_automation
+from prefect.server.events.schemas.automations import Automation
+from prefect.server.events.schemas.events import ReceivedEvent
+
+async def act(firing):
+    print(firing.trigger.automation.name)
+
+async def give(automations, events):
+    await provide_database_interface().create_db()
+    triggers.act = act
+    for entry in automations:
+        automation = Automation.model_validate({**entry, "id": uuid.uuid4(), "actions": [{"type": "do-nothing"}]})
+        async with triggers.automations_session(begin_transaction=True) as session:
+            triggers.load_automation(await create_automation(session, automation))
+    now = datetime.now(timezone.utc)
+    for event in events:
+        await triggers.reactive_evaluation(ReceivedEvent.model_validate({**event, "occurred": now, "received": now}))
+
+asyncio.run(give(*[yaml.safe_load(open(name)) for name in sys.argv[1:]]))
+"""
 
 
 def test_registering_again_changes_nothing(house: House, mailbox: Taken) -> None:
@@ -65,6 +98,23 @@ def test_a_run_that_needs_a_person_calls_for_one_and_says_why(house: House, mail
             assert "4711" not in letter["body"]
 
 
+def test_an_event_that_the_server_meets_twice_is_acted_on_once(tmp_path: Path) -> None:
+    """As after a lock in its database: one automation could not note the event, and all are given it again."""
+    flow = {"prefect.resource.id": "f", "prefect.resource.role": "flow", "prefect.resource.name": "sync-products"}
+    held = {"event": "prefect.flow-run.Held", "resource": {"prefect.resource.id": "prefect.flow-run.a"}}
+    stopped = {"event": "restock.run.stopped", "resource": {"prefect.resource.id": "restock.feed.products"}}
+    stopped["resource"] |= {"restock.flow": "sync-products"}
+    events = [{**held, "id": str(uuid4()), "related": [flow]}, {**stopped, "id": str(uuid4())}]
+    (tmp_path / "events.yaml").write_text(json.dumps(events * 2))
+
+    given = subprocess.run(
+        [sys.executable, "-c", GIVE, AUTOMATIONS, tmp_path / "events.yaml"],
+        env=os.environ | {"PREFECT_HOME": str(tmp_path)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert given.stdout.splitlines() == ["restock calls for a person", "restock goes on after trouble"]
+
+
 def test_after_trouble_what_is_outstanding_is_loaded_once(house: House) -> None:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
     from prefect.events.schemas.automations import AutomationCore
@@ -109,10 +159,6 @@ def test_a_block_that_is_not_there_is_a_sentence(house: House) -> None:
 def test_a_run_is_taken_for_dead_after_three_heartbeats_and_not_before() -> None:
     pool = json.loads((ROOT / "prefect/work-pool.json").read_text())
     heartbeat = int(pool["job_configuration"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
-    (dead,) = [
-        each
-        for each in yaml.safe_load((ROOT / "prefect/automations.yaml").read_text())
-        if each["name"] == "restock finds dead runs"
-    ]
+    (dead,) = [each for each in yaml.safe_load(AUTOMATIONS.read_text()) if each["name"] == "restock finds dead runs"]
 
     assert dead["trigger"]["within"] >= 3 * heartbeat
