@@ -43,7 +43,7 @@ def sync(place: Workplace, feed: Feed, door: Door, choices: Choices = AS_USUAL) 
     files = find_source(feed, place.settings, choices.file)
     sink.check_table()
     sink.ledger.create()
-    with own_target(sink, door, feed.name if choices.file is None else None) as owned:
+    with own_target(sink.ledger, door, feed.name if choices.file is None else None) as owned:
         if owned.was_waited_for:  # perhaps for an hour, in which files come and change
             files = find_source(feed, place.settings, choices.file)
         entrance = Entrance(place, sink, owned.lease, History(sink.database), door)

@@ -63,7 +63,7 @@ def export_rejects(place: Workplace, run_id: str, path: Path) -> int:
     found = find_run(place, run_id)
     rejects = found.history.rejects(run_id)
     rows = [RejectedRow(run_id, each.chunk, each.row, sentences(each.faults), each.original) for each in rejects]
-    write_rejects(path, place.feed(found.run.feed), rows)
+    write_rejects(path, found.sink.feed, rows)
     return len(rows)
 
 
@@ -82,7 +82,7 @@ def load_correction(place: Workplace, path: Path, door: Door) -> Corrected:
     done = Corrected()
     for run_id in sorted({row.run_id for row in rows}):
         found = find_run(place, run_id)
-        with own_target(found.sink, door) as owned:
+        with own_target(found.sink.ledger, door) as owned:
             done += _load_of_run(found, owned.lease, [row for row in rows if row.run_id == run_id], path)
     return done
 

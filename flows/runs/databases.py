@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flows.runs.workplace import Workplace
 from restock.errors import ConfigurationError, RestockError, SinkUnavailable
 from sinks.flask_sink import FlaskSink, open_sink
+from sinks.ledger.bookkeeping import Ledger
 from sinks.ledger.entries import RunEntry
 from sinks.ledger.history import History
 
@@ -38,11 +39,35 @@ class Unreached:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run, with the sink that loads it."""
+    """A run, in the database that knows it."""
 
     run: RunEntry
-    sink: FlaskSink
-    history: History
+    visit: Visit
+
+    @property
+    def history(self) -> History:
+        """What the ledger tells of it."""
+        return self.visit.history
+
+    @property
+    def ledger(self) -> Ledger:
+        """What can be written of it, whether or not its feed is still known."""
+        return Ledger(self.history.database, self.run.target)
+
+    @property
+    def sink(self) -> FlaskSink:
+        """The sink that loads it.
+
+        Raises:
+            ConfigurationError: its feed is no longer in feeds.yaml.
+        """
+        sink = self.visit.sinks.get(self.run.feed)
+        if sink is None:
+            raise ConfigurationError(
+                f"Run {self.run.run_id} belongs to the feed {self.run.feed!r}, which has left feeds.yaml; put it "
+                f"back, or give the run's chunks up with `restock abandon {self.run.run_id}`."
+            )
+        return sink
 
 
 def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
@@ -67,20 +92,14 @@ def find_run(place: Workplace, run_id: str) -> FoundRun:
     """The run of that id, in whichever database it is.
 
     Raises:
-        ConfigurationError: no ledger has it, or its feed is no longer in feeds.yaml.
+        ConfigurationError: no ledger has it.
         SinkUnavailable: it is in none that answers, and some do not.
     """
     visits, unreached = visit_databases(place)
-    found = [(visit, run) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
-    # Two addresses may lead to one database, each with the sinks of its own feeds.
-    for visit, run in found:
-        if run.feed in visit.sinks:
-            return FoundRun(run, visit.sinks[run.feed], visit.history)
+    found = [FoundRun(run, visit) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
     if found:
-        raise ConfigurationError(
-            f"Run {run_id} belongs to the feed {found[0][1].feed!r}, which feeds.yaml does not have any more; put it "
-            "back, or give the run's chunks up where it is known."
-        )
+        # Two addresses may lead to one database, each with the sinks of its own feeds.
+        return next((each for each in found if each.run.feed in each.visit.sinks), found[0])
     if unreached:
         raise SinkUnavailable(
             f"Run {run_id} was not found, but the database of feed {unreached[0].feed} could not be asked: "
@@ -100,4 +119,4 @@ def unfinished_runs(visits: list[Visit]) -> Iterator[FoundRun]:
     for visit in visits:
         for run in visit.history.unfinished():
             if run.feed in visit.sinks:
-                yield FoundRun(run, visit.sinks[run.feed], visit.history)
+                yield FoundRun(run, visit)

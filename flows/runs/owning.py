@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flows.runs.door import Door
 from flows.runs.stopping import check_stop
 from restock.errors import TargetBusy
-from sinks.flask_sink import FlaskSink
+from sinks.ledger.bookkeeping import Ledger
 from sinks.ledger.lease import Lease, keeping, take_lease
 
 
@@ -23,8 +23,8 @@ class Owned:
 
 
 @contextmanager
-def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Iterator[Owned]:
-    """Hold the lease of the sink's target while the block lasts; wait for another owner as long as the door does.
+def own_target(ledger: Ledger, door: Door, brings_in: str | None = None) -> Iterator[Owned]:
+    """Hold the lease of a ledger's target while the block lasts; wait for another owner as long as the door does.
 
     Args:
         brings_in: the feed whose source is brought in meanwhile; none where chunks, mended rows or one file are loaded.
@@ -36,7 +36,7 @@ def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Ite
     until, is_waiting = time.monotonic() + door.wait, False
     while True:
         try:
-            owned = Owned(take_lease(sink.database, sink.target.name, brings_in), was_waited_for=is_waiting)
+            owned = Owned(take_lease(ledger.database, ledger.target, brings_in), was_waited_for=is_waiting)
             break
         except TargetBusy as busy:
             if time.monotonic() >= until or (busy.by_own_feed and not door.waits_for_own_feed):
@@ -46,5 +46,5 @@ def own_target(sink: FlaskSink, door: Door, brings_in: str | None = None) -> Ite
             is_waiting = True
             check_stop()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
-    with keeping(sink.database, owned.lease):
+    with keeping(ledger.database, owned.lease):
         yield owned

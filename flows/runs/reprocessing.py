@@ -35,7 +35,7 @@ def reprocess(
     reports = []
     for each in found:
         try:
-            with own_target(each.sink, door) as owned:
+            with own_target(each.sink.ledger, door) as owned:
                 refuse_moved(each.sink, each.run)
                 refuse_overtaken(each.sink.feed, each.history.runs_of(each.run.feed), each.run)
                 report = load_run(each.sink, owned.lease, each.run.run_id, door, numbers)
@@ -67,7 +67,7 @@ def _found(place: Workplace, run_id: str | None, numbers: set[int] | None, progr
     for run in runs_of_lost_feeds(place, visits):
         progress.note(
             f"Run {run.run_id} of feed {run.feed} owes chunks, and feeds.yaml does not have that feed any more; put it "
-            "back to load them or to give them up."
+            f"back to load them, or give them up with `restock abandon {run.run_id}`."
         )
     return found
 
@@ -80,13 +80,13 @@ def abandon(place: Workplace, door: Door, run_id: str, numbers: set[int] | None)
     """
     found = find_run(place, run_id)
     _check_numbers(found.history.chunks(run_id), run_id, numbers)
-    with own_target(found.sink, door) as owned:
-        given_up = found.sink.ledger.abandon(owned.lease, run_id, sorted(numbers) if numbers else None)
+    with own_target(found.ledger, door) as owned:
+        given_up = found.ledger.abandon(owned.lease, run_id, sorted(numbers) if numbers else None)
         if not given_up:
             raise ConfigurationError(
                 f"Run {run_id} has no such outstanding chunks; `restock show {run_id}` lists them."
             )
-        found.sink.ledger.settle(run_id)
+        found.ledger.settle(run_id)
     for ref in given_up:
         place.spool.remove(ref.spool_file)
     return read_report(found.history, run_id)

@@ -228,6 +228,21 @@ def test_reprocess_names_the_runs_of_feeds_that_feeds_yaml_has_lost(home: Shop, 
     assert f"Run {run_id} of feed products owes chunks, and feeds.yaml does not have that feed any more" in said.err
 
 
+def test_a_run_whose_feed_feeds_yaml_has_lost_can_be_seen_and_given_up(home: Shop, capfd: Capture) -> None:
+    run_id = failed_night(home)
+    home.feeds({"renamed": {"source": "products.csv", "match_on": ["sku"]}})
+
+    shown = run_here(capfd, "show", run_id, "--json")
+    refused = run_here(capfd, "reprocess", "--run", run_id)
+    given_up = run_here(capfd, "abandon", run_id)
+
+    assert (shown.status, shown.answer["feed"], shown.answer["outstanding"]) == (0, "products", 1)
+    assert refused.status == 2
+    assert f"put it back, or give the run's chunks up with `restock abandon {run_id}`." in refused.err
+    assert given_up.status == 0
+    assert run_here(capfd, "show", run_id, "--json").answer["outstanding"] == 0
+
+
 def test_a_correction_answers_like_any_reprocess(home: Shop, capfd: Capture) -> None:
     home.write_csv("products.csv", [product(1, price="cheap")])
     path = export(home, sync(home).run.run_id)
