@@ -27,6 +27,7 @@ from sinks.ledger.entries import (
     locked_entry,
     reject_values,
     run_values,
+    start_of,
 )
 from sinks.ledger.lease import Lease, fence, nobody_took, renew
 from sinks.ledger.results import Result
@@ -73,7 +74,7 @@ class Ledger:
         def enter() -> list[str]:
             with self.database.begin() as connection:
                 renew(connection, lease, run.run_id)
-                begun = {"target": self.target, "status": "running", "started_at": database_time()}
+                begun = {"target": self.target, "status": "running", "started_at": start_of(connection, run.feed)}
                 read = sum(chunk.rows for chunk in planned)
                 connection.execute(sa.insert(runs).values(**run_values(run), **begun, read_rows=read))
                 if planned:

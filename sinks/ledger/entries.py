@@ -12,7 +12,10 @@ import sqlalchemy as sa
 from restock.chunks import COUNTERS, ChunkEntry, ChunkRef, Fault, PlannedChunk, Reject, WriteCounts
 from sinks.database.charsets import in_ascii
 from sinks.ledger.lease import Lease
-from sinks.ledger.tables import chunks
+from sinks.ledger.tables import chunks, database_time, runs
+
+# In seconds, and long enough for any database to tell apart.
+SHORTLY = 0.001
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ def counts_of(entry: sa.Row[Any]) -> WriteCounts:
 def run_values(run: Admission) -> dict[str, object]:
     """The columns of a run that are known when it is admitted."""
     return {**asdict(run), "ignored_columns": json.dumps(run.ignored_columns)}
+
+
+def start_of(connection: sa.Connection, feed: str) -> float:
+    """When a run begins that is admitted now: after every other of its feed, also where the clock was set back."""
+    others = sa.select(sa.func.max(runs.c.started_at)).where(runs.c.feed == feed).scalar_subquery()
+    now, newest = connection.execute(sa.select(database_time(), others)).one()
+    return float(now if newest is None else max(now, newest + SHORTLY))
 
 
 def chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:

@@ -22,6 +22,16 @@ def test_the_newest_run_is_asked_for_alone(make_table: MakeTable) -> None:
     assert ["LIMIT" in statement for statement in asked] == [True, True]
 
 
+def test_the_run_admitted_last_is_the_newest_though_the_clock_was_set_back(make_table: MakeTable) -> None:
+    products = make_table()
+    products.load(make_items(1))
+    products.shop.execute("UPDATE restock_run SET started_at = started_at + 3600")
+    for count in (2, 3):
+        products.load(make_items(count))
+
+    assert [run.read for run in History(products.sink.database).runs()] == [3, 2, 1]
+
+
 def test_the_totals_of_all_runs_are_those_of_each_and_asked_for_at_once(make_table: MakeTable) -> None:
     products = make_table()
     for count in (1, 2, 3):
