@@ -19,4 +19,6 @@ def notify(house: House, address: str) -> str:
         name="operators", url=address, json_data={"subject": "{{subject}}", "body": "{{body}}"}
     )
     block.save("operators", overwrite=True)
-    return register(house, "--notify", "custom-webhook/operators")
+    told = register(house, "--notify", "custom-webhook/operators")
+    assert "Registered: restock calls for a person" in told, told
+    return told
