@@ -26,7 +26,8 @@ from restock.paths import ROOT, shown
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-ANSWER_SECONDS = 5.0
+# A busy server takes its time; one that is not there is refused at once.
+ANSWER_SECONDS = 15.0
 # Another program may take a free port before the server does.
 PORTS_TRIED = 3
 
