@@ -60,7 +60,10 @@ class Spool:
             with pq.ParquetFile(self.path(ref.spool_file), page_checksum_verification=True) as file:
                 table = file.read(use_threads=False)
         except FileNotFoundError as error:
-            raise SourceError(f"The spool file {ref.spool_file} of {ref} is gone; {advice}.") from error
+            raise SourceError(
+                f"The spool file {ref.spool_file} of {ref} is not in this spool; reprocess it in the folder or on the "
+                f"machine where its run was begun, or, if it is lost, {advice}."
+            ) from error
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"The spool file {ref.spool_file} of {ref} cannot be read; {advice}.") from error
         if table.num_rows != ref.rows:

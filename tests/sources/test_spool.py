@@ -152,7 +152,10 @@ def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
     with pytest.raises(SourceError, match="of chunk 1 of run run-1 cannot be read"):
         spool.read(ref(spool_file, 2))
     spool.remove(spool_file)
-    with pytest.raises(SourceError, match=r"run-1/00001\.parquet of chunk 1 of run run-1 is gone"):
+    with pytest.raises(
+        SourceError,
+        match=r"run-1/00001\.parquet of chunk 1 of run run-1 is not in this spool; reprocess it in the folder",
+    ):
         spool.read(ref(spool_file, 2))
 
 
