@@ -68,15 +68,12 @@ class Duplicates:
 
     def hashed(self, chunk: pa.Table) -> HashedChunk:
         """Hash the keys of a chunk; for several at a time, if that is faster."""
-        takes_part = np.ones(chunk.num_rows, bool)
-        if chunk[FAULT].null_count < chunk.num_rows:
-            takes_part = pc.is_null(chunk[FAULT]).to_numpy()
-        keys = self._key_parts(self._canonical_keys(_cells(chunk if takes_part.all() else chunk.filter(takes_part))))
-        is_whole = keys.notna().all(axis=1).to_numpy()
-        takes_part = _narrowed(takes_part, is_whole)
+        is_sound = pc.is_null(chunk[FAULT]).to_numpy()
+        keys = self._key_parts(self._canonical_keys(_cells(chunk)))
+        takes_part = is_sound & keys.notna().all(axis=1).to_numpy()
         hashes = np.zeros(chunk.num_rows, np.uint64)
-        hashes[takes_part] = hashes_of(keys if is_whole.all() else keys[is_whole])
-        keyless = len(is_whole) - int(takes_part.sum())
+        hashes[takes_part] = hashes_of(keys if takes_part.all() else keys[takes_part])
+        keyless = int(is_sound.sum() - takes_part.sum())
         row_bytes = chunk.nbytes / chunk.num_rows
         return HashedChunk(chunk[ROW][0].as_py(), hashes, np.packbits(takes_part), row_bytes, keyless)
 
@@ -161,13 +158,6 @@ class Duplicates:
     def _key_parts(self, keys: pd.DataFrame) -> pd.DataFrame:
         parts = keys.iloc[:, :-1] if self.rule == "newest" else keys
         return parts.apply(lambda part: part + 0.0 if part.dtype.kind == "f" else part)  # no -0.0
-
-
-def _narrowed(flags: np.ndarray, of_those: np.ndarray) -> np.ndarray:
-    """Flags that stay only where a second look at those that were set says so."""
-    narrowed = flags.copy()
-    narrowed[flags] = of_those
-    return narrowed
 
 
 def _repeated(hashes: Iterable[Hashes], slice_: int) -> tuple[Hashes, int]:
