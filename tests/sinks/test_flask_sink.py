@@ -125,13 +125,25 @@ def test_nothing_is_kept_once_another_run_has_taken_the_table_over(products: Tab
     assert products.entry(ref).status == "loading"
 
 
-def test_an_attempt_under_an_old_token_does_not_even_begin(products: Table) -> None:
-    with products.admitted([1]) as [ref]:
+def test_under_an_old_token_nothing_is_entered_in_the_ledger(products: Table) -> None:
+    ledger = products.sink.ledger
+    with products.admitted([1, 1]) as [planned, loading]:
+        lease = ledger.lease_of(planned)
+        ledger.begin_attempt(loading)
         products.take_over()
-        with pytest.raises(LeaseLost):
-            products.load_chunk(products.chunk(make_items(1), ref))
+        before = [products.shop.rows(name) for name in ("restock_run", "restock_chunk")]
+        for enter in (
+            lambda: products.admit(lease, [1]),
+            lambda: ledger.resume(lease, planned.run_id),
+            lambda: products.load_chunk(products.chunk(make_items(1), planned)),
+            lambda: ledger.failed(loading, "too late"),
+            lambda: ledger.put_back(loading),
+            lambda: ledger.abandon(lease, planned.run_id, None),
+        ):
+            with pytest.raises(LeaseLost):
+                enter()
 
-    assert (products.entry(ref).status, products.entry(ref).attempts) == ("planned", 0)
+        assert [products.shop.rows(name) for name in ("restock_run", "restock_chunk")] == before
 
 
 def test_a_row_that_vanishes_between_comparison_and_writing_is_inserted(products: Table) -> None:
