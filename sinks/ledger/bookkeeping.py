@@ -94,14 +94,12 @@ class Ledger:
         def write() -> None:
             with self.database.begin() as connection:
                 renew(connection, lease, run_id)
-                rejected = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0)).where(
-                    chunks.c.run_id == run_id, chunks.c.status == "loaded"
-                )
+                rejected = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0))
                 going_on = {"status": "running", "finished_at": None, "reason": None}
                 connection.execute(
                     sa.update(runs)
                     .where(runs.c.run_id == run_id, runs.c.status != "superseded")
-                    .values(**going_on, rejected_rows=rejected.scalar_subquery())
+                    .values(**going_on, rejected_rows=rejected.where(chunks.c.run_id == run_id).scalar_subquery())
                 )
 
         with_retries(write, f"resuming run {run_id}", patience=UNDER_WAY)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from shops import Shop
 from stories.telling import (
+    correct,
     counts,
     expected,
+    export,
+    mend,
     product,
     products,
     reprocess,
@@ -76,6 +79,20 @@ def test_a_held_run_goes_on_with_reprocess_once_its_limit_is_raised(sqlite_shop:
 
     assert counts(report) == {"inserted": 5, "rejected": 3}
     assert table(sqlite_shop) == expected(SOUND)
+
+
+def test_a_held_run_goes_on_with_reprocess_once_its_rejects_are_mended(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(chunk_rows=2, max_rejects=2)
+    sqlite_shop.write_csv("products.csv", NIGHT)
+    run_id = sync(sqlite_shop).run.run_id
+    file = export(sqlite_shop, run_id)
+    mend(file, {"S-003": {"price": "3.00"}, "S-004": {"price": "4.00"}})
+    correct(sqlite_shop, file)
+
+    [report] = reprocess(sqlite_shop)
+
+    assert counts(report) == {"inserted": 7, "rejected": 1}
+    assert table(sqlite_shop) == expected(SOUND, [product(3), product(4)])
 
 
 def test_the_limit_of_a_chunk_fails_the_chunk_and_the_run_goes_on(shop: Shop) -> None:
