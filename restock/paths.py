@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from restock.errors import SourceError
@@ -19,14 +21,24 @@ def shown(path: Path | str) -> str:
         return str(Path("…", *absolute.parts[1:][-2:]))
 
 
-def check_is_new(path: Path) -> None:
-    """Make sure that no file is overwritten by one that is written for a person.
+@contextmanager
+def new_file(path: Path) -> Iterator[None]:
+    """A file for a person, written in a block: over none that is there, and whole or not at all.
 
     Raises:
-        SourceError: there is one.
+        SourceError: there is one already, or it cannot be written.
     """
     if path.is_file():
         raise SourceError(
             f"{shown(path)} is there already, and what was written into it would be lost; name another file, or remove "
             "it first."
         )
+    is_whole = False
+    try:
+        yield
+        is_whole = True
+    except OSError as error:
+        raise SourceError(f"{shown(path)} cannot be written: {error.strerror}.") from error
+    finally:
+        if not is_whole and path.is_file():
+            path.unlink()  # half of it would stand in the way of the next attempt

@@ -15,7 +15,7 @@ from restock.chunks import RAW
 from restock.errors import SourceError
 from restock.feeds import Feed
 from restock.key_form import SHORTENED
-from restock.paths import check_is_new, shown
+from restock.paths import new_file, shown
 from sources.chunks.columns import ADDRESS, CHUNK, REASON, ROW, RUN
 from sources.csv_files.rows import RowSplitter
 
@@ -95,7 +95,6 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
         SourceError: the file is there already, cannot be written, or holds a character the feed's encoding does not
             have.
     """
-    check_is_new(path)
     columns = list(dict.fromkeys(name for row in rows for name in row.cells if name != RAW))
     columns = columns or list(feed.taken_columns or ())
     raw = [RAW] if any(RAW in row.cells for row in rows) else []
@@ -108,12 +107,11 @@ def write_rejects(path: Path, feed: Feed, rows: Sequence[RejectedRow]) -> None:
             writer.writerow([*texts, *address, *(row.cells.get(name) or "" for name in raw)])
         text = file.getvalue()
     try:
-        path.write_bytes(_encoded(text, feed))
-    except (OSError, UnicodeEncodeError) as error:
-        if path.is_file():
-            path.unlink()  # half of it would stand in the way of the next attempt
-        reason = error.strerror if isinstance(error, OSError) else f"a text does not fit into {feed.csv.encoding}"
-        raise SourceError(f"{shown(path)} cannot be written: {reason}.") from error
+        content = _encoded(text, feed)
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{shown(path)} cannot be written: a text does not fit into {feed.csv.encoding}.") from error
+    with new_file(path):
+        path.write_bytes(content)
 
 
 def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:

@@ -14,7 +14,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from restock.errors import SourceError
-from restock.paths import check_is_new, shown
+from restock.paths import new_file
 from sources.chunks.spool import RunSpool, unwritable
 from sources.duplicates.losers import Losers
 
@@ -100,13 +100,9 @@ def export_superseded(spool: RunSpool, path: Path) -> int:
     Raises:
         SourceError: it cannot be read, or the file is there already or cannot be written.
     """
-    check_is_new(path)
     count = 0
-    try:
-        with pcsv.CSVWriter(path, SCHEMA) as written:
-            for batch in superseded_rows(spool):
-                written.write_batch(batch)
-                count += batch.num_rows
-    except OSError as error:
-        raise SourceError(f"{shown(path)} cannot be written: {error.strerror or error}.") from error
+    with new_file(path), path.open("wb") as file, pcsv.CSVWriter(file, SCHEMA) as written:
+        for batch in superseded_rows(spool):
+            written.write_batch(batch)
+            count += batch.num_rows
     return count

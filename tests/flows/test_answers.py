@@ -453,13 +453,24 @@ def test_a_file_that_is_there_is_not_written_over(home: Shop, capfd: Capture, co
     assert (home.folder / "mine.csv").read_text(encoding="utf-8") == "corrections of an hour"
 
 
-def test_a_rejects_file_that_cannot_be_written_is_refused_with_a_sentence(home: Shop, capfd: Capture) -> None:
+@pytest.mark.parametrize("command", ["rejects", "superseded"])
+def test_a_file_that_cannot_be_written_is_refused_with_a_sentence(home: Shop, capfd: Capture, command: str) -> None:
     run_id = failed_night(home)
 
-    said = run_here(capfd, "rejects", run_id, "--csv", "no-folder/mine.csv")
+    said = run_here(capfd, command, run_id, "--csv", "no-folder/mine.csv")
 
     assert (said.status, said.out) == (1, "")
     assert said.sentence == "no-folder/mine.csv cannot be written: No such file or directory."
+
+
+def test_of_a_list_that_is_damaged_no_file_is_left_in_the_way(home: Shop, capfd: Capture) -> None:
+    run_id = failed_night(home)
+    (home.folder / "spool" / f"{run_id}.superseded.parquet").write_bytes(b"PAR1")
+
+    for _ in range(2):
+        said = run_here(capfd, "superseded", run_id, "--csv", "mine.csv")
+        assert said.sentence == f"The list of superseded rows of run {run_id} cannot be read; its spool is damaged."
+    assert not (home.folder / "mine.csv").exists()
 
 
 def test_abandon_gives_a_chunk_up_and_says_so(home: Shop, capfd: Capture) -> None:
