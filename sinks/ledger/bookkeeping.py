@@ -109,7 +109,7 @@ class Ledger:
 
         Raises:
             AlreadyLoaded: there is nothing to do.
-            ChunkFailed: the chunk was superseded or abandoned, or has ended its process too often.
+            ChunkFailed: the chunk has ended its process too often.
         """
 
         def begin() -> sa.Row[Any]:
@@ -126,8 +126,6 @@ class Ledger:
         entry = with_retries(begin, f"beginning {ref}", patience=UNDER_WAY)
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
-        if entry.status not in OUTSTANDING:
-            raise _given_up(ref, entry)
         if _is_deadly(entry):
             raise ChunkFailed(_deadly(ref, entry.attempts))
 
@@ -137,13 +135,14 @@ class Ledger:
         Raises:
             LeaseLost: another run owns the target.
             AlreadyLoaded: somebody else has loaded the chunk.
+            ChunkFailed: it was put back, abandoned or superseded meanwhile.
         """
         fence(connection, self.lease_of(ref))
         entry = locked_entry(connection, ref)
         if entry.status == "loaded":
             raise AlreadyLoaded(counts_of(entry))
         if entry.status != "loading":
-            raise _given_up(ref, entry)
+            raise ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
 
     def loaded(self, connection: sa.Connection, ref: ChunkRef, result: Result) -> None:
         """Write the rejects of a chunk and say that it is loaded: the last statement of the data transaction."""
@@ -159,13 +158,8 @@ class Ledger:
             more = {"rejected_rows": runs.c.rejected_rows + len(rejected)}
             connection.execute(sa.update(runs).where(runs.c.run_id == ref.run_id).values(more))
         note_left_out(connection, ref, result.left_out)
-        changed = connection.execute(
-            sa.update(chunks)
-            .where(is_chunk(ref), chunks.c.status == "loading")
-            .values(status="loaded", loaded_at=database_time(), error=None, **asdict(counts))
-        )
-        if changed.rowcount != 1:
-            raise ChunkFailed(f"The {ref} is no longer `loading` in the ledger; nothing of it was kept.")
+        # That it is `loading` the fence has seen, and its entry is locked since.
+        _change(connection, ref, status="loaded", loaded_at=database_time(), **asdict(counts))
 
     def counts_if_loaded(self, ref: ChunkRef) -> WriteCounts | None:
         """What became of a chunk if it is loaded under this lease, else None: decides an error from COMMIT."""
@@ -235,10 +229,6 @@ class Ledger:
 
 def _change(connection: sa.Connection, ref: ChunkRef, **values: object) -> None:
     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(values))
-
-
-def _given_up(ref: ChunkRef, entry: sa.Row[Any]) -> ChunkFailed:
-    return ChunkFailed(f"The {ref} is {entry.status} and is not loaded any more.")
 
 
 def _is_deadly(entry: sa.Row[Any]) -> bool:

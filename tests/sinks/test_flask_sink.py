@@ -357,14 +357,18 @@ def test_chunks_that_are_loaded_at_a_time_know_of_each_others_rejects(
     assert (products.entry(first).status, products.entry(second).status) == ("loaded", "planned")
 
 
-def test_a_chunk_that_has_ended_its_process_too_often_is_not_tried_again(products: Table) -> None:
+def test_a_chunk_that_has_ended_its_process_too_often_is_tried_again_by_a_reprocess_alone(products: Table) -> None:
     with products.admitted([1]) as [ref]:
+        chunk = products.chunk(make_items(1), ref)
         for _ in range(3):
             products.sink.ledger.begin_attempt(ref)
         with pytest.raises(ChunkFailed, match="ended its process 3 times"):
-            products.load_chunk(products.chunk(make_items(1), ref))
+            products.load_chunk(chunk)
 
-    assert products.rows() == []
+        assert (products.rows(), products.entry(ref).status) == ([], "failed")
+        products.sink.ledger.begin_attempt(ref)  # by a reprocess that is killed: its first time
+        assert products.entry(ref).error is None
+        assert products.load_chunk(chunk) == WriteCounts(inserted=1)
 
 
 def test_counts_that_do_not_add_up_fail_the_chunk(products: Table) -> None:
