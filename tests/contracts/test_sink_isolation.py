@@ -277,6 +277,20 @@ def test_a_trade_with_a_row_that_is_refused_leaves_all_as_they_are(nodes: Table)
     assert [(row["label"], row["weight"]) for row in nodes.rows()] == [("t1", 1), ("t3", 2), ("t2", 3), ("t4", 4)]
 
 
+@pytest.mark.parametrize("write", ["insert_only", "fill_empty"])
+def test_a_unique_value_that_stays_is_let_go_for_no_other_row(make_table: MakeTable, write: str) -> None:
+    columns = {name: {"from": name} for name in make_node(1)}
+    nodes = make_table(
+        FOREIGN_KEYS + NODES, "Node", match_on=[], columns=columns | {"tag": {"from": "tag", "write": write}}
+    )
+    nodes.load(make_nodes(1))
+
+    counts = nodes.load([make_node(1, tag="new", weight=9), make_node(2, tag="t1")])
+
+    assert counts == WriteCounts(updated=1, rejected=1)
+    assert [(row["label"], row["weight"]) for row in nodes.rows()] == [("t1", 9)]
+
+
 def test_values_that_may_not_be_null_are_traded_too(make_table: MakeTable) -> None:
     pages = make_table(SLUGS, "Page", match_on=[])
     row = {"shop": 1, "rank": 0}
