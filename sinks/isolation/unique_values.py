@@ -68,17 +68,20 @@ class UniqueValues:
 
     @property
     def _stand_in(self) -> tuple[sa.Column[Any], sa.ColumnElement[Any]] | None:
-        """One of the columns, and what it takes for a moment: NULL, or a text that no other row has."""
+        """A column that may change, and what it takes for a moment: NULL, or a text that no other row has.
+
+        A short one, as a barcode has 13 characters.
+        """
         target = self.stage.target
-        if any(name in target.stays or name not in target.changeable for name in self.names):
+        if any(name in target.stays for name in self.names):
             return None  # what stays is decided by the value that a row has
-        columns = [target.columns[name] for name in self.names]
+        columns = [target.columns[name] for name in self.names if name in target.changeable]
         for column in columns:
             if column.nullable:
                 return column, sa.null()
         for column in columns:
             if isinstance(column.type, sa.String) and not isinstance(column.type, sa.Enum):
-                return column, sa.literal(uuid.uuid4().hex[:8]) + sa.cast(self.stage.position, sa.String(12))
+                return column, sa.literal(uuid.uuid4().hex[:4]) + sa.cast(self.stage.position, sa.String(12))
         return None
 
     def _is_at(self, positions: Sequence[int]) -> sa.ColumnElement[bool]:
