@@ -196,10 +196,10 @@ class Ledger:
                 mine = chunks.c.run_id == run_id
                 owed = sa.func.count(sa.case((chunks.c.status.in_(OUTSTANDING), 1)))
                 done = sa.func.count(sa.case((chunks.c.status != "abandoned", 1)))
-                totals = sa.select(owed, sa.func.sum(chunks.c.rejected), sa.func.count(), done)
-                outstanding, rejected, planned, kept = connection.execute(totals.where(mine)).one()
+                totals = sa.select(owed, sa.func.sum(chunks.c.rejected), done)
+                outstanding, rejected, kept = connection.execute(totals.where(mine)).one()
                 status = "completed with rejects" if rejected else "completed"
-                if planned and not kept:
+                if not kept:
                     status = "abandoned"
                 if outstanding:
                     status = "incomplete" if stopped is None else "held"
