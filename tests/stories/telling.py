@@ -93,9 +93,9 @@ def reprocess(shop: Shop, run_id: str | None = None, numbers: set[int] | None = 
     return reports
 
 
-def abandon(shop: Shop, run_id: str) -> RunReport:
+def abandon(shop: Shop, run_id: str, numbers: set[int] | None = None) -> RunReport:
     """`restock abandon` in this process, checked for conservation."""
-    report = reprocessing.abandon(open_workplace(), Door(load_here), run_id, None)
+    report = reprocessing.abandon(open_workplace(), Door(load_here), run_id, numbers)
     check_conservation(shop)
     return report
 

@@ -8,6 +8,7 @@ from stories.doorway import run_here
 from stories.telling import (
     BROKEN,
     MENDED,
+    abandon,
     add_transform,
     counts,
     everything,
@@ -124,6 +125,17 @@ def test_only_the_chunks_that_are_named_are_reprocessed(sqlite_shop: Shop) -> No
 
     assert counts(report) == {"inserted": 2, "outstanding": 1}
     assert statuses(sqlite_shop, run_id) == ["failed", "loaded", "loaded"]
+
+
+def test_only_the_chunk_that_is_named_is_given_up(sqlite_shop: Shop) -> None:
+    sqlite_shop.feed(chunk_rows=1, transform=add_transform(sqlite_shop, "broken", BROKEN))
+    sqlite_shop.write_csv("products.csv", [product(1, name="POISON"), product(2), product(3, name="POISON")])
+    run_id = sync(sqlite_shop).run.run_id
+
+    report = abandon(sqlite_shop, run_id, {3})
+
+    assert counts(report) == {"inserted": 1, "abandoned": 1, "outstanding": 1}
+    assert (report.summary.status, statuses(sqlite_shop, run_id)) == ("incomplete", ["failed", "loaded", "abandoned"])
 
 
 def test_spool_files_stay_as_long_as_their_chunk_is_outstanding(sqlite_shop: Shop) -> None:

@@ -87,6 +87,19 @@ def test_a_superseded_run_says_by_which_and_keeps_nothing_in_the_spool(sqlite_sh
     assert [path.name for path in (sqlite_shop.folder / "spool").iterdir()] == [tuesday]
 
 
+def test_what_another_feed_of_the_same_table_owes_is_superseded_by_nobody(sqlite_shop: Shop) -> None:
+    keys = {"match_on": ["sku"], "chunk_rows": 2, "transform": add_transform(sqlite_shop, "broken", BROKEN)}
+    sqlite_shop.feeds({"products": keys, "branch": keys})
+    place = open_workplace()
+
+    for name, content in (("branch", MONDAY), ("products", MONDAY), ("products", TUESDAY)):
+        sqlite_shop.write_csv(f"{name}.csv", content)
+        admission.sync(place, place.feed(name), Door(load_here))
+
+    runs = sqlite_shop.execute("SELECT run_id FROM restock_run ORDER BY run_id")
+    assert [statuses(sqlite_shop, run["run_id"])[1] for run in runs] == ["failed", "superseded", "failed"]
+
+
 class Overtaken(Progress):
     """Lets a night come in while somebody waits for the table that an open lease keeps."""
 
