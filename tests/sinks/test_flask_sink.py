@@ -16,7 +16,7 @@ from fix_shop import MakeShop
 from sqlalchemy.orm import Session
 
 from restock.chunks import Chunk, ChunkRef, Reject, WriteCounts
-from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RunHeld, SinkUnavailable
+from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RunHeld, RunInterrupted, SinkUnavailable
 from sinks.ledger.bookkeeping import AlreadyLoaded
 from sinks.ledger.fencing import fenced
 
@@ -53,14 +53,28 @@ def test_loading_a_loaded_chunk_again_writes_nothing(products: Table) -> None:
                 products.load_chunk(products.chunk(make_items(2), ref))
             with pytest.raises(AlreadyLoaded):
                 products.sink.load(products.chunk(make_items(2), ref))
-            # Whoever else had the chunk, and has found its spool file gone or was asked to stop.
-            products.sink.ledger.failed(ref, "too late")
-            products.sink.ledger.put_back(ref)
 
-    assert products.entry(ref).status == "loaded"
     assert done.value.counts == WriteCounts(inserted=2)
     assert products.rows() == []
     assert writes == [] or products.sink.database.dialect == "sqlite"  # where the fence comes after the rows
+
+
+@pytest.mark.parametrize(
+    "end, told", [(ChunkFailed("no file"), AlreadyLoaded), (RunInterrupted("stop"), RunInterrupted)]
+)
+def test_whoever_ends_with_a_chunk_that_somebody_else_has_loaded_leaves_it_loaded(
+    products: Table, end: Exception, told: type[Exception]
+) -> None:
+    def end_late(ref: ChunkRef) -> None:
+        with products.sink.attempt(ref):
+            products.load_chunk(products.chunk(make_items(1), ref))
+            raise end
+
+    with products.admitted([1]) as [ref]:
+        with pytest.raises(told):
+            end_late(ref)
+
+        assert products.entry(ref).status == "loaded"
 
 
 def test_two_threads_with_one_chunk_write_it_once(products: Table) -> None:
