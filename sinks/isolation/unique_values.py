@@ -103,9 +103,9 @@ class Wanted:
             updates: the positions of present rows, each with the primary key of the row it meets.
         """
         met = {updates[position]: position for position in self.positions if position in updates}
-        if not self.values.may_be_let_go or len(met) < 2:
+        if not self.values.may_be_let_go:
             return []
-        return list(_rings({each: met[key] for each, key in self.holders.items() if each in updates and key in met}))
+        return list(_rings({each: met[key] for each, key in self.holders.items() if key in met}))
 
     def explained(self, refused: RowFault) -> RowFault:
         """The fault of a refused row, with the column, if there is only one, and the row that has its value."""

@@ -247,10 +247,12 @@ def test_rows_that_trade_a_unique_value_are_written(nodes: Table) -> None:
 
     counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t1"), make_node(3, tag="t3")])
     again = nodes.load([make_node(number, tag=tag, weight=7) for number, tag in ring.items()])
+    wanted_twice = nodes.load([make_node(4, tag="t5"), make_node(5, tag="t6"), make_node(6, tag="t5")])
 
     assert counts == WriteCounts(updated=2, unchanged=1)
     assert again == WriteCounts(updated=3)
-    assert [row["label"] for row in nodes.rows()] == ["t3", "t1", "t2", "t4", "t5", "t6"]
+    assert wanted_twice == WriteCounts(updated=2, rejected=1)
+    assert [row["label"] for row in nodes.rows()] == ["t3", "t1", "t2", "t4", "t6", "t5"]
 
 
 def test_rows_that_all_take_the_value_of_the_next_one_need_no_attempt_for_each(nodes: Table) -> None:
