@@ -61,16 +61,16 @@ def test_whoever_brings_in_rows_without_a_key_is_told_what_that_means(
     assert "come without" not in run_here(capfd, "sync", "products").err
 
 
-def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(make_shop: MakeShop, mariadb_url: str) -> None:
-    shop = make_shop(mariadb_url)
+def test_feeds_whose_names_differ_in_case_have_histories_of_their_own(shop: Shop) -> None:
     keys = {"model": shop.model("Category"), "match_on": ["id"], "source": "products.csv"}
     shop.feeds({"Acme": keys, "acme": keys})
     shop.write_csv("products.csv", CATEGORIES)
     place = open_workplace()
     open_sink(place.feed("Acme")).ledger.create()
-    made = shop.execute("SHOW CREATE TABLE restock_run")[0]["Create Table"]
-    assert "ENGINE=InnoDB" in made
-    assert "utf8mb4_bin" in made
+    if shop.engine.dialect.name == "mysql":
+        made = shop.execute("SHOW CREATE TABLE restock_run")[0]["Create Table"]
+        assert "ENGINE=InnoDB" in made
+        assert "utf8mb4_bin" in made
 
     for feed in ("Acme", "acme"):
         [report] = bring_in(place, place.feed(feed), Door(load_here))
