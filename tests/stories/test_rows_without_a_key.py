@@ -6,7 +6,7 @@ import pytest
 from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
-from stories.telling import add_transform, correct, counts, everything, export, mend, sync
+from stories.telling import BROKEN, add_transform, correct, counts, everything, export, mend, sync
 
 from flows.runs.admission import sync as bring_in
 from flows.runs.door import Door
@@ -32,10 +32,24 @@ def test_rows_without_a_key_are_inserted_once_per_content(shop: Shop) -> None:
     keyless(shop)
 
     first, second = sync(shop), sync(shop)
+    shop.write_csv("products.csv", [{"name": "Beds"}, {"name": "Desks"}, {"name": "Sofas"}])
+    other = sync(shop)
 
     assert counts(first) == {"inserted": 3}
     assert counts(second) == {"skipped": 3}
-    assert names(shop) == ["Chairs", "Lamps", "Rugs"]
+    assert counts(other) == {"inserted": 3}
+    assert names(shop) == sorted([*ALL, "Beds", "Desks", "Sofas"])
+
+
+def test_what_failed_of_rows_without_a_key_is_inserted_when_their_content_comes_again(sqlite_shop: Shop) -> None:
+    poison = BROKEN.replace("POISON", "Rugs")
+    keyless(sqlite_shop, transform=add_transform(sqlite_shop, "broken", poison))
+    sync(sqlite_shop)
+
+    keyless(sqlite_shop)
+
+    assert counts(sync(sqlite_shop)) == {"inserted": 1, "skipped": 2}
+    assert names(sqlite_shop) == ALL
 
 
 def test_how_cells_are_read_does_not_make_rows_without_a_key_new(sqlite_shop: Shop) -> None:
