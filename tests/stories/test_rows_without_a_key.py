@@ -130,6 +130,18 @@ def test_a_keyless_row_that_was_rejected_is_inserted_when_its_content_comes_agai
     assert names(shop) == ["Chairs", "Lamps", "Rugs"]
 
 
+def test_a_keyless_row_that_a_correction_brought_is_not_inserted_once_more(sqlite_shop: Shop) -> None:
+    keyless(sqlite_shop)
+    sqlite_shop.insert("category", {"name": "Chairs"})
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, {"Chairs": {"name": "Beds"}}, by="name")
+    correct(sqlite_shop, path)
+    sqlite_shop.execute("DELETE FROM category WHERE name = 'Chairs'")
+
+    assert counts(sync(sqlite_shop)) == {"skipped": 3}
+    assert names(sqlite_shop) == ["Beds", "Lamps", "Rugs"]
+
+
 @pytest.mark.parametrize(
     "rule, left_out",
     [({"where": "name != 'Chairs'"}, ["Chairs"]), ({"transform": "picky"}, ["Chairs"]), ({"mode": "update_only"}, ALL)],
