@@ -36,8 +36,8 @@ FOUR_TWO, NAMED = product(2, price="4.20"), product(4, name="Lamp")
 MENDED = {"S-002": {"price": "4.20"}, "S-004": {"name": "Lamp"}}
 
 
-def night_with_rejects(shop: Shop) -> str:
-    shop.feed(chunk_rows=2, max_rejects=2)  # which no correction counts a second time
+def night_with_rejects(shop: Shop, **keys: str) -> str:
+    shop.feed(chunk_rows=2, max_rejects=2, **keys)  # which no correction counts a second time
     shop.write_csv("products.csv", [GOOD[0], CHEAP, GOOD[1], NAMELESS, GOOD[2]])
     return sync(shop).run.run_id
 
@@ -166,8 +166,11 @@ def test_a_row_that_could_not_be_split_is_mended_from_its_text(shop: Shop) -> No
     assert table(shop) == expected(products([1]), [FOUR_TWO])
 
 
-def test_a_full_feed_s_run_that_was_overtaken_is_refused(shop: Shop) -> None:
-    monday = night_with_rejects(shop)
+@pytest.mark.parametrize("rules", [{}, {"kind": "delta", "mode": "update_only"}])
+def test_a_run_that_was_overtaken_is_refused_where_it_could_not_add_rows_alone(
+    shop: Shop, rules: dict[str, str]
+) -> None:
+    monday = night_with_rejects(shop, **rules)
     path = export(shop, monday)
     mend(path, MENDED)
     shop.write_csv("products.csv", products([1, 2], "!"))

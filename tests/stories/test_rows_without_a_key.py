@@ -20,7 +20,7 @@ ALL = ["Chairs", "Lamps", "Rugs"]
 
 
 def keyless(shop: Shop, **keys: object) -> None:
-    shop.feed(model=shop.model("Category"), match_on=["id"], chunk_rows=2, **keys)
+    shop.feed(**{"model": shop.model("Category"), "match_on": ["id"], "chunk_rows": 2, **keys})
     shop.write_csv("products.csv", CATEGORIES)
 
 
@@ -46,7 +46,7 @@ def test_what_failed_of_rows_without_a_key_is_inserted_when_their_content_comes_
     keyless(sqlite_shop, transform=add_transform(sqlite_shop, "broken", poison))
     sync(sqlite_shop)
 
-    keyless(sqlite_shop)
+    keyless(sqlite_shop, chunk_rows=3)
 
     assert counts(sync(sqlite_shop)) == {"inserted": 1, "skipped": 2}
     assert names(sqlite_shop) == ALL
@@ -165,15 +165,16 @@ def test_a_keyless_row_that_was_left_out_is_inserted_once_the_feed_takes_it(
 
 def test_a_keyless_row_that_a_correction_left_out_is_inserted_once_the_feed_takes_it(sqlite_shop: Shop) -> None:
     shop = sqlite_shop
+    content = [{"name": "Chairs"}, {"name": ""}, {"name": "Lamps"}, {"name": "Rugs"}]  # both in one chunk
     keyless(shop, where="name != 'Chairs'")
-    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
+    shop.write_csv("products.csv", content)
     path = export(shop, sync(shop).run.run_id)
     mend(path, {"": {"name": "Chairs"}}, by="name")
     assert counts(correct(shop, path).reports[0]) == {"inserted": 2, "skipped": 2}
 
     filled = "def clean(frame):\n    return frame.fillna({'name': 'Beds'})\n"
     keyless(shop, transform=add_transform(shop, "filled", filled))
-    shop.write_csv("products.csv", [*CATEGORIES, {"name": ""}])
+    shop.write_csv("products.csv", content)
     again = sync(shop)
 
     assert counts(again) == {"inserted": 2, "skipped": 2}
