@@ -79,12 +79,12 @@ class Spool:
     def remove(self, spool_file: str) -> None:
         """Remove a chunk's file, and the folder of its run with the last one. One that is gone already is fine."""
         path = self.path(spool_file)
-        path.unlink(missing_ok=True)
         try:
+            path.unlink(missing_ok=True)
             path.parent.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
-                raise SourceError(f"{path.parent.name} in the spool cannot be removed: {_reason(error)}.") from error
+                raise SourceError(f"{spool_file} cannot be removed from the spool: {_reason(error)}.") from error
 
     def runs(self) -> list[str]:
         """The runs that have chunks here, sorted."""
@@ -100,7 +100,7 @@ class Spool:
     def path(self, spool_file: str) -> Path:
         """Where an address in the spool leads; never out of it."""
         path = Path(os.path.normpath(self.folder / spool_file))
-        if path == self.folder or not path.is_relative_to(os.path.normpath(self.folder)):
+        if Path(os.path.normpath(self.folder)) not in path.parents:
             raise SourceError(f"{spool_file!r} is no address in the spool; check the ledger.")
         return path
 

@@ -160,9 +160,17 @@ def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
 
 
 @pytest.mark.parametrize("address", ["../outside.parquet", "/etc/passwd", "", "run-1/../.."])
-def test_an_address_outside_the_spool_is_refused(spool, address):
+@pytest.mark.parametrize("folder", [".", "elsewhere/.."])
+def test_an_address_outside_the_spool_is_refused(spool, folder, address):
     with pytest.raises(SourceError, match="no address in the spool"):
-        spool.remove(address)
+        Spool(spool.folder / folder).remove(address)
+
+
+def test_a_file_that_cannot_be_removed_gets_a_sentence(spool):
+    (spool.folder / "run-1" / "00001.parquet").mkdir(parents=True)
+
+    with pytest.raises(SourceError, match=r"run-1/00001\.parquet cannot be removed from the spool: .*RESTOCK_SPOOL"):
+        spool.remove("run-1/00001.parquet")
 
 
 def test_a_spool_that_cannot_be_written_gets_a_sentence(tmp_path):
