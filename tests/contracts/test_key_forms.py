@@ -51,6 +51,10 @@ def test_a_row_is_met_whatever_form_its_key_has_in_the_table(shop: Shop) -> None
     }
     assert counts(sync(shop)) == {"unchanged": 6}
 
+    present(shop, "new-2 ")  # between two nights of one process
+    write(shop, ("NEW-2", "g"))
+    assert counts(sync(shop)) == {"updated": 1}
+
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_table_is_searched_once_in_a_run(shop: Shop, workers: int) -> None:
