@@ -19,7 +19,15 @@ Blank = Annotated[
         lambda word: "null" if word is None else word, json_schema_input_type=Literal["null", "keep", "reject"] | None
     ),
 ]
-Scalar = bool | int | float | str | datetime | date
+
+
+def _one_value(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError("write one value; a list or an object for a column of JSON is a text in quotes, such as '{}'")
+    return value
+
+
+Scalar = Annotated[bool | int | float | str | datetime | date, BeforeValidator(_one_value)]
 
 
 class ColumnRule(Rules):

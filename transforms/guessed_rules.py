@@ -76,8 +76,7 @@ def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
         guessed.rules["timezone"] = "UTC"
     _doubt_misfits(columns, guessed)
     _doubt_empty(sample, contract, guessed)
-    keys = [(spec.name, cells) for spec, cells in columns if spec.name in contract.key and spec.kind is Kind.TEXT]
-    _doubt_digits(keys, guessed)
+    _doubt_digits([(spec, cells) for spec, cells in columns if spec.kind is Kind.TEXT], contract.key, guessed)
     return guessed
 
 
@@ -214,11 +213,14 @@ def _doubt_empty(sample: pd.DataFrame, contract: Contract, guessed: GuessedRules
             )
 
 
-def _doubt_digits(keys: list[tuple[str, pd.Series]], guessed: GuessedRules) -> None:
-    """What spreadsheets do to keys that look like numbers."""
-    for name, cells in keys:
+def _doubt_digits(texts: list[tuple[FieldSpec, pd.Series]], key: tuple[str, ...], guessed: GuessedRules) -> None:
+    """What spreadsheets do to text that looks like numbers; zeros in front matter to keys."""
+    for spec, cells in texts:
+        name = spec.name
         if cells.str.contains(SHORTENED, regex=True).any():
             guessed.doubt(f"columns.{name}", "some look like numbers that a spreadsheet shortened, such as 4.00638E+12")
+        if name not in key:
+            continue
         widths = Counter(cells.str.len())
         most = max(widths, default=0)
         if most < _LONG_NUMBER or len(widths) < 2 or widths[most] <= len(cells) / 2:

@@ -91,8 +91,8 @@ class Check:
     `read` is the sum of `accepted`, `rejected`, `skipped`, `superseded` and `outstanding` (the rows of chunks that
     would fail). `lacking` are attributes that a new row needs and the feed does not fill. `trouble` says which chunks
     would fail and why, `held` which limit would hold the run. `reasons` also tell of the rows in chunks that would fail
-    for their limit. `doubtful` are accepted rows whose text looks as if it had been read in a wrong encoding, by the
-    codes of `DOUBTS`. `unfit` says why a sync would refuse the table.
+    for their limit. `doubtful` are accepted rows whose text looks damaged, by the codes of `DOUBTS`.
+    `unfit` says why a sync would refuse the table.
     """
 
     feed: str

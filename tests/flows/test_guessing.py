@@ -283,12 +283,12 @@ def test_words_that_an_enumeration_does_not_store_are_a_doubt_that_lists_those_i
 def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (sqlite_shop.folder / "f.csv").write_text("sku,name\n4.00638E+12,Hose\n4.00638E+12,Rake\n", encoding="utf-8")
+    (sqlite_shop.folder / "f.csv").write_text("sku,name\n4.00638E+12,Hose\n4.00638E+12,4E+12\n", encoding="utf-8")
 
     text, _ = guess(sqlite_shop, capfd, "f.csv")
 
     assert "doubt: 1 of the first 2 rows repeat the key of another one" in text
-    assert "such as 4.00638E+12" in text
+    assert text.count("such as 4.00638E+12") == 2
 
 
 def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,7 @@ def test_constants_come_from_no_column():
         ({"from": "P", "default": 1, "blank": "reject"}, "default and blank both say"),
         ({"from": "P", "blank": "drop"}, "'null'"),
         ({"form": "P"}, "form"),
+        ({"from": "P", "default": {}}, "a list or an object for a column of JSON is a text in quotes"),
         (5, "write the name of a source column, or rules such as"),
     ],
 )

@@ -117,6 +117,19 @@ def test_situation_11_text_that_was_encoded_twice_is_told_by_a_check(
     assert check["accepted"] == 6
 
 
+def test_situation_7_a_number_that_a_spreadsheet_shortened_is_told_by_a_check_where_it_is_no_key(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sqlite_shop.folder)
+    sqlite_shop.feed()
+    names = ["4,01E+12", "4E12", "4006381333931"]
+    sqlite_shop.write_csv("products.csv", [product(n, name=name) for n, name in enumerate(names)])
+
+    told = run_here(capfd, "check", "products").out
+
+    assert "1 × name looks like a long number that a spreadsheet shortened, as 4.00638E+12; it would be loaded" in told
+
+
 def test_situation_11_control_characters_of_a_wrong_encoding_are_told_by_a_check(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
