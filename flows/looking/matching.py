@@ -13,8 +13,8 @@ from restock.contract import Contract, FieldSpec, Kind
 
 # Words that suppliers and shops use for the same thing, in lower case and without signs between them.
 _SAME_MEANING = (
-    "sku article articleno articlenumber articleid artikel artikelnummer artikelnr itemno itemnumber itemid itemcode "
-    "productid productcode productnumber productno partnumber uniqueid code ref reference référence handle",
+    "sku article articleno articlenumber articleid artikel artikelnummer artikelnr artnr itemno itemnumber itemid "
+    "itemcode productid productcode productnumber productno partnumber uniqueid code ref reference référence handle",
     "ean ean13 gtin gtin13 gtin14 barcode upc",
     "name title productname itemname bezeichnung artikelbezeichnung titel nom désignation label headline",
     "description longdescription desc beschreibung text details descriptif",
@@ -23,7 +23,10 @@ _SAME_MEANING = (
     "brand brands manufacturer vendor make marke hersteller marque",
     "updatedat modifiedat lastmodified changedat lastupdate modified geändert geändertam aktualisiert",
     "category categories productcategory kategorie warengruppe catégorie producttype",
-    "weight gewicht poids",
+    "weight gewicht poids peso",
+    "net netto",
+    "gross brutto",
+    "vat tax mwst ust tva iva",
     "status state condition zustand état",
     "active isactive enabled aktiv actif activo",
     "warehouse location lager lagerort depot entrepôt",
@@ -102,14 +105,21 @@ def _match(attribute: str, column: str) -> Match | None:
         return Match(attribute, column, 0.95)
     if any(ours in group and theirs in group for group in _GROUPS):
         return Match(attribute, column, 0.9, "matched by its meaning")
-    words = set(re.findall(r"\w+", column.replace("_", " ").lower()))
-    wanted = set(attribute.lower().split("_"))
+    wanted, words = _meanings(attribute), _meanings(column)
+    if wanted == words:
+        return Match(attribute, column, 0.85, "matched by its meaning")
     if wanted < words and "id" not in wanted:
         return Match(attribute, column, 0.8 - 0.01 * len(words), "matched because its name holds the attribute's")
     likeness = difflib.SequenceMatcher(None, ours, theirs).ratio()
     if likeness >= _NEAR and len(ours) > 3:
         return Match(attribute, column, likeness * 0.75, "matched because the names are alike")
     return None
+
+
+def _meanings(name: str) -> set[str]:
+    """The words of a name, those of one meaning as one."""
+    words = re.findall(r"[^\W_]+", name.casefold())
+    return {next((min(group) for group in _GROUPS if word in group), word) for word in words}
 
 
 def _plain(name: str) -> str:

@@ -24,7 +24,8 @@ def _lines(proposal: Proposal) -> Iterator[str]:
     doubts = sum(len(texts) for texts in proposal.doubts.values())
     doubts += len([match for match in proposal.matches if match.doubt and match.attribute in proposal.columns])
     yield f"# Guessed from the first {proposal.rows:,} rows of {_shown(feed.source[0])}, with {_counted(doubts)}."
-    yield f"# Read it and correct it; `restock check {feed.name}` then says what a sync would meet, and writes nothing."
+    yield "# Read it, correct it and put it into feeds.yaml. Then this says what a sync would meet, and writes nothing:"
+    yield f"#   restock check {feed.name}"
     yield "feeds:"
     yield f"  {_scalar(feed.name)}:"
     for key, value in (("source", feed.source[0]), ("app", feed.app), ("model", feed.model)):
@@ -44,7 +45,10 @@ def _columns(proposal: Proposal) -> Iterator[str]:
         yield from _key(proposal, 6, f"columns.{attribute}", column, _samples(proposal, column))
     for attribute in proposal.unfilled:
         reasons = proposal.doubts.get(f"columns.{attribute}", [])
-        yield f"      # {attribute}: nothing fills it{''.join(f'; {reason}' for reason in reasons)}"
+        told = (
+            [f"# doubt: {attribute}: nothing fills it", *reasons] if reasons else [f"# {attribute}: nothing fills it"]
+        )
+        yield f"      {'; '.join(told)}"
     for column in proposal.unused[:UNUSED_SHOWN]:
         yield f"      # not used: {_scalar(column)}{_comment(_samples(proposal, column))}"
     if len(proposal.unused) > UNUSED_SHOWN:

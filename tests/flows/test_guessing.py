@@ -203,7 +203,15 @@ def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
 
 @pytest.mark.parametrize(
     "attribute, column",
-    [("status", "Zustand"), ("updated_at", "Geändert"), ("active", "Aktiv"), ("warehouse", "Lager")],
+    [
+        ("status", "Zustand"),
+        ("updated_at", "Geändert"),
+        ("active", "Aktiv"),
+        ("warehouse", "Lager"),
+        ("sku", "Art.-Nr."),
+        ("net_price", "VK netto"),
+        ("weight_kg", "Gewicht (kg)"),
+    ],
 )
 def test_a_column_is_matched_by_its_meaning_in_another_language(attribute: str, column: str) -> None:
     [match] = match_columns(["Farbe", column], ["weight", attribute])
