@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper
 
 from restock.errors import ConfigurationError
@@ -63,9 +64,10 @@ def read_model(database: AppDatabase, feed: Feed) -> MappedModel:
     """The model of a feed.
 
     Raises:
-        ConfigurationError: it is mapped in a way that restock does not load.
+        ConfigurationError: it is mapped in a way that restock does not load, or not at all.
     """
     mapper: Mapper[Any] = sa.inspect(database.model)
+    _complete(mapper, feed)
     if isinstance(mapper.local_table, sa.Subquery):
         raise ConfigurationError(
             f"The model {feed.model} is mapped to a query and not to a table; name the model of the table."
@@ -87,6 +89,18 @@ def read_model(database: AppDatabase, feed: Feed) -> MappedModel:
             "tell whose a row is, so map the column that says it."
         )
     return model
+
+
+def _complete(mapper: Mapper[Any], feed: Feed) -> None:
+    """Have SQLAlchemy put the models together, as the app's own first query would."""
+    try:
+        mapper.registry.configure(cascade=True)
+    except SQLAlchemyError as error:
+        first = str(error).rpartition("Original exception was: ")[2]  # what it repeats from the second time on
+        raise ConfigurationError(
+            f"The models around {feed.model} do not fit together: {first.partition('. ')[0]}. Import all of them where "
+            f"{feed.app} is made, or correct the relationship."
+        ) from error
 
 
 def _is_partial(index: sa.Index) -> bool:

@@ -158,6 +158,19 @@ def test_a_feed_that_does_not_fit_its_model_is_refused_with_a_sentence(
         open_table(make_shop(sqlite_url, MODELS), model, **keys)
 
 
+def test_models_that_do_not_fit_together_are_refused_with_what_is_missing(make_shop: MakeShop, sqlite_url: str) -> None:
+    lost = "class Lost(db.Model):\n    id: Mapped[int] = mapped_column(primary_key=True)\n"
+    lost += "    owner = sa.orm.relationship('Owner')\n"
+    told = (
+        r"around .*:Lost do not fit together: .*'Owner' failed to locate a name \('Owner'\)\. Import all of them where"
+    )
+
+    shop = make_shop(sqlite_url, lost)
+    for _ in range(2):  # SQLAlchemy has other words the second time
+        with pytest.raises(ConfigurationError, match=told):
+            open_table(shop, "Lost", match_on=[])
+
+
 @pytest.mark.parametrize("key", [[], ["id"], ["ean"], ["shop", "number"], ["number", "shop"]])
 def test_a_key_may_be_whatever_the_model_keeps_unique(make_shop: MakeShop, sqlite_url: str, key: list[str]) -> None:
     target = open_table(make_shop(sqlite_url, MODELS), "Offer", match_on=key).sink.target
