@@ -59,6 +59,8 @@ class _Isolation:
             written = self._writer.write(self._session, some)
             self._session.flush()
         self.keys += written
+        left_alone = self._changes.updates.keys() & set(positions) - some.updates.keys()
+        self._changes.leave_alone(left_alone)
 
     def _tried_together(self) -> Refused:
         """What is refused of all rows. Likely orphans come last: halving would meet one in nearly every part."""

@@ -66,6 +66,12 @@ class Changes:
         kept = self.of(position for position in [*self.inserts, *self.updates] if position not in gone)
         return replace(self, inserts=kept.inserts, updates=kept.updates, faults=self.faults + refused)
 
+    def leave_alone(self, positions: Iterable[int]) -> None:
+        """Count rows as unchanged to which the model's own code gives the values that they have."""
+        for position in positions:
+            del self.updates[position]
+            self.unchanged += 1
+
     def new_records(self) -> list[Record]:
         """The records of the rows to insert. A primary key of None is left out: then the database makes one."""
         key = self.rows.target.primary_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,9 @@ class ObjectsWriter:
             session.add_all(new)
             for values in updates:
                 _change(present[_key(target, values)], values, target)
+            changes.leave_alone(
+                _tidied_back(session, target, dict(zip(changes.updates, updates, strict=True)), present)
+            )
             _flush(session)
         except (SQLAlchemyError, RestockError):
             raise
@@ -77,6 +81,17 @@ def _change(instance: Any, values: Record, target: Target) -> None:
         setattr(instance, name, sa.null() if value is None and name in target.json else value)
         if present == value:
             flag_modified(instance, name)  # else SQLAlchemy, which takes `true` for 1, would see no change
+
+
+def _tidied_back(
+    session: Session, target: Target, updates: dict[int, Record], present: dict[Key, Any]
+) -> Iterator[int]:
+    """The positions of rows that a validator (one that strips, say) gave the values they have."""
+    for position, values in updates.items():
+        instance = present[_key(target, values)]
+        if not session.is_modified(instance):
+            session.expire(instance)  # else listeners for `before_update` are called for it
+            yield position
 
 
 def _members(target: Target) -> dict[str, dict[str | None, Any]]:

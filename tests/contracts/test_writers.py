@@ -74,6 +74,24 @@ class Counted(db.Model):
     __mapper_args__ = {"version_id_col": version}
 
 
+class Tidied(db.Model):
+    __tablename__ = "tidied"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(sa.String(20))
+    stock: Mapped[int] = mapped_column(sa.Integer, sa.CheckConstraint("stock >= 0"))
+    changes: Mapped[int] = mapped_column(default=0)
+
+    @sa.orm.validates("name")
+    def stripped(self, _key, value):
+        return value.strip()
+
+
+@sa.event.listens_for(Tidied, "before_update")
+def count(_mapper, _connection, row):
+    row.changes += 1
+
+
 class Animal(db.Model):
     __tablename__ = "animal"
 
@@ -246,6 +264,21 @@ def test_a_version_counter_counts_the_updates(make_shop: MakeShop, database_url:
 
     assert counts == [WriteCounts(inserted=2), WriteCounts(unchanged=2), WriteCounts(updated=1, unchanged=1)]
     assert [row["version"] for row in counted.rows()] == [2, 1]
+
+
+@pytest.mark.parametrize("refused", [[], [{"id": 9, "name": "Axe", "stock": -1}]], ids=["together", "isolated"])
+def test_a_row_to_which_a_validator_gives_the_values_it_has_is_unchanged(
+    make_shop: MakeShop, database_url: str, refused: list[dict[str, Any]]
+) -> None:
+    tidied = open_table(make_shop(database_url, MODELS), "Tidied", match_on=[], writer=None)
+    rows = [{"id": 1, "name": " Rake ", "stock": 1}, {"id": 2, "name": "Hose ", "stock": 1}, *refused]
+    tidied.load(rows)
+
+    rows[1]["stock"] = 2
+    counts = tidied.load(rows)
+
+    assert counts == WriteCounts(updated=1, unchanged=1, rejected=len(refused))
+    assert [tuple(row.values()) for row in tidied.rows()] == [(1, "Rake", 1, 0), (2, "Hose", 2, 1)]
 
 
 def test_bulk_methods_are_refused_where_they_would_not_count(make_shop: MakeShop, sqlite_url: str) -> None:
