@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,7 +50,7 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
     if kind is Kind.FLOAT and _rounds(own, dialect.name):
         limits["precision"], limits["scale"] = _digits(own, dialect.name)
     if kind in (Kind.DATETIME, Kind.TIME):
-        limits["fraction"] = _fraction(own, dialect.name)
+        limits["fraction"] = _fraction(own, dialect)
     if kind is Kind.DATETIME:
         # SQLite and MySQL drop the zone of what they are sent.
         keeps_zone = bool(getattr(own, "timezone", False)) and dialect.name == "postgresql"
@@ -190,8 +191,10 @@ def _rounds(type_: sa.types.TypeEngine[Any], dialect: str) -> bool:
     return type_.scale is not None or dialect in ("mysql", "mariadb")
 
 
-def _fraction(type_: sa.types.TypeEngine[Any], dialect: str) -> int:
-    if dialect in ("mysql", "mariadb"):
-        return int(getattr(type_, "fsp", None) or 0)
+def _fraction(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> int:
+    if dialect.name in ("mysql", "mariadb"):
+        # As the table was made: an app may have `@compiles` write DATETIME(6) for every plain DateTime.
+        digits = re.search(r"\((\d)\)", type_.compile(dialect))
+        return int(digits[1]) if digits else 0
     precision = getattr(type_, "precision", None)
     return 6 if precision is None else int(precision)

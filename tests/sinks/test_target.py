@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from contracts.loads import MakeTable, open_table
 from fix_shop import MakeShop
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
 
 from restock.contract import Kind
 from restock.errors import ConfigurationError
+from sinks.model.column_specs import field_spec
 
 MODELS = """\
 class Animal(db.Model):
@@ -192,6 +196,25 @@ def test_a_model_that_shares_its_table_is_loaded_as_itself(make_table: MakeTable
     cats.load([{"id": 1, "purr": "loud"}])
 
     assert cats.rows() == [{"id": 1, "kind": "cat", "purr": "loud"}]
+
+
+class FineTime(sa.DateTime):
+    """As an app has it that writes a rule for its moments on MariaDB."""
+
+
+@compiles(FineTime, "mysql")
+def _as_fine_time(_type: Any, _compiler: Any, **_keys: Any) -> str:
+    return "DATETIME(6)"
+
+
+@pytest.mark.parametrize(
+    "type_, digits",
+    [(sa.DateTime(), 0), (mysql.DATETIME(fsp=3), 3), (mysql.TIMESTAMP(fsp=6), 6), (sa.Time(), 0), (FineTime(), 6)],
+)
+def test_the_digits_of_a_second_are_those_that_the_table_was_made_with(type_: Any, digits: int) -> None:
+    dialect = mysql.dialect()
+
+    assert field_spec("at", sa.Column("at", type_), dialect, is_key=False, nullable=True).fraction == digits
 
 
 def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: MakeTable) -> None:
