@@ -90,7 +90,10 @@ class Feed(Rules):
             sources = [rule.source for rule in self.columns.values() if rule.source is not None]
             twice = sorted({source for source in sources if sources.count(source) > 1})
             if twice:
-                raise ValueError(f"columns: the source column {twice[0]!r} is given to two attributes; give it to one")
+                raise ValueError(
+                    f"columns: the source column {twice[0]!r} is given to two attributes; give it to one, and let a "
+                    "transform fill the other from that"
+                )
             if not sources:
                 raise ValueError("columns: no column is named; leave the key out to match columns by name")
         for name in (*self.match_on, *((self.version_column,) if self.version_column else ())):

@@ -84,7 +84,7 @@ def test_one_word_or_a_list_may_stand_where_several_are_possible(read):
         ("    csv: {names: [a, ' ']}\n", "csv.names: a column has no name"),
         ("    csv: {skip_lines: 2, skip_until: sku}\n", "skip_lines and skip_until both"),
         ("    csv: {line_end: unix}\n", "csv.line_end: .*'any', 'lf', 'crlf' or 'cr'"),
-        ("    columns: {a: x, b: x}\n", "the source column 'x' is given to two attributes"),
+        ("    columns: {a: x, b: x}\n", "'x' is given to two attributes; .* let a transform fill the other from that"),
         ("    columns: {}\n", "no column is named"),
         ("    on_duplicate: newest\n", "newest needs a version_column"),
         ("    chunk_rows: 0\n", "chunk_rows: .*greater than or equal to 1"),
