@@ -38,8 +38,8 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
         raise RunHeld(
             f"Run {ref.run_id} is held: {rejected} of its {run.read_rows} rows are rejects with chunk {ref.number}, "
             f"more than max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); "
-            f"`restock check {feed.name} --samples` shows them; mend the source and sync it, or go on with "
-            f"`restock sync {feed.name} --force`."
+            f"`restock check {feed.name} --samples` shows them, but for what the database refused; mend the source and "
+            f"sync it, or go on with `restock sync {feed.name} --force`."
         )
 
 

@@ -393,7 +393,7 @@ def test_show_says_why_a_run_is_held_and_rejects_which_run_has_none(home: Shop, 
     shown, listed = run_here(capfd, "show", run_id), run_here(capfd, "rejects", run_id)
 
     assert f"Run {run_id} is held: 1 of its 2 rows are rejects with chunk 1, more than max_rejects 0" in shown.out
-    assert "`restock check products --samples` shows them" in shown.out
+    assert "`restock check products --samples` shows them, but for what the database refused" in shown.out
     assert (listed.status, listed.out) == (0, f"Run {run_id} has no open rejects.\n")
 
 
