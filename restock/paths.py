@@ -38,7 +38,7 @@ def new_file(path: Path) -> Iterator[None]:
         yield
         is_whole = True
     except OSError as error:
-        raise SourceError(f"{shown(path)} cannot be written: {error.strerror}.") from error
+        raise SourceError(f"{shown(path)} cannot be written: {error.strerror or error}.") from error
     finally:
         if not is_whole and path.is_file():
             path.unlink()  # half of it would stand in the way of the next attempt
