@@ -109,6 +109,13 @@ def test_a_table_of_the_csv_module_comes_back_exactly(
     assert whole is None or [(line, cells) for line, cells, *_ in back] == whole[header_rows:]
 
 
+@pytest.mark.parametrize("block", range(1, 24))
+def test_a_field_with_lines_of_its_own_may_span_blocks_without_a_quote(read_bytes, block):
+    back = read_bytes(b'a,b\n1,"x\ny\nz\n\nw"\n2,"v"\n', block)
+
+    assert [(line, cells) for line, cells, *_ in back] == [(2, ["1", "x\ny\nz\n\nw"]), (7, ["2", "v"])]
+
+
 @settings(max_examples=200, deadline=None)
 @given(rows=tables(CELL), delimiter=st.sampled_from(",;\t"), line_end=st.sampled_from(["\n", "\r\n"]), block=BLOCK)
 def test_a_table_without_quotes_comes_back_exactly(read_bytes, rows, delimiter, line_end, block):
