@@ -1,1 +1,1 @@
-"""Writers: how what is new and what has changed comes into the table, and what is theirs alone."""
+"""Writers: how new and changed rows come into the table, each in its own way, and what else that takes."""
