@@ -11,6 +11,7 @@ from typing import Any
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
+from prefect.utilities.annotations import quote
 
 from flows.runs.door import Outcome
 from flows.runs.loading import load_here
@@ -40,11 +41,13 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
     Raises:
         ConfigurationError: they shall be loaded by Dask, and it is not installed.
     """
-    calls = [{"name": window_name(window), "feed": feed, "window": window} for window in windows(refs)]
+    # Quoted: Prefect would look through them for states of other task runs, again and again.
+    calls = [{"name": window_name(window), "feed": quote(feed), "window": quote(window)} for window in windows(refs)]
     settings = read_settings()
     is_far = (feed.task_runner or settings.task_runner) == "dask"
     try:
-        for state in _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(feed, calls):
+        states = _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(feed, refs, calls)
+        for state in states:
             done: Any = state.result(raise_on_failure=False)
             yield from done.outcomes
             if done.stop is not None:
@@ -53,9 +56,9 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
         raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
 
 
-def _states_here(feed: Feed, calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
+def _states_here(feed: Feed, refs: list[ChunkRef], calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
     """The task runs share one stream of chunks, so that while one of them writes the chunk of the next is prepared."""
-    coming = load_here(feed, [ref for call in calls for ref in call["window"]])
+    coming = quote(load_here(feed, refs))
     for call in calls:
         yield load_window(**call, coming=coming, return_state=True)
 

@@ -8,7 +8,7 @@ from restock.feeds import Feed
 from restock.feeds_file import find_feed, read_feeds
 from restock.references import add_to_import_path
 from restock.settings import Settings, read_settings
-from sources.chunks.memory import give_memory_back
+from sources.chunks.memory import settle_memory
 from sources.chunks.spool import Spool
 
 
@@ -38,7 +38,7 @@ def open_workplace() -> Workplace:
     Raises:
         ConfigurationError: something in them is wrong.
     """
-    give_memory_back()
+    settle_memory()
     settings = read_settings()
     feeds = read_feeds(settings.feeds_file)
     add_to_import_path(str(settings.folder))

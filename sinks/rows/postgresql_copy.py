@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,6 +15,9 @@ from sinks.database.driver_calls import execute_by, plain_name
 from sinks.model.values import Values, are_stored_as_sent
 from sinks.rows.columnar import Rows
 from sinks.rows.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there
+
+# The bytes of what can be the last message, behind which only the driver's own reading closes the matter.
+_LAST = (len(END), len(HEADER) + len(END))
 
 _seen: WeakKeyDictionary[sa.Engine, dict[str, dict[str, str]]] = WeakKeyDictionary()
 
@@ -76,10 +79,33 @@ def copy_out(connection: sa.Connection, query: str) -> pa.LargeBinaryArray:
 
     def copy(cursor: Any, statement: str) -> None:
         with cursor.copy(statement) as file:
-            sizes.extend(map(whole.write, file))  # to keep them would be to keep an object for each row
+            sizes.extend(map(whole.write, _messages(file)))  # to keep them would be to keep an object for each row
 
     execute_by(connection, f"COPY ({query}) TO STDOUT (FORMAT BINARY)", copy)
     return as_rows(whole.getbuffer(), np.cumsum(sizes), len(HEADER))
+
+
+def _messages(file: Any) -> Iterator[bytes | memoryview]:
+    """What COPY writes: a header, row by row, and an end.
+
+    The driver waits for every message, which takes longer than all else that is done with one. So it is asked for one
+    alone, and then for those that have come with it.
+    """
+    from psycopg.errors import error_from_result
+
+    driver = file.connection.pgconn
+    for message in file:
+        yield message
+        while len(message) not in _LAST:
+            size, message = driver.get_copy_data(1)
+            if size < 0:
+                refused = driver.get_result()
+                while driver.get_result() is not None:
+                    pass
+                raise error_from_result(refused)
+            if not size:
+                break
+            yield message
 
 
 def can_copy(connection: sa.Connection) -> bool:

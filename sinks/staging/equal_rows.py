@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
@@ -20,6 +21,8 @@ from sinks.rows.postgresql_copy import copy_out, encoded_for
 # Rows are fetched by the span of their keys, whatever else lies in it. To fetch so many for each that was sent takes
 # about as long as to stage it.
 MOST_FETCHED = 2
+# Of a row, for a first look: its key is among them where that is its first column, or close to it.
+_FIRST_BYTES = 32
 
 
 def equal_rows(connection: sa.Connection, rows: Rows) -> np.ndarray:
@@ -33,8 +36,21 @@ def equal_rows(connection: sa.Connection, rows: Rows) -> np.ndarray:
     if spanned is None or _expected_rows(connection, spanned) > most:
         return nothing
     # What was expected is a guess of the database's.
-    fetched = copy_out(connection, f"{spanned} LIMIT {most}")
-    return np.flatnonzero(pc.is_in(encoded.rows, fetched))
+    return np.flatnonzero(_are_among(encoded.rows, copy_out(connection, f"{spanned} LIMIT {most}")))
+
+
+def _are_among(rows: pa.LargeBinaryArray, fetched: pa.LargeBinaryArray) -> np.ndarray:
+    """For each row whether it was fetched.
+
+    Their first bytes mostly tell which could be the same, in half the time that looking for whole rows takes.
+    """
+    first = pc.index_in(pc.binary_slice(rows, 0, _FIRST_BYTES), pc.binary_slice(fetched, 0, _FIRST_BYTES))
+    are_found = pc.fill_null(pc.equal(rows, fetched.take(first)), False).to_numpy(zero_copy_only=False)
+    others = np.flatnonzero(~are_found)
+    left = np.ones(len(fetched), bool)
+    left[first.filter(pa.array(are_found)).to_numpy()] = False
+    are_found[others] = pc.is_in(rows.take(pa.array(others)), fetched.filter(pa.array(left)))
+    return are_found
 
 
 def _spanned(connection: sa.Connection, rows: Rows) -> str | None:

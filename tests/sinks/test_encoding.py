@@ -190,6 +190,28 @@ def test_what_was_copied_in_comes_out_in_the_same_bytes(
     assert stored[-1] == b"\xff\xff"  # the end of the copy
 
 
+MANY = "SELECT CAST(n AS bigint), CAST(n % 7 AS text) FROM generate_series(1, 40000) AS n"
+
+
+def test_many_rows_come_out_whole_and_in_order(table: tuple[sa.Connection, sa.TableClause]) -> None:
+    connection, _ = table
+
+    stored = copy_out(connection, MANY)
+
+    assert [struct.unpack("!hiqi", row[:18])[2] for row in stored.to_pylist()[:-1]] == list(range(1, 40_001))
+    assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_what_ends_a_reading_halfway_is_the_error_of_the_database(
+    table: tuple[sa.Connection, sa.TableClause],
+) -> None:
+    connection, _ = table
+    with pytest.raises(sa.exc.DataError, match="division by zero"), connection.begin_nested():
+        copy_out(connection, MANY.replace("n % 7", "1 / (39999 - n)"))
+
+    assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
 def test_text_is_stored_as_it_was_sent_on_a_connection_that_is_not_in_utf_8(
     make_shop: MakeShop, postgresql_url: str
 ) -> None:
