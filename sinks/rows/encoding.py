@@ -11,6 +11,8 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sinks.model.values import Values, as_arrow, as_list
-from sinks.rows.row_ends import COUNT, ends_of
+from sinks.rows.row_ends import COUNT, LENGTH, ends_of
 
 log = logging.getLogger("restock")
 
@@ -98,6 +100,15 @@ def as_rows(whole: memoryview, ends: np.ndarray, start: int = 0) -> pa.LargeBina
     )
 
 
+def with_room(expected: int) -> BytesIO:
+    """A file in memory that need not move, and be given other memory, while it grows to so many bytes."""
+    file = BytesIO()
+    file.seek(expected)
+    file.write(END)
+    file.seek(0)
+    return file
+
+
 @cache
 def is_encoder_there() -> bool:
     """Whether the extra is installed that COPY needs; said once if it is not."""
@@ -124,11 +135,14 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
         batch = pa.record_batch(list(arrays.values()), names=[f"c{place}" for place in range(len(arrays))])
         encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
         parts = (batch.slice(start, _ROWS_AT_ONCE) for start in range(0, len(batch), _ROWS_AT_ONCE))
+        told = with_room(batch.nbytes + len(batch) * (COUNT + LENGTH * batch.num_columns))
         # Of a few rows it gives nothing before the end.
-        told = b"".join((encoder.write_header(), *map(encoder.write_batch, parts), encoder.finish()))
+        for part in chain([encoder.write_header()], map(encoder.write_batch, parts)):
+            told.write(part)
+        told.write(encoder.finish())
     except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
         return None
-    encoded = memoryview(told)[len(HEADER) : -len(END)]
+    encoded = told.getbuffer()[len(HEADER) : told.tell() - len(END)]
     ends = ends_of(batch, encoded)
     return EncodedRows(
         {name: types[name] for name in columns}, encoded, None if ends is None else as_rows(encoded, ends)

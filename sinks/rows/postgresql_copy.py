@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from sinks.database.driver_calls import execute_by, plain_name
 from sinks.model.values import Values, are_stored_as_sent
 from sinks.rows.columnar import Rows
-from sinks.rows.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there
+from sinks.rows.encoding import END, HEADER, AsText, EncodedRows, as_rows, encode, is_encoder_there, with_room
 
 # The bytes of what can be the last message, behind which only the driver's own reading closes the matter.
 _LAST = (len(END), len(HEADER) + len(END))
@@ -73,9 +72,13 @@ def encoded_for(connection: sa.Connection, table: sa.TableClause, rows: Rows) ->
     return rows.encoded({name: known.get(name, "") for name in rows.keyed.columns}, _texts(connection))
 
 
-def copy_out(connection: sa.Connection, query: str) -> pa.LargeBinaryArray:
-    """The rows of a query, each as COPY writes it."""
-    whole, sizes = BytesIO(), list[int]()
+def copy_out(connection: sa.Connection, query: str, expected: int = 0) -> pa.LargeBinaryArray:
+    """The rows of a query, each as COPY writes it.
+
+    Args:
+        expected: about how many bytes they have, for which room is made at once.
+    """
+    whole, sizes = with_room(expected), list[int]()
 
     def copy(cursor: Any, statement: str) -> None:
         with cursor.copy(statement) as file:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # Bytes of a row, and of each of its fields, before those of its value; and of a NUMERIC before its digits.
-COUNT, _LENGTH, _NUMERIC = 2, 4, 8
+COUNT, LENGTH, _NUMERIC = 2, 4, 8
 # The digits of a NUMERIC come by fours. More of them than 64 bits hold are not counted.
 _FOUR, _MOST_DIGITS = 10**4, 18
 
@@ -20,7 +20,7 @@ def ends_of(batch: pa.RecordBatch, encoded: memoryview) -> np.ndarray | None:
         return None
     fields, decimals = np.full(len(batch), COUNT, np.int64), []
     for array, size in zip(batch.columns, sizes, strict=True):
-        fields += _LENGTH
+        fields += LENGTH
         if pa.types.is_decimal(array.type):
             decimals.append((fields.copy(), np.where(_nulls(array), -1, size)))
         fields += size
@@ -36,7 +36,7 @@ def ends_of(batch: pa.RecordBatch, encoded: memoryview) -> np.ndarray | None:
 
 def _told(content: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The lengths that are written before the values at some places."""
-    at = (places - _LENGTH)[:, None] + np.arange(_LENGTH)
+    at = (places - LENGTH)[:, None] + np.arange(LENGTH)
     return np.ascontiguousarray(content[at]).view(">i4")[:, 0]
 
 

@@ -23,6 +23,8 @@ from sinks.rows.postgresql_copy import copy_out, encoded_for
 MOST_FETCHED = 2
 # Of a row, for a first look: its key is among them where that is its first column, or close to it.
 _FIRST_BYTES = 32
+# Rows compared at a time: to be given the memory for a copy of all of them takes longer than to compare them.
+_AT_ONCE = 5_000
 
 
 def equal_rows(connection: sa.Connection, rows: Rows) -> np.ndarray:
@@ -36,7 +38,8 @@ def equal_rows(connection: sa.Connection, rows: Rows) -> np.ndarray:
     if spanned is None or _expected_rows(connection, spanned) > most:
         return nothing
     # What was expected is a guess of the database's.
-    return np.flatnonzero(_are_among(encoded.rows, copy_out(connection, f"{spanned} LIMIT {most}")))
+    fetched = copy_out(connection, f"{spanned} LIMIT {most}", len(encoded.whole))
+    return np.flatnonzero(_are_among(encoded.rows, fetched))
 
 
 def _are_among(rows: pa.LargeBinaryArray, fetched: pa.LargeBinaryArray) -> np.ndarray:
@@ -45,7 +48,9 @@ def _are_among(rows: pa.LargeBinaryArray, fetched: pa.LargeBinaryArray) -> np.nd
     Their first bytes mostly tell which could be the same, in half the time that looking for whole rows takes.
     """
     first = pc.index_in(pc.binary_slice(rows, 0, _FIRST_BYTES), pc.binary_slice(fetched, 0, _FIRST_BYTES))
-    are_found = pc.fill_null(pc.equal(rows, fetched.take(first)), False).to_numpy(zero_copy_only=False)
+    parts = [(rows.slice(at, _AT_ONCE), first.slice(at, _AT_ONCE)) for at in range(0, len(rows), _AT_ONCE)]
+    same = [pc.equal(part, fetched.take(places)) for part, places in parts]
+    are_found = pc.fill_null(pa.chunked_array(same, pa.bool_()), False).to_numpy()
     others = np.flatnonzero(~are_found)
     left = np.ones(len(fetched), bool)
     left[first.filter(pa.array(are_found)).to_numpy()] = False
