@@ -82,6 +82,17 @@ def test_nothing_is_staged_of_a_chunk_that_is_in_the_table_already(products: Tab
     assert not is_staged(statements)
 
 
+def test_rows_that_begin_alike_are_told_apart(products: Table) -> None:
+    items: list[Record] = [{"name": "A name longer than what is looked at first", "sku": f"S{n}"} for n in range(4)]
+    products.load(items)
+
+    [counts], [statements] = load(products, items)
+
+    assert counts == WriteCounts(unchanged=4)
+    assert is_looked_for(statements)
+    assert not is_staged(statements)
+
+
 def test_changed_and_new_rows_among_equal_ones_are_written(products: Table) -> None:
     items = make_items(6)
     products.load([items[0], items[2], items[3], items[5]])
