@@ -41,8 +41,7 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
     Raises:
         ConfigurationError: they shall be loaded by Dask, and it is not installed.
     """
-    # Quoted: Prefect would look through them for states of other task runs, again and again.
-    calls = [{"name": window_name(window), "feed": quote(feed), "window": quote(window)} for window in windows(refs)]
+    calls = [{"name": window_name(window), "feed": feed, "window": window} for window in windows(refs)]
     settings = read_settings()
     is_far = (feed.task_runner or settings.task_runner) == "dask"
     try:
@@ -58,9 +57,11 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
 
 def _states_here(feed: Feed, refs: list[ChunkRef], calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
     """The task runs share one stream of chunks, so that while one of them writes the chunk of the next is prepared."""
-    coming = quote(load_here(feed, refs))
+    coming = load_here(feed, refs)
     for call in calls:
-        yield load_window(**call, coming=coming, return_state=True)
+        # Quoted: Prefect would look through them for states of other task runs, again and again.
+        quoted = {"feed": quote(feed), "window": quote(call["window"]), "coming": quote(coming)}
+        yield load_window(name=call["name"], return_state=True, **quoted)
 
 
 def _states_on_dask(feed: Feed, calls: list[dict[str, Any]], scheduler: str | None) -> Iterator[State[Any]]:
