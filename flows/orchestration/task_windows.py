@@ -45,8 +45,7 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
     settings = read_settings()
     is_far = (feed.task_runner or settings.task_runner) == "dask"
     try:
-        states = _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(feed, refs, calls)
-        for state in states:
+        for state in _states_on_dask(feed, calls, settings.dask_scheduler) if is_far else _states_here(feed, calls):
             done: Any = state.result(raise_on_failure=False)
             yield from done.outcomes
             if done.stop is not None:
@@ -55,11 +54,11 @@ def load_in_task_windows(feed: Feed, refs: list[ChunkRef]) -> Iterator[tuple[Chu
         raise RunInterrupted("Prefect stopped the flow run; what is committed is kept.") from signal
 
 
-def _states_here(feed: Feed, refs: list[ChunkRef], calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
+def _states_here(feed: Feed, calls: list[dict[str, Any]]) -> Iterator[State[Any]]:
     """The task runs share one stream of chunks, so that while one of them writes the chunk of the next is prepared."""
-    coming = load_here(feed, refs)
+    coming = load_here(feed, [ref for call in calls for ref in call["window"]])
     for call in calls:
-        # Quoted: Prefect would look through them for states of other task runs, again and again.
+        # Prefect would look through them for states of other task runs, again and again.
         quoted = {"feed": quote(feed), "window": quote(call["window"]), "coming": quote(coming)}
         yield load_window(name=call["name"], return_state=True, **quoted)
 

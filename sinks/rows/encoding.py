@@ -12,7 +12,6 @@ from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -136,10 +135,10 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
         encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
         parts = (batch.slice(start, _ROWS_AT_ONCE) for start in range(0, len(batch), _ROWS_AT_ONCE))
         told = with_room(batch.nbytes + len(batch) * (COUNT + LENGTH * batch.num_columns))
-        # Of a few rows it gives nothing before the end.
-        for part in chain([encoder.write_header()], map(encoder.write_batch, parts)):
-            told.write(part)
-        told.write(encoder.finish())
+        told.write(encoder.write_header())
+        for part in parts:
+            told.write(encoder.write_batch(part))
+        told.write(encoder.finish())  # of a few rows it gives nothing before
     except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
         return None
     encoded = told.getbuffer()[len(HEADER) : told.tell() - len(END)]

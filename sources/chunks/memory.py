@@ -11,7 +11,7 @@ import pyarrow as pa
 # which size on a piece is asked of the system alone, and goes back when it is free; among how many heaps threads are
 # divided.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-# All pieces that chunks are made of are below, and what ten million keys take in one is not.
+# The rows of a chunk, of 50,000 of usual width, are a quarter of it.
 _PIECE = 64 * 2**20
 _KEPT = 256 * 2**20
 
