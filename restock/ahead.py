@@ -17,6 +17,8 @@ Made = TypeVar("Made")
 # More would not be faster: the thread that takes the things and uses what was made of them keeps up with no more. Nor
 # would more than there are cores, and each holds a thing in memory.
 THREADS = max(2, min(4, os.cpu_count() or 1))
+# One more than the threads is ready, so that none of them waits while the caller makes the next thing.
+READY = THREADS + 1
 
 
 def background(work: Callable[[], Thing]) -> Future[Thing]:
@@ -37,7 +39,7 @@ def background(work: Callable[[], Thing]) -> Future[Thing]:
 def in_order(work: Callable[[Thing], Made], things: Iterable[Thing]) -> Generator[Made, None, None]:
     """What some work makes of each thing, in the order of the things. Where it fails, its error comes in its turn.
 
-    Some threads work ahead of the caller; the things themselves are made in the caller's. At most `THREADS` are begun
+    Some threads work ahead of the caller; the things themselves are made in the caller's. At most `READY` are made
     and not yet handed over. Whoever stops early, and closes the iterator, waits for those.
     """
     source, begun = iter(things), deque[Future[Made]]()
@@ -45,7 +47,7 @@ def in_order(work: Callable[[Thing], Made], things: Iterable[Thing]) -> Generato
     try:
         while True:
             try:
-                for thing in islice(source, THREADS - len(begun)):
+                for thing in islice(source, READY - len(begun)):
                     begun.append(pool.submit(copy_context().run, work, thing))
             except Exception as error:  # what came before it comes first
                 begun.append(Future())

@@ -80,8 +80,11 @@ class Bits:
 
     def last(self) -> int:
         """The last place; -1 if there is none."""
-        held = np.flatnonzero(self.words)
-        return int(held[-1]) * _BITS + int(self.words[held[-1]]).bit_length() - 1 if len(held) else -1
+        from_end = self.words[::-1] != 0
+        if not from_end.any():
+            return -1
+        word = len(from_end) - 1 - int(from_end.argmax())
+        return word * _BITS + int(self.words[word]).bit_length() - 1
 
     def places(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """All places, in their order."""

@@ -94,7 +94,7 @@ class BlockReader:
         last = end = data.rfind(line_end) + 1
         is_inside = False
         if len(self._quote) == 1:
-            quotes = Bits.of(np.frombuffer(data, np.uint8, end), self._quote[0]).count()
+            quotes = np.count_nonzero(np.frombuffer(data, np.uint8, end) == self._quote[0])
             is_inside = (held.count(self._quote) + quotes) % 2 == 1
         while is_inside and (quote := data.rfind(self._quote, 0, end)) >= 0:
             before = data.rfind(line_end, 0, quote) + 1
@@ -207,10 +207,10 @@ class _Marks:
         """Whether each opening quote begins a field and each closing one ends it, or the two are one doubled quote."""
         if not self.quotes:
             return True
-        border = self.delimiters | self.feeds | self.returns
+        # Of two quotes side by side one opens and one closes, so that each may have any quote beside it.
+        border = self.delimiters | self.feeds | self.returns | self.quotes
         opening, closing = self.quotes & ~self.inside, self.quotes & self.inside
-        begins, ends = border.next(start=True) | closing.next(), border.previous() | opening.previous()
-        return not opening & ~begins and not closing & ~ends
+        return not opening & ~border.next(start=True) and not closing & ~border.previous()
 
 
 def _has_no_long_line(data: bytes, used: int) -> bool:

@@ -147,6 +147,8 @@ class TableReader:
             return
         for header in self._headers:
             first = next(place for place, name in enumerate(header) if name)
+            if pc.index(table.column(first), header[first]).as_py() < 0:
+                continue
             is_header = pc.fill_null(pc.equal(table.column(first), header[first]), False)
             for row in pc.indices_nonzero(is_header).to_pylist():
                 if all(table.column(place)[row].as_py() == name for place, name in enumerate(header)):

@@ -3,7 +3,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from restock.ahead import THREADS, in_order
+from restock.ahead import READY, THREADS, in_order
 
 ASKED_BY: ContextVar[str] = ContextVar("ASKED_BY")
 
@@ -21,15 +21,15 @@ def test_what_is_made_comes_in_the_order_of_the_things_whoever_is_first():
     assert list(in_order(work, [])) == []
 
 
-def test_no_more_are_begun_than_there_are_threads():
+def test_no_more_are_made_than_the_threads_have_to_do_next():
     taken = []
     things = (taken.append(number) or number for number in range(100))
 
     made = in_order(str, things)
     assert next(made) == "0"
-    assert len(taken) == THREADS
+    assert len(taken) == READY
     assert next(made) == "1"
-    assert len(taken) == THREADS + 1
+    assert len(taken) == READY + 1
     made.close()
 
 
@@ -59,12 +59,12 @@ def test_who_closes_it_waits_for_what_was_begun_and_nothing_else_is():
 
     made = in_order(work, range(100))
     assert next(made) == 0
-    for _ in range(THREADS - 1):
+    for _ in range(THREADS):
         assert begun.acquire(timeout=10)
     threading.Timer(0.05, may_end.set).start()
     made.close()
 
-    assert sorted(ended) == list(range(1, THREADS))
+    assert sorted(ended) == list(range(1, THREADS + 1))
 
 
 def test_the_work_knows_who_asked_for_it():
