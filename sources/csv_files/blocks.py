@@ -196,7 +196,7 @@ class _Marks:
     @cached_property
     def lone_returns(self) -> Bits:
         """The CR without LF behind."""
-        return self.returns & ~self.feeds.previous()
+        return self.returns & ~self.feeds.previous() if self.returns else self.returns
 
     @cached_property
     def lines(self) -> int:

@@ -54,7 +54,7 @@ def refuse_no_file(path: Path, name: str) -> None:
     """Refuse what cannot be read as a file, without opening it.
 
     Raises:
-        SourceError: it is missing, empty, or not a file.
+        SourceError: it is missing, or not a file.
     """
     try:
         found = path.stat()
@@ -66,8 +66,6 @@ def refuse_no_file(path: Path, name: str) -> None:
         raise SourceError(f"{name} is a folder; name a file in it.")
     if not stat.S_ISREG(found.st_mode):
         raise SourceError(f"{name} is not a regular file; copy its content into one.")
-    if found.st_size == 0:
-        raise SourceError(f"{name} is empty (0 bytes); have it exported again.")
 
 
 def display_name(path: Path, settings: Settings) -> str:

@@ -33,7 +33,7 @@ def find_source(feed: Feed, settings: Settings, file: str | None = None) -> list
 
     Raises:
         ConfigurationError: a path leads out of the allowed places, or the format of a file is not known.
-        SourceError: a file is missing, empty, or not a file.
+        SourceError: a file is missing, or not a file.
     """
     shelf = Shelf(settings.spool)
     if file is not None and is_address(file):

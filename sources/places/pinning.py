@@ -56,7 +56,7 @@ def open_pinned(file: SourceFile) -> Iterator[BinaryIO]:
 
     Raises:
         SourceChanged: they are not; this goes before any other fault that reading found.
-        SourceError: the file is gone or cannot be read.
+        SourceError: the file is empty, is gone or cannot be read.
     """
     with open_start(file) as handle:
         yield handle
@@ -71,10 +71,12 @@ def open_start(file: SourceFile) -> Iterator[BinaryIO]:
 
     Raises:
         SourceChanged: there was a fault, and the bytes are others.
-        SourceError: the file is gone or cannot be read.
+        SourceError: the file is empty, is gone or cannot be read.
     """
     with file.origin.open() as handle:
         try:
+            if not file.size:
+                raise SourceError(f"{file.name} is empty (0 bytes); have it exported again.")
             yield handle
         except SourceChanged:
             raise

@@ -47,7 +47,7 @@ class RemoteFile:
             shelf: where its copy is kept.
 
         Raises:
-            SourceError: it cannot be read, or is empty.
+            SourceError: it cannot be read.
             SourceChanged: it changed while it was brought.
         """
         self._store, self._address, self._shelf = store, address, shelf
@@ -63,8 +63,6 @@ class RemoteFile:
         self.size, self.digest = size, digest
         if self._copy is not None:
             self._refuse_other_version()
-        if self.size == 0:
-            raise SourceError(f"{address} is empty (0 bytes); have it exported again.")
 
     def open(self) -> BinaryIO:
         if self._copy is None:

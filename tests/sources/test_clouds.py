@@ -108,12 +108,12 @@ def test_a_file_that_changes_between_two_parts_is_refused(cloud, find, monkeypat
         ("empty.csv", r"empty.csv is empty \(0 bytes\)"),
     ],
 )
-def test_a_file_that_is_not_there_gets_a_sentence(cloud, find, source, sentence):
+def test_a_file_that_is_not_there_gets_a_sentence(cloud, find, content_of, source, sentence):
     cloud.put("feeds/deeper.csv/a.csv", TEXT)
     cloud.put("feeds/empty.csv", b"")
 
     with pytest.raises(SourceError, match=sentence):
-        find(source)
+        content_of(*find(source))
 
 
 def test_a_file_that_would_be_unpacked_on_the_way_is_refused(cloud, find, content_of):

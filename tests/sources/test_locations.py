@@ -141,14 +141,14 @@ def test_a_file_parameter_is_never_a_pattern(folder, make_feed, settings_in):
         ("pipe.csv", "not a regular file"),
     ],
 )
-def test_a_source_that_is_no_file_gets_a_sentence(folder, make_feed, settings_in, source, sentence):
+def test_a_source_that_is_no_file_gets_a_sentence(folder, make_feed, settings_in, content_of, source, sentence):
     (folder / "empty.csv").touch()
     (folder / "data" / "a.csv").write_text("a\n1\n")
     os.mkfifo(folder / "pipe.csv")
     (folder / "hollow" / "deeper").mkdir(parents=True)
 
     with pytest.raises(SourceError, match=sentence) as caught:
-        find_source(make_feed(source=source), settings_in(folder))
+        content_of(*find_source(make_feed(source=source), settings_in(folder)))
     assert str(folder) not in str(caught.value)
 
 

@@ -175,11 +175,11 @@ def cut_in_a_piece(handler):
         (lambda handler: handler.connection.close(), "cannot be reached"),
     ],
 )
-def test_a_file_that_does_not_come_whole_is_refused(site, find, answer, sentence):
+def test_a_file_that_does_not_come_whole_is_refused(site, find, content_of, answer, sentence):
     site.answers["/feeds/a.csv"] = answer
 
     with pytest.raises(SourceError, match=sentence):
-        find("/feeds/a.csv")
+        content_of(*find("/feeds/a.csv"))
 
 
 @pytest.mark.parametrize(

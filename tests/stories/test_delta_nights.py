@@ -125,6 +125,24 @@ def test_a_file_that_was_abandoned_is_not_called_loaded_nor_its_run_completed(
     ]
 
 
+def test_a_file_that_was_overtaken_while_its_feed_was_full_is_not_called_loaded(sqlite_shop: Shop) -> None:
+    shop, notes = sqlite_shop, Notes()
+    shop.write_csv("01.csv", MONDAY)
+    shop.write_csv("02.csv", TUESDAY)
+    broken = add_transform(shop, "broken", BROKEN)
+    for name in ("01.csv", "02.csv"):
+        shop.feed(source=name, chunk_rows=2, transform=broken)
+        sync(shop)
+    first = min(run["run_id"] for run in shop.rows("restock_run"))
+    shop.feed(kind="delta", source="*.csv")
+
+    assert sync_all(shop, progress=notes) == []
+    assert notes.sentences == [
+        f"01.csv was superseded (run {first}) and is skipped.",
+        "02.csv was loaded before and is skipped.",
+    ]
+
+
 def test_a_night_that_was_abandoned_is_no_measure_of_the_next(sqlite_shop: Shop) -> None:
     shop = sqlite_shop
     shop.feed(min_rows="50%", transform=add_transform(shop, "broken", BROKEN))
@@ -278,13 +296,19 @@ def test_a_failed_file_of_a_glob_stops_those_after_it_and_later_lets_them_in(sho
     assert table(shop) == expected(MONDAY_CURED, TUESDAY)
 
 
-def test_before_a_file_that_cannot_be_read_those_that_came_are_named(sqlite_shop: Shop) -> None:
+@pytest.mark.parametrize(
+    "content,sentence",
+    [("article,name\n1,a\n", r"02\.csv has the column 'article'"), ("", r"02\.csv is empty \(0 bytes\)")],
+)
+def test_before_a_file_that_cannot_be_read_those_that_came_are_named(
+    sqlite_shop: Shop, content: str, sentence: str
+) -> None:
     shop, notes = sqlite_shop, Notes()
     shop.write_csv("01.csv", products([1, 2]))
-    (shop.folder / "02.csv").write_text("article,name\n1,a\n", encoding="utf-8")
+    (shop.folder / "02.csv").write_text(content, encoding="utf-8")
     shop.feed(kind="delta", source="*.csv")
 
-    with pytest.raises(SourceError, match=r"02\.csv has the column 'article'"):
+    with pytest.raises(SourceError, match=sentence):
         sync_all(shop, progress=notes)
 
     [run] = shop.rows("restock_run")
