@@ -39,10 +39,11 @@ class Unreached:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run, in the database that knows it."""
+    """A run, in the database that knows it; and its feed, where that could not be opened."""
 
     run: RunEntry
     visit: Visit
+    unreached: Unreached | None = None
 
     @property
     def history(self) -> History:
@@ -60,8 +61,11 @@ class FoundRun:
 
         Raises:
             ConfigurationError: its feed is no longer in feeds.yaml.
+            SinkUnavailable: its feed could not be opened.
         """
         sink = self.visit.sinks.get(self.run.feed)
+        if sink is None and self.unreached is not None:
+            self.unreached.verdict()
         if sink is None:
             raise ConfigurationError(
                 f"Run {self.run.run_id} belongs to the feed {self.run.feed!r}, which has left feeds.yaml; put it "
@@ -96,7 +100,9 @@ def find_run(place: Workplace, run_id: str) -> FoundRun:
         SinkUnavailable: it is in none that answers, and some do not.
     """
     visits, unreached = visit_databases(place)
-    found = [FoundRun(run, visit) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
+    lost = {each.feed: each for each in unreached}
+    runs = [(run, visit) for visit in visits if (run := visit.history.find_run(run_id)) is not None]
+    found = [FoundRun(run, visit, lost.get(run.feed)) for run, visit in runs]
     if found:
         # Two addresses may lead to one database, each with the sinks of its own feeds.
         return next((each for each in found if each.run.feed in each.visit.sinks), found[0])

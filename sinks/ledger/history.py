@@ -45,8 +45,8 @@ class FeedRuns:
 
     def fate_of(self, run: RunEntry) -> str:
         """What was done with a run that owes nothing any more."""
-        if run.status == "abandoned":
-            return f"abandoned (run {run.run_id})"
+        if run.status in ("abandoned", "superseded"):
+            return f"{run.status} (run {run.run_id})"
         return f"loaded but for abandoned chunks (run {run.run_id})" if run.run_id in self.given_up else "loaded before"
 
     @property

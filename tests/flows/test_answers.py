@@ -307,6 +307,19 @@ def test_a_database_that_does_not_answer_is_named_and_the_others_are_listed(home
     assert (said.status, people.status) == (1, 1)
 
 
+def test_a_run_whose_feed_cannot_be_opened_is_shown_and_its_trouble_is_named(home: Shop, capfd: Capture) -> None:
+    run_id = failed_night(home)
+    feed = {"match_on": ["sku"]}
+    home.feeds({"other": feed, "products": feed | {"app": "nowhere:app"}})
+
+    shown = run_here(capfd, "show", run_id, "--json")
+    tried = run_here(capfd, "reprocess", "--run", run_id)
+
+    assert (shown.status, shown.answer["outstanding"]) == (0, 1)
+    assert tried.status == 1
+    assert tried.sentence.startswith("Feed products could not be asked: The app nowhere:app cannot be imported")
+
+
 def test_a_database_that_does_not_answer_is_not_said_to_have_no_runs(home: Shop, capfd: Capture) -> None:
     home.feed(app="nowhere:app")
 
@@ -417,6 +430,7 @@ def test_rejects_are_shown_with_their_place_and_value(home: Shop, capfd: Capture
 
     assert said.status == 0
     assert re.search(r"2\W+3\W+S-002\W+not_a_number\W+price\W+cheap", said.out)
+    assert "byte" not in said.out  # none of them has to be found by it
 
 
 def test_cells_are_shown_as_they_are_whatever_rich_would_make_of_them(home: Shop, capfd: Capture) -> None:
