@@ -23,10 +23,10 @@ class Bits:
     @classmethod
     def of(cls, text: np.ndarray, byte: int) -> Bits:
         """Where a text has a byte."""
-        bits = cls.none(len(text))
-        packed = np.packbits(text == byte, bitorder="little")
-        bits.words.view(np.uint8)[: len(packed)] = packed
-        return bits
+        is_there = np.empty(-(-len(text) // _BITS) * _BITS, bool)
+        np.equal(text, byte, out=is_there[: len(text)])
+        is_there[len(text) :] = False
+        return cls(np.packbits(is_there, bitorder="little").view(_WORD))
 
     @classmethod
     def none(cls, length: int) -> Bits:

@@ -16,6 +16,7 @@ from sources.chunks.columns import refuse_bad_names
 from sources.chunks.framing import TEXT
 from sources.csv_files.header import TableStart, find_start
 from sources.csv_files.rows import OPEN_QUOTE_CHARACTERS, RowSplitter
+from sources.csv_files.second_table import SecondTable
 from sources.csv_files.tables import Stretch, TableReader
 from sources.csv_files.text import Encoding, has_marks
 from sources.places.locations import open_pinned, open_start
@@ -52,16 +53,20 @@ class CsvSource:
         """The rows in tables of bounded size, with the spool columns beside those of the file.
 
         Raises:
-            SourceError: the file has no rows, is cut short, or a quote in it makes the end of a row uncertain.
+            SourceError: the file has no rows, is cut short, has its header again between rows, or a quote in it makes
+                the end of a row uncertain.
             SourceChanged: the file is not the one that was planned.
         """
         rows = undecodable = 0
+        second_table = SecondTable(self._rules, self._start, self.file.name)
         for table in self._blocks():
+            second_table.refuse_in(table)
             rows += table.num_rows
             faults = table[FAULT]
             if faults.null_count < len(faults):
                 undecodable += pc.sum(pc.equal(faults, "encoding")).as_py() or 0
             yield table
+        second_table.refuse_in_rest()
         if not rows:
             only = ", only a header" if self._rules.header_rows else ""
             raise NoRows(f"{self.file.name} holds no rows{only}; have it exported again.")
@@ -103,13 +108,14 @@ class CsvSource:
                     if len(text.data) < enough and not text.is_last:
                         rest = text
                         continue
-                    tables, rest = reader.read(text)
+                    rows = reader.read(text)
                 else:
-                    tables, rest = found.on(rest.line)
-                yield from tables
+                    rows = found.on(rest.line)
+                yield from rows.tables()
+                rest = rows.rest
                 self._refuse_endless(rest)
                 # Text without a whole row is tried again when there is twice as much, so that it is not tried often.
-                enough = 0 if tables else 2 * len(rest.data)
+                enough = 0 if rows.pieces else 2 * len(rest.data)
 
     def _refuse_endless(self, rest: Stretch) -> None:
         if len(rest.data) > 2 * OPEN_QUOTE_CHARACTERS:

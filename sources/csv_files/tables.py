@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from restock.chunks import LINE
 from restock.errors import SourceError
-from sources.chunks.framing import TEXT, with_column, with_spool_columns
+from sources.chunks.framing import TEXT, with_spool_columns
 from sources.csv_files.blocks import BlockReader, Places
 
 if TYPE_CHECKING:
@@ -39,16 +39,30 @@ class Stretch:
     is_last: bool
 
 
-class Rows(NamedTuple):
-    """The rows of a stretch as far as they are certain, in tables; then the stretch that is left over."""
+class Piece(NamedTuple):
+    """Some rows: their cells, the line each begins on, and of each the fault, its text and its byte, if any has one."""
 
-    tables: list[pa.Table]
+    cells: pa.Table
+    lines: Places
+    faults: list[str | None] | None = None
+    raws: list[str | None] | None = None
+    places: list[int | None] | None = None
+
+
+class Rows(NamedTuple):
+    """The rows of a stretch as far as they are certain, in pieces; then the stretch that is left over."""
+
+    pieces: list[Piece]
     rest: Stretch
 
     def on(self, line: int) -> Rows:
         """The same rows, where the stretch was read as from line 0 and begins on this one."""
-        tables = [with_column(table, LINE, pc.add(table[LINE], line)) for table in self.tables]
-        return Rows(tables, replace(self.rest, line=self.rest.line + line))
+        pieces = [piece._replace(lines=piece.lines + line) for piece in self.pieces]
+        return Rows(pieces, replace(self.rest, line=self.rest.line + line))
+
+    def tables(self) -> list[pa.Table]:
+        """The rows in tables, with the spool columns beside the cells."""
+        return [with_spool_columns(*piece) for piece in self.pieces]
 
 
 class TableReader:
@@ -57,12 +71,6 @@ class TableReader:
     def __init__(self, rules: CsvRules, start: TableStart, splitter: RowSplitter, encoding: Encoding) -> None:
         self._null_words = pa.array(rules.null_values, TEXT)
         self._columns = start.names
-        headers = [start.names] if start.header == start.names else [start.names, start.header]
-        # As they would be read if they came again; one without a word is a row like others.
-        as_rows = [[None if name in rules.null_values else name for name in header] for header in headers]
-        self._headers = [header for header in as_rows if any(header)]
-        # Where files were put together, the next one may begin with a byte order mark.
-        self._headers += [[f"\ufeff{header[0]}", *header[1:]] for header in self._headers if header[0]]
         self._blocks, self._splitter, self._encoding = BlockReader(rules, start.names), splitter, encoding
 
     def stretches(self, blocks: Iterable[TextBlock], start: int) -> Iterator[Stretch]:
@@ -94,7 +102,7 @@ class TableReader:
         """The rows of a stretch that begins with a row.
 
         Raises:
-            SourceError: a quote makes the end of a row uncertain, or another table begins.
+            SourceError: a quote makes the end of a row uncertain.
         """
         if not text.data:
             return Rows([], text)
@@ -102,13 +110,12 @@ class TableReader:
             return self._read_carefully(text)
         block = self._blocks.read(text.data, text.line)
         if block is not None:
-            self._refuse_second_table(block.table, block.lines)
-            table = with_spool_columns(block.table, block.lines)
+            piece = Piece(block.table, block.lines)
             rest = replace(text, data=text.data[block.used_bytes :], line=block.next_line)
             if not (rest.is_last and rest.data):
-                return Rows([table], rest)
+                return Rows([piece], rest)
             more, rest = self._read_carefully(rest)
-            return Rows([table, *more], rest)
+            return Rows([piece, *more], rest)
         middle = text.data.find(b"\n", len(text.data) // 2) + 1
         if len(text.data) > CAREFUL_BYTES and 0 < middle < len(text.data):
             return self._read_halves(text, middle)
@@ -117,45 +124,28 @@ class TableReader:
     def _read_halves(self, text: Stretch, middle: int) -> Rows:
         """One row in doubt must not make all others slow: each half is tried by itself."""
         end_byte = text.end_byte - self._encoding.bytes_in_file(text.data[middle:])
-        tables, rest = self.read(Stretch(text.data[:middle], text.line, end_byte, False))
+        pieces, rest = self.read(Stretch(text.data[:middle], text.line, end_byte, False))
         if len(rest.data) == middle:
             return self._read_carefully(text)
         more, rest = self.read(replace(text, data=rest.data + text.data[middle:], line=rest.line))
-        return Rows(tables + more, rest)
+        return Rows(pieces + more, rest)
 
     def _read_carefully(self, stretch: Stretch) -> Rows:
         text = self._encoding.text(stretch.data, stretch.is_last)
         rows, used, line = self._splitter.rows(text, stretch.line, len(self._columns), stretch.is_last)
         rest = replace(stretch, data=stretch.data[self._encoding.size(text[:used]) :], line=line)
-        return Rows([self._careful_table(rows, text, stretch)] if rows else [], rest)
+        return Rows([self._careful_piece(rows, text, stretch)] if rows else [], rest)
 
-    def _careful_table(self, rows: list[Row], text: str, stretch: Stretch) -> pa.Table:
+    def _careful_piece(self, rows: list[Row], text: str, stretch: Stretch) -> Piece:
         nothing = [None] * len(self._columns)
         cells = zip(*(row.cells or nothing for row in rows), strict=True)
         table = pa.table([self._without_null_words(pa.array(column, TEXT)) for column in cells], self._columns)
-        lines, faulty = [row.line for row in rows], [row for row in rows if row.fault is not None]
-        self._refuse_second_table(table, lines)
+        lines, faulty = np.array([row.line for row in rows]), [row for row in rows if row.fault is not None]
         if not faulty:
-            return with_spool_columns(table, lines)
+            return Piece(table, lines)
         at = iter(self._bytes_of([row.place for row in faulty], text, stretch))
         places = [None if row.fault is None else next(at) for row in rows]
-        return with_spool_columns(table, lines, [row.fault for row in rows], [row.raw for row in rows], places)
-
-    def _refuse_second_table(self, table: pa.Table, lines: Sequence[int] | Places) -> None:
-        """A header between rows: what follows is of another table, or comes twice. One name alone may be a value."""
-        if len(self._columns) < 2 or not table.num_rows:
-            return
-        for header in self._headers:
-            first = next(place for place, name in enumerate(header) if name)
-            if pc.index(table.column(first), header[first]).as_py() < 0:
-                continue
-            is_header = pc.fill_null(pc.equal(table.column(first), header[first]), False)
-            for row in pc.indices_nonzero(is_header).to_pylist():
-                if all(table.column(place)[row].as_py() == name for place, name in enumerate(header)):
-                    raise SourceError(
-                        f"Line {lines[row]} of {self._splitter.name} repeats the header, as if another table began "
-                        "there; split the file, or skip such lines by naming what they begin with under `csv: comment`."
-                    )
+        return Piece(table, lines, [row.fault for row in rows], [row.raw for row in rows], places)
 
     def _bytes_of(self, places: list[int], text: str, stretch: Stretch) -> list[int]:
         """The bytes of the file at some places of a stretch's text, in rising order."""

@@ -1,0 +1,59 @@
+"""Finds a header between the rows of a CSV file: what follows is of another table, or comes twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from restock.chunks import LINE
+from restock.errors import SourceError
+
+if TYPE_CHECKING:
+    from restock.csv_rules import CsvRules
+    from sources.csv_files.header import TableStart
+
+# To look once costs as much as to look at thousands of rows.
+ROWS_AT_ONCE = 25_000
+
+
+class SecondTable:
+    """Looks for the header of a file in its rows, many at a time. One name alone may be a value."""
+
+    def __init__(self, rules: CsvRules, start: TableStart, file: str) -> None:
+        headers = [start.names] if start.header == start.names else [start.names, start.header]
+        # As they would be read if they came again; one without a word is a row like others.
+        as_rows = [[None if name in rules.null_values else name for name in header] for header in headers]
+        self._headers = [header for header in as_rows if len(header) > 1 and any(header)]
+        # Where files were put together, the next one may begin with a byte order mark.
+        self._headers += [[f"\ufeff{header[0]}", *header[1:]] for header in self._headers if header[0]]
+        self._file = file
+        self._waiting: list[pa.Table] = []
+
+    def refuse_in(self, table: pa.Table) -> None:
+        """Take the next rows, and look when there are enough.
+
+        Raises:
+            SourceError: one of the rows taken is the header.
+        """
+        self._waiting.append(table)
+        if sum(waiting.num_rows for waiting in self._waiting) >= ROWS_AT_ONCE:
+            self.refuse_in_rest()
+
+    def refuse_in_rest(self) -> None:
+        """Look at the rows that wait; raises as `refuse_in` does."""
+        if not self._waiting:
+            return
+        table, self._waiting = pa.concat_tables(self._waiting), []
+        for header in self._headers:
+            first = next(place for place, name in enumerate(header) if name)
+            if pc.index(table.column(first), header[first]).as_py() < 0:
+                continue
+            is_header = pc.fill_null(pc.equal(table.column(first), header[first]), False)
+            for row in pc.indices_nonzero(is_header).to_pylist():
+                if all(table.column(place)[row].as_py() == name for place, name in enumerate(header)):
+                    raise SourceError(
+                        f"Line {table[LINE][row]} of {self._file} repeats the header, as if another table began "
+                        "there; split the file, or skip such lines by naming what they begin with under `csv: comment`."
+                    )
