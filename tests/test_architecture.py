@@ -134,6 +134,16 @@ def test_every_room_is_installed_with_the_package() -> None:
     assert [room for room in rooms if not (ROOT / room / "__init__.py").exists()] == []
 
 
+def test_what_lies_beside_the_code_is_installed_with_it() -> None:
+    """Whoever installs the package has no checkout to read it from."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packaged = {f"{name}/{file}" for name, files in setuptools["package-data"].items() for file in files}
+    rooms = [path for room in MAY_IMPORT if room != "example_app" for path in (ROOT / room).rglob("*.*")]
+    others = [path.relative_to(ROOT) for path in rooms if path.suffix not in (".py", ".pyc")]
+
+    assert {f"{'.'.join(path.parent.parts)}/{path.name}" for path in others} == packaged
+
+
 def test_where_restock_lies_is_said_in_one_place() -> None:
     """A module that counted folders up from its own place was wrong when it had moved into a room."""
     saying = [name_of(path) for path in modules() if "Path(__file__)" in path.read_text(encoding="utf-8")]

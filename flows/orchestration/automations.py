@@ -1,4 +1,4 @@
-"""Registers the automations of prefect/automations.yaml on the Prefect server that is configured."""
+"""Registers the automations of automations.yaml, beside this file, on the Prefect server that is configured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from restock.errors import ConfigurationError
 from restock.paths import ROOT
 
-SHIPPED = ROOT / "prefect" / "automations.yaml"
+SHIPPED = ROOT / "flows" / "orchestration" / "automations.yaml"
 NOTIFY = "{notify}"
 
 

@@ -20,7 +20,7 @@ from takers import Taken
 pytestmark = AT_NIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
-AUTOMATIONS = ROOT / "prefect" / "automations.yaml"
+AUTOMATIONS = ROOT / "flows" / "orchestration" / "automations.yaml"
 
 # Gives each event of a file to the automations of another, and prints the names of those that act.
 GIVE = """
