@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from restock.key_form import SHORTENED
+from restock.originals import texts_of
 from restock.records import to_records
 from transforms.contract_check import cast_column
 
@@ -235,5 +237,8 @@ def _doubt_digits(texts: list[tuple[FieldSpec, pd.Series]], key: tuple[str, ...]
 
 def clean_samples(cells: pd.Series) -> Iterator[str]:
     """The first different values of a column, as text."""
-    for record in to_records(cells.dropna().drop_duplicates().head(_SAMPLES_SHOWN).to_frame("cell")):
+    known = cells.dropna()
+    if isinstance(known.dtype, pd.ArrowDtype) and pa.types.is_nested(known.dtype.pyarrow_dtype):
+        known = pd.Series(texts_of(known), dtype="str")  # Arrow compares no lists
+    for record in to_records(known.drop_duplicates().head(_SAMPLES_SHOWN).to_frame("cell")):
         yield str(record["cell"])

@@ -87,10 +87,16 @@ def read_binary(value: Any, spec: FieldSpec) -> bytes:
 
 
 def read_array(value: Any, spec: FieldSpec) -> Any:
-    """A list as it came. Text is none, of whatever form: the driver would take it for the list of its letters."""
-    if isinstance(value, str | bytes):
+    """A list as it came, or from its JSON text; other text is none, as drivers take it for the list of its letters."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        content = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Misfit("wrong_type") from error
+    if not isinstance(content, list):
         raise Misfit("wrong_type")
-    return value
+    return content
 
 
 def read_other(value: Any, spec: FieldSpec) -> Any:

@@ -13,7 +13,7 @@ import pandas as pd
 from flows.looking.matching import Match, match_columns, match_values
 from restock.chunks import FAULT, SPOOL_COLUMNS
 from restock.column_rules import ColumnRule
-from restock.contract import Contract, Kind
+from restock.contract import Contract
 from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
@@ -24,6 +24,7 @@ from sinks.model.target import Target
 from sources.chunks.framing import as_frame, chunked
 from sources.extract import open_source
 from sources.looking.guessing import guess_dialect, parquet_columns
+from sources.parquet_files.nested_json import told
 from sources.places.locations import SourceFile, find_source
 from transforms.guessed_rules import GuessedRules, clean_samples, guess_rules
 
@@ -125,13 +126,14 @@ def _matched(
         wanted = {name: spec for name, spec in contract.fields.items() if name not in generated}
         cells = sample[sample[FAULT].isna()][source.columns]
         return source.columns, match_values(cells, Contract(wanted, keys[0] if keys else ()))
-    nested = parquet_columns(file)
-    matches = match_columns(list(nested), list(contract.fields))
-    fitting = [each for each in matches if not nested[each.column] or contract.fields[each.attribute].kind is Kind.JSON]
+    kinds = parquet_columns(file)
+    matches = match_columns(list(kinds), list(contract.fields))
+    fitting = [m for m in matches if not kinds[m.column] or contract.fields[m.attribute].kind in kinds[m.column]]
     for each in matches:
         if each not in fitting:
-            doubts[f"columns.{each.attribute}"] = [f"{each.column} is nested, which fits only a column that holds JSON"]
-    return list(nested), fitting
+            why = f"{each.column} is nested, which fits only a column that holds {told(kinds[each.column])}"
+            doubts[f"columns.{each.attribute}"] = [why]
+    return list(kinds), fitting
 
 
 def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> None:

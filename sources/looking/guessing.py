@@ -19,9 +19,11 @@ from restock.errors import SourceError
 from sources.chunks.framing import plain_type
 from sources.csv_files.text import byte_blocks
 from sources.looking.guessed_encoding import guess_encoding
+from sources.parquet_files.nested_json import kinds_for
 from sources.places.locations import open_pinned
 
 if TYPE_CHECKING:
+    from restock.contract import Kind
     from sources.places.locations import SourceFile
 
 # The start of a file that is looked at: enough for any dialect to show, and CleverCSV takes 0.1 s for it.
@@ -56,8 +58,8 @@ def guess_dialect(file: SourceFile) -> Dialect:
     return guessed
 
 
-def parquet_columns(file: SourceFile) -> dict[str, bool]:
-    """The columns of a Parquet file, and whether each is nested.
+def parquet_columns(file: SourceFile) -> dict[str, tuple[Kind, ...]]:
+    """The columns of a Parquet file, and of the nested ones what those of the model may hold that they are to fill.
 
     Raises:
         SourceError: it cannot be read.
@@ -67,7 +69,8 @@ def parquet_columns(file: SourceFile) -> dict[str, bool]:
             schema = pq.read_schema(handle)
         except (OSError, pa.ArrowException) as error:
             raise SourceError(f"{file.name} is not a readable Parquet file; have it exported again.") from error
-    return {field.name: pa.types.is_nested(plain_type(field.type)) for field in schema}
+    plain_types = {field.name: plain_type(field.type) for field in schema}
+    return {name: kinds_for(type_) if pa.types.is_nested(type_) else () for name, type_ in plain_types.items()}
 
 
 def _start(file: SourceFile) -> bytes:

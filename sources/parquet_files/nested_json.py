@@ -1,4 +1,4 @@
-"""Nested Parquet values as JSON text, for columns of the model that hold JSON."""
+"""Nested Parquet values: which columns of the model they fit, and their JSON text for those that hold JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as types
+
+from restock.contract import Kind
+
+
+def kinds_for(nested: pa.DataType) -> tuple[Kind, ...]:
+    """What a column of the model may hold that a nested type is to fill."""
+    is_list = not types.is_struct(nested) and not types.is_map(nested)
+    return (Kind.JSON, Kind.ARRAY) if is_list else (Kind.JSON,)
+
+
+def told(kinds: tuple[Kind, ...]) -> str:
+    """What such columns hold, in words."""
+    return " or ".join("JSON" if kind is Kind.JSON else "lists" for kind in kinds)
 
 
 class NoJson(Exception):

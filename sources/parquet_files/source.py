@@ -14,7 +14,7 @@ from restock.contract import Contract, Kind
 from restock.errors import NoRows, SourceError
 from sources.chunks.columns import refuse_bad_names
 from sources.chunks.framing import plain, plain_type, with_spool_columns
-from sources.parquet_files.nested_json import NoJson, json_texts
+from sources.parquet_files.nested_json import NoJson, json_texts, kinds_for, told
 from sources.parquet_files.opening import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
 from sources.parquet_files.pages import page_sizes
 from sources.places.locations import open_pinned, open_start
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class ParquetSource:
     """One Parquet file. `columns` are all its columns; tables hold those the feed takes.
 
-    Text is `str`, a nested value is its JSON text; any other type stays what it is, as an Arrow type.
+    Text is `str`, a nested value is its JSON text where the model holds JSON; any other type stays what it is, as an
+    Arrow type.
     """
 
     def __init__(self, file: SourceFile, feed: Feed, contract: Contract) -> None:
@@ -37,7 +38,7 @@ class ParquetSource:
         Args:
             file: the file.
             feed: which columns it takes, under which names.
-            contract: which of them may be nested: those that hold JSON.
+            contract: which of them may be nested: those that hold JSON, or lists.
 
         Raises:
             SourceError: the file is no Parquet, has no rows, or a column that the feed takes cannot be loaded.
@@ -51,6 +52,7 @@ class ParquetSource:
             self._taken = feed.renames(self.columns, contract.fields)
             self._wrapped = [name for name in wrapped_columns(opened) if name in self._taken]
             self._nested = [n for n in self._taken if pa.types.is_nested(plain_type(self.schema.field(n).type))]
+            self._as_json = [name for name in self._nested if self._kind_of(name, contract) is Kind.JSON]
             self._refuse_nested(contract)
             if opened.metadata.num_rows == 0:
                 raise NoRows(f"{file.name} holds no rows; have it exported again.")
@@ -59,6 +61,11 @@ class ParquetSource:
     def types(self) -> dict[str, pa.DataType]:
         """The type of each column, without a dictionary or an extension around it."""
         return {field.name: plain_type(field.type) for field in self.schema}
+
+    def _kind_of(self, name: str, contract: Contract) -> Kind | None:
+        """What the model's column holds that a column of the file fills."""
+        spec = contract.fields.get(self._taken[name])
+        return None if spec is None else spec.kind
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows in tables of bounded size, with the spool columns beside those taken.
@@ -89,7 +96,7 @@ class ParquetSource:
         return with_spool_columns(pa.table(cells, list(self._taken)))
 
     def _cells(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        if name not in self._nested:
+        if name not in self._as_json:
             return batch.column(name)
         try:
             return json_texts(batch.column(name))
@@ -112,12 +119,12 @@ class ParquetSource:
 
     def _refuse_nested(self, contract: Contract) -> None:
         for name in self._nested:
-            spec = contract.fields.get(self._taken[name])
             kind = self.schema.field(name).type
-            if spec is None or spec.kind is not Kind.JSON:
+            fitting = kinds_for(plain_type(kind))
+            if self._kind_of(name, contract) not in fitting:
                 raise SourceError(
                     f"The column {name!r} of {self.file.name} is nested ({kind}), which fits only a column that holds "
-                    "JSON; flatten it in the export, or leave it out under `columns:`."
+                    f"{told(fitting)}; flatten it in the export, or leave it out under `columns:`."
                 )
             if name in self._wrapped:
                 raise SourceError(

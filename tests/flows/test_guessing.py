@@ -355,6 +355,20 @@ def test_nested_columns_fill_what_holds_json_and_are_a_doubt_elsewhere(
     assert synced(capfd, "f")["inserted"] == 1
 
 
+def test_lists_fill_what_holds_lists(
+    make_shop: MakeShop, postgresql_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(postgresql_url, f"{GERMAN}    tags: Mapped[list[str] | None] = mapped_column(sa.ARRAY(sa.Text))\n")
+    shop.write_parquet("f.parquet", [{"sku": "1", "name": "Hose", "tags": ["a", "b"], "made_in": ["DE"]}])
+
+    text, feed = guess(shop, capfd, "f.parquet")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name", "tags": "tags"}
+    assert 'tags: tags # ["a", "b"]' in text
+    assert "made_in is nested, which fits only a column that holds JSON or lists" in text
+    assert synced(capfd, "f")["inserted"] == 1
+
+
 def test_a_file_that_resembles_nothing_is_refused_with_both_lists(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
