@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -29,23 +30,24 @@ class SecondTable:
         # Where files were put together, the next one may begin with a byte order mark.
         self._headers += [[f"\ufeff{header[0]}", *header[1:]] for header in self._headers if header[0]]
         self._file = file
-        self._waiting: list[pa.Table] = []
 
-    def refuse_in(self, table: pa.Table) -> None:
-        """Take the next rows, and look when there are enough.
+    def watched(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The tables as they come, looked at once there are enough rows of them, and at the end.
 
         Raises:
-            SourceError: one of the rows taken is the header.
+            SourceError: a row is the header.
         """
-        self._waiting.append(table)
-        if sum(waiting.num_rows for waiting in self._waiting) >= ROWS_AT_ONCE:
-            self.refuse_in_rest()
+        waiting: list[pa.Table] = []
+        for table in tables:
+            waiting.append(table)
+            yield table
+            if sum(each.num_rows for each in waiting) >= ROWS_AT_ONCE:
+                self._refuse_header(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            self._refuse_header(pa.concat_tables(waiting))
 
-    def refuse_in_rest(self) -> None:
-        """Look at the rows that wait; raises as `refuse_in` does."""
-        if not self._waiting:
-            return
-        table, self._waiting = pa.concat_tables(self._waiting), []
+    def _refuse_header(self, table: pa.Table) -> None:
         for header in self._headers:
             first = next(place for place, name in enumerate(header) if name)
             if pc.index(table.column(first), header[first]).as_py() < 0:

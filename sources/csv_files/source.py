@@ -58,15 +58,13 @@ class CsvSource:
             SourceChanged: the file is not the one that was planned.
         """
         rows = undecodable = 0
-        second_table = SecondTable(self._rules, self._start, self.file.name)
-        for table in self._blocks():
-            second_table.refuse_in(table)
-            rows += table.num_rows
-            faults = table[FAULT]
-            if faults.null_count < len(faults):
-                undecodable += pc.sum(pc.equal(faults, "encoding")).as_py() or 0
-            yield table
-        second_table.refuse_in_rest()
+        with open_pinned(self.file) as handle:
+            for table in SecondTable(self._rules, self._start, self.file.name).watched(self._read(handle)):
+                rows += table.num_rows
+                faults = table[FAULT]
+                if faults.null_count < len(faults):
+                    undecodable += pc.sum(pc.equal(faults, "encoding")).as_py() or 0
+                yield table
         if not rows:
             only = ", only a header" if self._rules.header_rows else ""
             raise NoRows(f"{self.file.name} holds no rows{only}; have it exported again.")
@@ -97,25 +95,24 @@ class CsvSource:
             f"be decoded; set `csv: encoding` to that of the file{likely}."
         )
 
-    def _blocks(self) -> Iterator[pa.Table]:
+    def _read(self, handle: BinaryIO) -> Iterator[pa.Table]:
         reader = TableReader(self._rules, self._start, self._splitter, self._encoding)
         rest, enough = Stretch(b"", self._start.line, 0, False), 0
-        with open_pinned(self.file) as handle:
-            blocks = self._encoding.blocks(self.file, handle)
-            for text, found in in_order(reader.try_to_read, reader.stretches(blocks, self._start.place)):
-                if rest.data or found is None:
-                    text = replace(text, data=rest.data + text.data, line=rest.line)
-                    if len(text.data) < enough and not text.is_last:
-                        rest = text
-                        continue
-                    rows = reader.read(text)
-                else:
-                    rows = found.on(rest.line)
-                yield from rows.tables()
-                rest = rows.rest
-                self._refuse_endless(rest)
-                # Text without a whole row is tried again when there is twice as much, so that it is not tried often.
-                enough = 0 if rows.pieces else 2 * len(rest.data)
+        stretches = reader.stretches(self._encoding.blocks(self.file, handle), self._start.place)
+        for text, found in in_order(reader.try_to_read, stretches):
+            if rest.data or found is None:
+                text = replace(text, data=rest.data + text.data, line=rest.line)
+                if len(text.data) < enough and not text.is_last:
+                    rest = text
+                    continue
+                rows = reader.read(text)
+            else:
+                rows = found.on(rest.line)
+            yield from rows.tables()
+            rest = rows.rest
+            self._refuse_endless(rest)
+            # Text without a whole row is tried again when there is twice as much, so that it is not tried often.
+            enough = 0 if rows.pieces else 2 * len(rest.data)
 
     def _refuse_endless(self, rest: Stretch) -> None:
         if len(rest.data) > 2 * OPEN_QUOTE_CHARACTERS:

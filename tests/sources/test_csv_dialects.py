@@ -8,6 +8,7 @@ from sources.csv_files import header as csv_header
 from sources.csv_files import rows as csv_rows
 from sources.csv_files import tables as csv_tables
 from sources.csv_files import text as csv_text
+from sources.csv_files.second_table import ROWS_AT_ONCE
 
 
 @pytest.fixture
@@ -251,6 +252,12 @@ def test_a_row_beyond_the_limit_is_named_and_its_neighbours_load(table):
 def test_a_header_between_rows_refuses_the_file_where_it_stands(read_text, row):
     with pytest.raises(SourceError, match=r"Line 4 of feed\.csv repeats the header"):
         read_text(f"sku,name\nsku,1\n1,name\n{row}\n2,3\n")
+
+
+def test_a_header_is_found_wherever_it_stands(read_text):
+    rows = "1,x\n" * (2 * ROWS_AT_ONCE + 10)
+    with pytest.raises(SourceError, match=f"Line {2 * ROWS_AT_ONCE + 12} of feed.csv repeats the header"):
+        read_text(f"sku,name\n{rows}sku,name\n2,3\n")
 
 
 @pytest.mark.parametrize(
