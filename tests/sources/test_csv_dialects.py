@@ -8,7 +8,6 @@ from sources.csv_files import header as csv_header
 from sources.csv_files import rows as csv_rows
 from sources.csv_files import tables as csv_tables
 from sources.csv_files import text as csv_text
-from sources.csv_files.second_table import ROWS_AT_ONCE
 
 
 @pytest.fixture
@@ -254,10 +253,11 @@ def test_a_header_between_rows_refuses_the_file_where_it_stands(read_text, row):
         read_text(f"sku,name\nsku,1\n1,name\n{row}\n2,3\n")
 
 
-def test_a_header_is_found_wherever_it_stands(read_text):
-    rows = "1,x\n" * (2 * ROWS_AT_ONCE + 10)
-    with pytest.raises(SourceError, match=f"Line {2 * ROWS_AT_ONCE + 12} of feed.csv repeats the header"):
-        read_text(f"sku,name\n{rows}sku,name\n2,3\n")
+@pytest.mark.parametrize("rows_above", [1, 30_000, 60_000])
+def test_a_header_is_found_wherever_it_stands(read_text, rows_above):
+    row = f"1,{'x' * 100}\n"
+    with pytest.raises(SourceError, match=f"Line {rows_above + 2} of feed.csv repeats the header"):
+        read_text(f"sku,name\n{row * rows_above}sku,name\n{row * (60_000 - rows_above)}")
 
 
 @pytest.mark.parametrize(

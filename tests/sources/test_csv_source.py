@@ -266,7 +266,7 @@ def test_a_file_that_is_not_sound_gzip_is_refused(tmp_path, read, content):
         read(tmp_path / "feed.csv.gz")
 
 
-@pytest.mark.parametrize("rest", ["1,3\n", '1,"\n', "1,2\na,b\n3,4\n"])
+@pytest.mark.parametrize("rest", ["1,3\n", '1,"\n', "1,2\na,b\n" + "3,4\n" * 30_000])
 def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path, found, rest):
     path = tmp_path / "feed.csv"
     path.write_text("a,b\n1,2\n")
