@@ -89,13 +89,12 @@ def test_a_chunk_is_read_as_a_frame_with_the_types_of_pandas(spool):
 
 
 def test_a_page_that_rotted_on_disk_is_refused(spool):
-    spool_file = write(spool, 1, table_of(["x" * 1000, "y"]))
+    """Its text stays sound text, and unpacks: only the checksum tells."""
+    spool_file = write(spool, 1, table_of(["Garden hose 20 m", "y"]))
     path = spool.folder / spool_file
-    content = bytearray(path.read_bytes())
-    content[40] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(path.read_bytes().replace(b"Garden hose 20 m", b"Garden hose 21 m"))
 
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(SourceError, match="of chunk 1 of run run-1 cannot be read; begin a full feed anew"):
         spool.read(ref(spool_file, 2))
 
 
@@ -113,20 +112,40 @@ def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
 
     spool.remove(files[0])
     assert spool.runs() == ["run-1"]
+    (spool.folder / files[1]).unlink()  # a process was killed right then
     spool.remove(files[1])
-    spool.remove(files[1])
-
     assert spool.runs() == []
+    spool.remove(files[1])
 
 
-def test_removing_a_run_leaves_the_others(spool):
-    for run in ("run-2", "run-1"):
-        write(spool, 1, table_of(["x"]), run)
+def test_runs_and_lists_of_superseded_rows_are_told_apart_and_go_each_with_its_run(spool):
+    assert (spool.runs(), spool.runs_with_lists()) == ([], [])
+    for number in (3, 1, 4, 2):
+        write(spool, 1, table_of(["x"]), f"run-{number}")
+        spool.of(f"run-{number}").superseded_file.touch()
 
     spool.of("run-1").remove()
     spool.of("run-1").remove()
+    spool.of("run-4").forget()
+    spool.of("run-4").forget()
 
-    assert spool.runs() == ["run-2"]
+    assert spool.runs() == ["run-2", "run-3"]
+    assert spool.runs_with_lists() == ["run-1", "run-2", "run-3"]
+
+
+def test_a_run_was_last_written_when_the_newest_of_its_chunks_and_its_list_was(spool):
+    write(spool, 1, table_of(["x"]))
+    run = spool.of("run-1")
+    run.superseded_file.touch()
+    places = [run.folder, run.folder / "00001.parquet", run.superseded_file]
+    for newest in places:
+        for place in places:
+            os.utime(place, (0, 0))
+        os.utime(newest, (1000, 1000))
+        assert run.last_written == 1000
+
+    run.remove()
+    assert run.last_written == 1000  # that of the list, which outlives the chunks
 
 
 def test_what_goes_away_while_it_is_looked_at_counts_as_just_written(spool):
@@ -171,6 +190,14 @@ def test_a_file_that_cannot_be_removed_gets_a_sentence(spool):
 
     with pytest.raises(SourceError, match=r"run-1/00001\.parquet cannot be removed from the spool: .*RESTOCK_SPOOL"):
         spool.remove("run-1/00001.parquet")
+
+
+def test_a_chunk_that_cannot_take_its_place_gets_a_sentence_and_leaves_nothing(spool):
+    (spool.folder / "run-1" / "00001.parquet").mkdir(parents=True)
+
+    with pytest.raises(SourceError, match="The spool spool cannot be written: .*RESTOCK_SPOOL"):
+        write(spool, 1, table_of(["x"]))
+    assert [path.name for path in (spool.folder / "run-1").iterdir()] == ["00001.parquet"]
 
 
 def test_a_spool_that_cannot_be_written_gets_a_sentence(tmp_path):
