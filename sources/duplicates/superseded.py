@@ -42,7 +42,7 @@ class SupersededList:
     def add(self, losers: Losers, some: np.ndarray[Any, Any], keys: pd.Series) -> None:
         """Add losers, with their keys as text."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, SCHEMA, compression="zstd")
+            self._writer = pq.ParquetWriter(self._path, SCHEMA, compression="zstd", write_page_checksum=True)
         lost = losers.files.columns(some["row"], some["line"])
         counting = losers.files.columns(some["other"], some["other_line"])
         cells = [*lost, *counting, pa.array(keys, SCHEMA.field("key").type), pa.array(some["is_twin"])]
@@ -86,7 +86,7 @@ def superseded_rows(spool: RunSpool) -> Iterator[pa.RecordBatch]:
     if not path.exists():
         return
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield from file.iter_batches()
     except (OSError, pa.ArrowException) as error:
         raise SourceError(

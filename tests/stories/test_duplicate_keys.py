@@ -110,6 +110,17 @@ def test_every_loser_of_every_file_is_listed_with_the_row_that_counts_until_its_
     assert len(list(open_workplace().spool.folder.iterdir())) == 1  # the newest run's
 
 
+def test_a_list_that_rotted_into_other_keys_is_refused(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    sqlite_shop.write_csv("products.csv", [product(1), product(1)])
+    run_id = sync(sqlite_shop).run.run_id
+    path = open_workplace().spool.of(run_id).superseded_file
+    path.write_bytes(path.read_bytes().replace(b"S-001", b"S-002"))
+
+    said = run_here(capfd, "superseded", run_id)
+
+    assert said.sentence == f"The list of superseded rows of run {run_id} cannot be read; its spool is damaged."
+
+
 def test_a_rejected_duplicate_says_where_the_other_row_is(sqlite_shop: Shop) -> None:
     sqlite_shop.feed(on_duplicate="reject")
     sqlite_shop.write_csv("products.csv", [product(1), product(2), product(1)])
