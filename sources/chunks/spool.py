@@ -94,8 +94,7 @@ class Spool:
 
     def runs_with_lists(self) -> list[str]:
         """The runs that have a list of superseded rows here, sorted."""
-        found = self.folder.glob(f"[!.]*{_SUPERSEDED}") if self.folder.is_dir() else ()
-        return sorted(path.name.removesuffix(_SUPERSEDED) for path in found)
+        return sorted(path.name.removesuffix(_SUPERSEDED) for path in self.folder.glob(f"[!.]*{_SUPERSEDED}"))
 
     def path(self, spool_file: str) -> Path:
         """Where an address in the spool leads; never out of it."""

@@ -120,7 +120,7 @@ def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
 
 def test_runs_and_lists_of_superseded_rows_are_told_apart_and_go_each_with_its_run(spool):
     assert (spool.runs(), spool.runs_with_lists()) == ([], [])
-    for number in (3, 1, 4, 2):
+    for number in (3, 5, 1, 4, 2):
         write(spool, 1, table_of(["x"]), f"run-{number}")
         spool.of(f"run-{number}").superseded_file.touch()
 
@@ -129,8 +129,8 @@ def test_runs_and_lists_of_superseded_rows_are_told_apart_and_go_each_with_its_r
     spool.of("run-4").forget()
     spool.of("run-4").forget()
 
-    assert spool.runs() == ["run-2", "run-3"]
-    assert spool.runs_with_lists() == ["run-1", "run-2", "run-3"]
+    assert spool.runs() == ["run-2", "run-3", "run-5"]
+    assert spool.runs_with_lists() == ["run-1", "run-2", "run-3", "run-5"]
 
 
 def test_a_run_was_last_written_when_the_newest_of_its_chunks_and_its_list_was(spool):
