@@ -32,6 +32,30 @@ def test_the_run_admitted_last_is_the_newest_though_the_clock_was_set_back(make_
     assert [run.read for run in History(products.sink.database).runs()] == [3, 2, 1]
 
 
+def test_runs_are_told_as_they_began_and_those_of_one_moment_by_their_ids(make_table: MakeTable) -> None:
+    products = make_table()
+    for count in (1, 2, 3):
+        products.load(make_items(count))
+    history = History(products.sink.database)
+
+    for began, told in (("-started_at", [1, 2, 3]), ("0", [3, 2, 1])):
+        products.shop.execute(f"UPDATE restock_run SET started_at = {began}")
+        assert [run.read for run in history.runs()] == told
+
+
+def test_unfinished_runs_are_told_as_they_have_to_be_applied(make_table: MakeTable) -> None:
+    products = make_table()
+    for count in (1, 2, 3):
+        products.load(make_items(count))
+    history = History(products.sink.database)
+    products.shop.execute("UPDATE restock_chunk SET status = 'planned'")
+
+    for generation, told in (("3 - read_rows", [3, 2, 1]), ("7", [1, 2, 3])):
+        products.shop.execute(f"UPDATE restock_run SET generation = {generation}")
+        assert [run.read for run in history.unfinished()] == told
+        assert [run.read for run in history.runs_of("products").unfinished] == told
+
+
 def test_the_totals_of_all_runs_are_those_of_each_and_asked_for_at_once(make_table: MakeTable) -> None:
     products = make_table()
     for count in (1, 2, 3):

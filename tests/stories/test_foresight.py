@@ -148,6 +148,29 @@ def test_what_comparing_finds_is_a_reject_of_the_check(
     assert fates_of(check) == {"inserted": 1, "updated": 0, "unchanged": 0, "stale": 0}
 
 
+def test_a_key_that_the_table_has_in_several_other_forms_is_a_reject_of_the_check(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.feed(key_form={"trim": True, "case": "upper"})
+    sqlite_shop.insert("product", *({"sku": key, "name": "there"} for key in ("s-001", "S-001 ", "s-002")))
+    sqlite_shop.write_csv("products.csv", products([1, 2]))
+
+    check = foreseen(capfd)
+
+    assert [(each["code"], each["rows"]) for each in check["reasons"]] == [("key_twice", 1)]
+    assert fates_of(check) == {"inserted": 0, "updated": 1, "unchanged": 0, "stale": 0}
+
+
+def test_rows_without_a_key_are_new_to_a_check_though_a_sync_may_know_them(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.feed(model=sqlite_shop.model("Category"), match_on=["id"])
+    sqlite_shop.write_csv("products.csv", [{"name": "Lamps"}, {"name": "Chairs"}])
+    sync(sqlite_shop)
+
+    assert fates_of(foreseen(capfd)) == {"inserted": 2, "updated": 0, "unchanged": 0, "stale": 0}
+
+
 def test_rows_that_the_table_lacks_are_told_exactly(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     """Without the table a check cannot know which rows are new, and need what the feed does not bring."""
     shop.write_csv("products.csv", products([1]))
