@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_removed_gets_a_sentence(spool):
 def test_a_chunk_that_cannot_take_its_place_gets_a_sentence_and_leaves_nothing(spool):
     (spool.folder / "run-1" / "00001.parquet").mkdir(parents=True)
 
-    with pytest.raises(SourceError, match="The spool spool cannot be written: .*RESTOCK_SPOOL"):
+    with pytest.raises(SourceError, match=r"The spool spool cannot be written: .*RESTOCK_SPOOL"):
         write(spool, 1, table_of(["x"]))
     assert [path.name for path in (spool.folder / "run-1").iterdir()] == ["00001.parquet"]
 

@@ -15,6 +15,20 @@ from stories.telling import everything, product, products, sync
 from flows.runs.workplace import open_workplace
 from sinks.flask_sink import open_sink
 
+THINGS = """\
+from datetime import datetime
+
+
+class Thing(db.Model):
+    __tablename__ = "thing"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    facts: Mapped[dict | None] = mapped_column(sa.JSON)
+    seen: Mapped[datetime | None]
+    kind: Mapped[str | None] = mapped_column(sa.Enum("hose", "can", name="kind"))
+    price: Mapped[float | None] = mapped_column(sa.Numeric(6, 2))
+"""
+
 FATES = ("inserted", "updated", "unchanged", "stale")
 
 
@@ -105,16 +119,7 @@ def test_a_check_of_the_table_leaves_nothing_there(shop: Shop, capfd: pytest.Cap
 def test_values_that_are_stored_in_several_forms_change_only_where_the_app_sees_it(
     make_shop: MakeShop, database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model = """\
-class Thing(db.Model):
-    __tablename__ = "thing"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    facts: Mapped[dict | None] = mapped_column(sa.JSON)
-    seen: Mapped[datetime | None]
-    kind: Mapped[str | None] = mapped_column(sa.Enum("hose", "can", name="kind"))
-"""
-    shop = make_shop(database_url, "from datetime import datetime\n\n" + model)
+    shop = make_shop(database_url, THINGS)
     shop.feeds({"products": {"model": shop.model("Thing"), "match_on": []}})
     first = {"id": 1, "facts": '{"a": 1, "b": 2}', "seen": "2026-01-02 03:04:05", "kind": "hose"}
     shop.write_csv("products.csv", [first, {**first, "id": 2}])
@@ -131,21 +136,52 @@ class Thing(db.Model):
     assert [(each["stored"], each["sent"]) for each in told["kind"]] == [("hose", "can")]
 
 
+def test_a_stored_value_that_cannot_be_read_changes_and_is_not_shown(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, THINGS)
+    shop.feeds({"products": {"model": shop.model("Thing"), "match_on": []}})
+    shop.write_csv("products.csv", [{"id": 1, "facts": "{}", "price": "1.50"}])
+    sync(shop)
+    shop.execute("UPDATE thing SET facts = 'no JSON', price = 'dear'")
+
+    check = foreseen(capfd, "--samples")
+
+    told = {each["column"]: (each["rows"], each["samples"]) for each in check["in_table"]["changed"]}
+    assert told == {"facts": (1, []), "price": (1, [])}
+
+
 def test_what_comparing_finds_is_a_reject_of_the_check(
     make_shop: MakeShop, database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A row whose key meets one product and whose number is that of another."""
+    """A row whose key meets one product and whose number is that of another: told in the order of the source."""
     shop = make_shop(database_url)
     shop.write_csv("products.csv", products([1, 2]))
     sync(shop)
     [first, _] = shop.rows("product", "id")
     shop.feed(columns={"id": "id", "sku": "sku", "name": "name", "price": "price"})
-    shop.write_csv("products.csv", [{**product(2, price="9.00"), "id": str(first["id"])}, {**product(3), "id": "77"}])
+    conflict = {**product(2, name="CafÃ©"), "id": str(first["id"])}
+    shop.write_csv("products.csv", [conflict, {**product(3), "id": "77"}, {**product(4, price="dear"), "id": "78"}])
 
     check = foreseen(capfd)
 
-    assert [(each["code"], each["rows"]) for each in check["reasons"]] == [("key_conflict", 1)]
+    assert [(each["code"], each["rows"]) for each in check["reasons"]] == [("key_conflict", 1), ("not_a_number", 1)]
+    assert check["doubtful"] == []  # a reject is no doubtful row as well
     assert fates_of(check) == {"inserted": 1, "updated": 0, "unchanged": 0, "stale": 0}
+
+
+def test_a_row_that_the_database_would_not_even_stage_is_a_reject_of_the_check(
+    make_shop: MakeShop, postgresql_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(f"{postgresql_url}?client_encoding=latin1")
+    shop.write_csv("products.csv", products([1, 3]))
+    sync(shop)
+    shop.write_csv("products.csv", [product(1, name="Café"), product(2, name="\u03a9"), product(3), product(4)])
+
+    check = foreseen(capfd)
+
+    assert [each["rows"] for each in check["reasons"]] == [1]
+    assert fates_of(check) == {"inserted": 1, "updated": 1, "unchanged": 1, "stale": 0}
 
 
 def test_a_key_that_the_table_has_in_several_other_forms_is_a_reject_of_the_check(
