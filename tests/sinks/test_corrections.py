@@ -7,7 +7,7 @@ from contracts.loads import open_table
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
-from restock.errors import ChunkFailed
+from restock.errors import ChunkFailed, LeaseLost
 from sinks.ledger.corrections import CorrectionBook
 from sinks.ledger.results import Result
 
@@ -42,3 +42,20 @@ def test_a_correction_may_mend_more_rows_than_a_statement_has_parameters(
         connection.rollback()
         products.take_over()
         assert book.counts_if_loaded(ref) is None  # they may be resolved by whoever took the lease
+        with pytest.raises(LeaseLost):
+            book.fence(connection, ref)
+
+
+@pytest.mark.parametrize("inserted, mended", [(1, 1), (1, 3), (2, 2), (2, 1)])
+def test_a_correction_whose_counts_do_not_add_up_is_refused(
+    make_shop: MakeShop, sqlite_url: str, inserted: int, mended: int
+) -> None:
+    """Of three rows two were rejected, so one was inserted, and two are mended."""
+    products = open_table(make_shop(sqlite_url))
+    with products.admitted([3]) as [ref], products.sink.database.engine.connect() as connection:
+        counted = f"status = 'loaded', inserted = {inserted}, rejected = 2"
+        products.shop.execute(f"UPDATE restock_chunk SET {counted}")
+        book = CorrectionBook(products.sink.ledger, [2, 3])
+
+        with pytest.raises(ChunkFailed, match="do not add up"):
+            book.loaded(connection, ref, Result(WriteCounts(inserted=mended)))
