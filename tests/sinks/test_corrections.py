@@ -22,11 +22,11 @@ def test_a_correction_may_mend_more_rows_than_a_statement_has_parameters(
     with products.admitted([len(rows)]) as [ref], products.sink.database.engine.connect() as connection:
         products.shop.execute("UPDATE restock_chunk SET status = 'loaded', rejected = row_count")
         products.shop.execute(
-            "INSERT INTO restock_reject (run_id, chunk, position, code, original) "
-            "SELECT :run, 1, n, 'null', '{}' FROM generate_series(1, :count) AS n",
+            "INSERT INTO restock_reject (run_id, chunk, position, code, original, resolved_at) "
+            "SELECT :run, 1, n, 'null', '{}', CASE WHEN n > :count THEN 1 END FROM generate_series(1, :count + 1) AS n",
             run=ref.run_id,
             count=len(rows),
-        )
+        )  # the last one by an earlier correction
         book = CorrectionBook(products.sink.ledger, rows)
 
         book.fence(connection, ref)
@@ -40,6 +40,8 @@ def test_a_correction_may_mend_more_rows_than_a_statement_has_parameters(
         with pytest.raises(ChunkFailed, match="were resolved meanwhile"):
             book.fence(connection, ref)
         connection.rollback()
+        products.shop.execute("UPDATE restock_reject SET resolved_at = NULL WHERE position > 1")
+        assert book.counts_if_loaded(ref) == WriteCounts(inserted=len(rows))  # as if the others were rejected again
         products.take_over()
         assert book.counts_if_loaded(ref) is None  # they may be resolved by whoever took the lease
         with pytest.raises(LeaseLost):

@@ -21,6 +21,7 @@ from stories.telling import (
     mend,
     product,
     products,
+    rejects_of,
     sync,
     table,
 )
@@ -91,11 +92,12 @@ def test_loading_the_same_file_again_changes_nothing(shop: Shop) -> None:
 def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop: Shop) -> None:
     run_id = night_with_rejects(shop)
     path = export(shop, run_id)
-    mend(path, {"S-002": {"price": "-1.00"}, "S-004": {"name": "Lamp", "stock": "many"}})
+    mend(path, {"S-002": {"price": "-1.00"}, "S-004": {"name": "Lamp", "stock": "fünf"}})
 
     done = correct(shop, path)
 
     assert (done.taken, done.rejected_again) == (0, 2)
+    assert rejects_of(run_id)[1].value == "fünf"
     assert done.reports[0].summary.status == "completed with rejects"
     again = read(export(shop, run_id, "again.csv"))
     assert [row["_reason"] for row in again] == [
