@@ -17,7 +17,7 @@ from sources.chunks.framing import TEXT, chunked, with_spool_columns
 from sources.chunks.scratch import Scratch
 from sources.duplicates import winners as duplicates
 from sources.duplicates.key_hashes import hashes_of
-from sources.duplicates.losers import LOSER, FileRows
+from sources.duplicates.losers import LOSER, FileRows, Losers
 from sources.duplicates.winners import Duplicates
 
 KEY = st.one_of(st.none(), st.sampled_from(["a", "b", "A", "a ", "", "é"]))
@@ -126,6 +126,8 @@ def test_keys_of_any_type_are_compared_exactly(values, cut):
         (pd.array([5, 6], dtype=pd.ArrowDtype(pa.int64())), [5, 2**70]),  # one huge number makes a chunk one of objects
         (pd.array([-1, 6], dtype=pd.ArrowDtype(pa.int64())), [-1, 2**70]),
         (pd.array([2**62, 6], dtype="Int64"), [2**62, 2**70]),
+        (pd.array([-(2**63), 6], dtype="Int64"), [-(2**63), 2**70]),
+        (pd.array([2**63 - 1, 6], dtype="Int64"), [2**63 - 1, 2**63]),
         ([Decimal("1.10"), Decimal(2)], [Decimal("1.1"), Decimal(3)]),
     ],
 )
@@ -185,6 +187,24 @@ def test_the_losers_are_told_by_their_lines():
         "Rows that do not count, because another row has their key: 3, of which 3 equal it in every column: "
         "line 2 (see line 9), line 4 (see line 6), line 5 (see line 9)."
     )
+
+
+def test_losers_are_found_in_any_order_and_told_in_that_of_their_chunks(tmp_path):
+    with Scratch(tmp_path / "spool") as scratch:
+        losers = Losers(scratch, [1, 4], FileRows(["a.csv"], [1]))
+        for found in ([(5, 0, 6, 0, True), (2, 0, 6, 0, False), (4, 0, 6, 0, True)], [(1, 0, 6, 0, True)]):
+            losers.add(np.array(found, LOSER))
+
+        assert (len(losers), losers.twins) == (4, 3)
+        assert [losers.of_chunk(place)["row"].tolist() for place in range(3)] == [[1, 2], [4, 5], []]
+
+
+@pytest.mark.parametrize("count, more", [(5, "."), (6, ", …."), (12, ", ….")])
+def test_of_many_losers_the_first_are_told(count, more):
+    found = settled("last", pa.table({"key": ["a"] * (count + 1)}), ["key"], 2)
+
+    first = ", ".join(f"row {row} (see row {count + 1})" for row in range(1, 6))
+    assert found.told.endswith(f": {count}, of which {count} equal it in every column: {first}{more}")
 
 
 def test_the_losers_of_several_files_are_told_with_their_files():
