@@ -6,6 +6,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from shops import Shop
 from stories.doorway import run_here
@@ -108,6 +110,19 @@ def test_every_loser_of_every_file_is_listed_with_the_row_that_counts_until_its_
     run_here(capfd, "prune", "--older-than", "0")
     assert run_here(capfd, "superseded", run_id).status == 2
     assert len(list(open_workplace().spool.folder.iterdir())) == 1  # the newest run's
+
+
+def test_rows_of_a_parquet_file_are_listed_by_their_numbers_and_have_no_lines(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"sku": "S-001", "name": name} for name in ("first", "last")]
+    pq.write_table(pa.Table.from_pylist(rows), sqlite_shop.folder / "products.parquet")
+    sqlite_shop.feed(source="products.parquet")
+    run_id = sync(sqlite_shop).run.run_id
+
+    [lost] = run_here(capfd, "superseded", run_id, "--json").answer["first"]
+
+    assert [lost[name] for name in ("row", "line", "counting_row", "counting_line")] == [1, None, 2, None]
 
 
 def test_a_list_that_rotted_into_other_keys_is_refused(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
