@@ -37,12 +37,14 @@ async def act(firing):
     print(firing.trigger.automation.name)
 
 async def give(automations, events):
+    kept = []
     await provide_database_interface().create_db()
     triggers.act = act
     for entry in automations:
         automation = Automation.model_validate({**entry, "id": uuid.uuid4(), "actions": [{"type": "do-nothing"}]})
         async with triggers.automations_session(begin_transaction=True) as session:
-            triggers.load_automation(await create_automation(session, automation))
+            kept.append(await create_automation(session, automation))  # a trigger has its automation only weakly
+            triggers.load_automation(kept[-1])
     now = datetime.now(timezone.utc)
     for event in events:
         await triggers.reactive_evaluation(ReceivedEvent.model_validate({**event, "occurred": now, "received": now}))
