@@ -12,6 +12,7 @@ from stories.doorway import run_here
 from stories.telling import counts, expected, product, products, sync, table
 
 from flows.runs.progress import Progress
+from flows.runs.workplace import open_workplace
 from restock.errors import RunHeld, SourceChanged, SourceError
 
 NIGHT = products(range(1, 101))
@@ -54,10 +55,11 @@ def test_situation_2_an_export_of_nearly_nothing_leaves_the_catalogue_untouched(
     sqlite_shop.write_csv("products.csv", NIGHT)
     sync(sqlite_shop)
     sqlite_shop.feed(min_rows=limit)
-    sqlite_shop.write_csv("products.csv", products([1], " changed"))
+    sqlite_shop.write_csv("products.csv", products([1, 1], " changed"))
 
-    with pytest.raises(RunHeld, match="has 1 rows, and min_rows demands 10"):
+    with pytest.raises(RunHeld, match="has 2 rows, and min_rows demands 10"):
         sync(sqlite_shop)
+    assert list(open_workplace().spool.folder.iterdir()) == []  # neither its chunk nor the list of its superseded row
     assert table(sqlite_shop) == expected(NIGHT)
     sqlite_shop.write_csv("products.csv", [], list(NIGHT[0]))
     with pytest.raises(SourceError, match="holds no rows"):
