@@ -40,7 +40,7 @@ def in_order(work: Callable[[Thing], Made], things: Iterable[Thing]) -> Generato
     """What some work makes of each thing, in the order of the things. Where it fails, its error comes in its turn.
 
     Some threads work ahead of the caller; the things themselves are made in the caller's. At most `READY` are made
-    and not yet handed over. Whoever stops early, and closes the iterator, waits for those.
+    and not yet handed over. Whoever stops early, and closes the iterator, waits for those that are begun.
     """
     source, begun = iter(things), deque[Future[Made]]()
     pool = ThreadPoolExecutor(THREADS, "restock-in-order")

@@ -205,19 +205,13 @@ def _print_chunks(console: Console, report: RunReport) -> None:
 
 def print_rejects(rejects: list[ShownReject]) -> None:
     """Print the first rejects of a run with their place and key, reason and value."""
-    shown = rejects[:ROWS_SHOWN]
-    columns: dict[str, list[Any]] = {
-        "row": [each.entry.row for each in shown],
-        "line": [each.entry.line for each in shown],
-        "byte": [each.entry.byte for each in shown],
-        "key": [each.key for each in shown],
-    }
+    shown = [(each.entry.faults, each.as_dict()) for each in rejects[:ROWS_SHOWN]]
     # Parquet has no lines, and most rows need no byte to be found by.
-    columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-    table = Table(*columns, "reason", "column", "value")
-    for number, each in enumerate(shown):
-        places = ["" if values[number] is None else str(values[number]) for values in columns.values()]
-        for fault in each.entry.faults:
+    known = [name for name in ("row", "line", "byte", "key") if any(row[name] is not None for _, row in shown)]
+    table = Table(*known, "reason", "column", "value")
+    for faults, row in shown:
+        places = ["" if row[name] is None else str(row[name]) for name in known]
+        for fault in faults:
             table.add_row(*places, fault.code, fault.column or "", fault.value or "")
             places = [""] * len(places)  # its further faults stand below
     console = plain_console()

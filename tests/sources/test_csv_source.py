@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 
 from restock.chunks import FAULT, LINE, RAW, ROW, SPOOL_COLUMNS, SUPERSEDED
+from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError, SourceChanged, SourceError
 from sources.csv_files import rows as csv_rows
 from sources.csv_files import source as csv_source
 from sources.csv_files import tables as csv_tables
 from sources.csv_files import text as csv_text
+from sources.csv_files.blocks import BlockReader
 from sources.csv_files.source import CsvSource
 
 
@@ -275,6 +277,25 @@ def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path, foun
 
     with pytest.raises(SourceChanged):
         list(source.tables())
+
+
+@pytest.mark.parametrize(
+    "row,is_sound",
+    [
+        ('"a","b"', True),
+        ('1,"x ""y"" z"', True),
+        ('"""q""",""', True),
+        ('"","""\n"""', True),
+        ('1,x"y', False),
+        ('1,"x"y', False),
+        ('1, "x"', False),
+        ('"a""b,"c"', False),
+    ],
+)
+def test_text_is_read_at_once_where_its_quotes_are_sound_and_only_there(row, is_sound):
+    block = BlockReader(CsvRules(), ["a", "b"]).read(f"{row}\n".encode(), 1)
+
+    assert (block is not None) == is_sound
 
 
 def test_one_broken_row_does_not_change_how_the_others_are_read(read_text, monkeypatch):
