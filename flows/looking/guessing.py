@@ -24,7 +24,7 @@ from sinks.model.target import Target
 from sources.chunks.framing import as_frame, chunked
 from sources.extract import open_source
 from sources.looking.guessing import guess_dialect, parquet_columns
-from sources.parquet_files.nested_json import told
+from sources.parquet_files.nested import told
 from sources.places.locations import SourceFile, find_source
 from transforms.guessed_rules import GuessedRules, clean_samples, guess_rules
 

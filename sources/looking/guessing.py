@@ -19,7 +19,7 @@ from restock.errors import SourceError
 from sources.chunks.framing import plain_type
 from sources.csv_files.text import byte_blocks
 from sources.looking.guessed_encoding import guess_encoding
-from sources.parquet_files.nested_json import kinds_for
+from sources.parquet_files.nested import kinds_for
 from sources.places.locations import open_pinned
 
 if TYPE_CHECKING:

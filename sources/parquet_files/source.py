@@ -14,7 +14,7 @@ from restock.contract import Contract, Kind
 from restock.errors import NoRows, SourceError
 from sources.chunks.columns import refuse_bad_names
 from sources.chunks.framing import plain, plain_type, with_spool_columns
-from sources.parquet_files.nested_json import NoJson, json_texts, kinds_for, told
+from sources.parquet_files.nested import NoJson, json_texts, kinds_for, told
 from sources.parquet_files.opening import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
 from sources.parquet_files.pages import page_sizes
 from sources.places.locations import open_pinned, open_start
