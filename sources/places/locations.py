@@ -76,8 +76,8 @@ def _local(path: Path, feed: Feed, settings: Settings) -> SourceFile:
     name = display_name(path, settings)
     refuse_no_file(path, name)
     format_of(name, feed)  # before anything is opened
-    found = LocalFile.find(path, name)
-    return _source_file(found, name, feed, found.digest, found.size)
+    local = LocalFile.find(path, name)
+    return _source_file(local, name, feed, local.found.digest, local.found.size)
 
 
 def _remote(address: Address, feed: Feed, shelf: Shelf) -> SourceFile:

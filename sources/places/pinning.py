@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, cast
 
 from restock.errors import SourceChanged, SourceError
 from restock.formats import Format, Packing
-from sources.places.hashing import HashedFile
+from sources.places.hashing import CheckedFile, FileHashes, hash_file
 
 
 class Origin(Protocol):
@@ -93,8 +93,7 @@ class LocalFile:
 
     path: Path
     name: str
-    digest: str
-    size: int
+    found: FileHashes
 
     @classmethod
     def find(cls, path: Path, name: str) -> LocalFile:
@@ -104,15 +103,14 @@ class LocalFile:
             SourceError: it cannot be read.
         """
         try:
-            with HashedFile(open_real(path)) as handle:
-                digest, size = handle.digest(), os.fstat(handle.fileno()).st_size
+            with open_real(path) as handle:
+                return cls(path, name, hash_file(handle))
         except OSError as error:
             raise SourceError(f"{name} cannot be read: {error.strerror}.") from error
-        return cls(path, name, digest, size)
 
     def open(self) -> BinaryIO:
         try:
-            return cast("BinaryIO", HashedFile(open_real(self.path)))
+            return cast("BinaryIO", CheckedFile(open_real(self.path)))
         except OSError as error:
             raise SourceError(
                 f"{self.name} can no longer be read ({error.strerror}); bring it back and start again."
@@ -120,11 +118,11 @@ class LocalFile:
 
     def refuse_changed(self, handle: BinaryIO, cause: Exception | None) -> None:
         size = os.fstat(handle.fileno()).st_size
-        if size != self.size:
+        if size != self.found.size:
             raise SourceChanged(
-                f"{self.name} changed while it was read: it had {self.size} bytes and has {size}; start again."
+                f"{self.name} changed while it was read: it had {self.found.size} bytes and has {size}; start again."
             ) from cause
-        if cast("HashedFile", handle).digest() != self.digest:
+        if cast("CheckedFile", handle).checksum() != self.found.checksum:
             raise SourceChanged(
                 f"{self.name} changed while it was read: its size is the same and its content is not; start again."
             ) from cause
