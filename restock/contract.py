@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -48,6 +49,8 @@ class FieldSpec:
     timezone: bool = False  # the column keeps a zone: values are aware and in UTC, otherwise naive UTC
     as_text: bool = False  # the app has its UUIDs as text
     choices: tuple[str, ...] = ()
+    identities: tuple[Any, ...] = ()  # of a discriminator: the only values with which the app can read a row
+    items: FieldSpec | None = None  # what each value of a list must be; None where only the database knows
     allows_nul: bool = True  # whether the database can store U+0000 in text
 
 

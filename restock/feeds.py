@@ -158,6 +158,11 @@ class Feed(Rules):
         """Whether a file without rows says that nothing has changed, and is passed over."""
         return self.kind == "delta" and self.min_rows is None
 
+    def how_to_mend(self, run_id: str) -> str:
+        """How a mended source comes in after a run that did not take it. Changes of a delta feed keep their order."""
+        give_up = f", give the run up with `restock abandon {run_id}`" if self.kind == "delta" else ""
+        return f"mend the source{give_up} and sync the feed"
+
     def without_limits(self) -> Feed:
         """The same feed, whatever number of rows and rejects it meets."""
         return self.model_copy(update={"min_rows": None, "max_rejects": None, "max_chunk_rejects": None})

@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "duplicate_key": "Another row of the source, or of its correction, has the same key.",
     "key_twice": "The table has several rows whose {column} is this one in the feed's form of keys; keep one of them.",
     "key_conflict": "{column} is that of another row than the one its key meets.",
+    "other_kind": "The table has the row of this {column} as one of another model that shares it.",
     "overtaken": (
         "The table has the row of this {column} with other values, and a newer run or another row may have brought "
         "them: if they are wrong, send the row with the feed's next changes."
@@ -47,6 +48,8 @@ REASONS: dict[str, str] = {
         "{column} is none of the words that the model's Enum stores: the names of its members unless values_callable "
         "says otherwise."
     ),
+    "not_a_kind": "{column} is none of the kinds of rows that the model knows (its polymorphic identities).",
+    "not_a_list": "{column} is no list, nor the JSON text of one, as [1, 2] is.",
     "not_a_uuid": "{column} is not a UUID.",
     "json": "{column} is not valid JSON.",
     # Found by the feed's own schema; the name of the check follows, as in `schema:str_matches`.

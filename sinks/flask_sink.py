@@ -136,7 +136,8 @@ class FlaskSink:
         except DataTrouble as error:
             raise ChunkFailed(
                 f"The database refused the commit of {chunk.ref} as a whole ({describe(error.__cause__ or error)}), "
-                "perhaps for a deferred constraint; mend that and reprocess it, or mend the source and sync the feed."
+                f"perhaps for a deferred constraint; mend that and reprocess it, or "
+                f"{self.feed.how_to_mend(chunk.ref.run_id)}."
             ) from error
 
     def _until_through(self, chunk: Chunk, rows: Rows, keys: WrittenKeys, isolating: bool) -> WriteCounts:

@@ -29,6 +29,12 @@ log = logging.getLogger("restock")
 # A feed's, or that of a correction that comes late: what would change a present row is rejected.
 Mode = Literal["sync", "insert_only", "update_only", "only_adding"]
 Rule = tuple[sa.ColumnElement[bool], int]
+# Rows that their key keeps out of the table, by what it meets there.
+_CONFLICTS: dict[int, str] = {
+    Verdict.REPEATED: "duplicate_key",
+    Verdict.TWICE: "key_twice",
+    Verdict.FOREIGN: "other_kind",
+}
 
 
 def compare(
@@ -177,7 +183,7 @@ def _judge(changes: Changes, mode: Mode, judged: Judged, ruled: list[str]) -> No
     changes.unchanged += len(doubtful) - len(differ)
     _note_changed(changes, doubtful.at(np.asarray(differ, dtype="int64")), ruled)
     for verdict in np.unique(judged.verdicts).tolist():
-        if verdict in (Verdict.REPEATED, Verdict.TWICE, Verdict.FOREIGN) or verdict >= Verdict.CONFLICT:
+        if verdict in _CONFLICTS or verdict >= Verdict.CONFLICT:
             fault = _conflict(changes.rows.target, verdict)
             changes.faults += [RowFault(position, fault) for position in judged.having(verdict).positions.tolist()]
 
@@ -192,13 +198,9 @@ def _note_changed(changes: Changes, changed: Judged, ruled: list[str]) -> None:
 
 
 def _conflict(target: Target, verdict: int) -> DataFault:
-    if verdict == Verdict.REPEATED:
-        return DataFault("duplicate_key", target.key[0])
-    if verdict == Verdict.TWICE:
-        return DataFault("key_twice", target.key[0])
-    return DataFault(
-        "key_conflict", target.key[0] if verdict == Verdict.FOREIGN else target.primary_key[verdict - Verdict.CONFLICT]
-    )
+    if verdict >= Verdict.CONFLICT:
+        return DataFault("key_conflict", target.primary_key[verdict - Verdict.CONFLICT])
+    return DataFault(_CONFLICTS[verdict], target.key[0])
 
 
 def _reject_updates(changes: Changes) -> None:

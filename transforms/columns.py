@@ -100,9 +100,14 @@ def read_text(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
 def read_enum(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     """One of the column's choices, exactly as the model writes it."""
     column = _as_texts(cells)
-    allowed = pc.is_in(column.values, pa.array(spec.choices, TEXT))
-    _refuse(column, pc.and_(pc.is_valid(column.values), pc.invert(allowed)), "not_in_enum")
+    refuse_others(column, spec.choices, "not_in_enum")
     return column
+
+
+def refuse_others(column: Column, allowed: tuple[Any, ...], code: str) -> None:
+    """Make values other than those that are allowed faults."""
+    is_one = pc.is_in(column.values, pa.array(allowed, column.values.type))
+    _refuse(column, pc.and_(pc.is_valid(column.values), pc.invert(is_one)), code)
 
 
 def read_flag(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:

@@ -20,6 +20,7 @@ from restock.csv_rules import CsvRules
 from restock.originals import presentable, texts_of
 from transforms import columns, number_columns, object_columns, time_columns
 from transforms.columns import TEXT, Column, is_text
+from transforms.lists import put_together, taken_apart
 
 _COLUMN_READERS: dict[Kind, Callable[[Any, FieldSpec, CsvRules], Column]] = {
     Kind.TEXT: columns.read_text,
@@ -100,11 +101,27 @@ def cast_column(column: pd.Series, spec: FieldSpec, rules: CsvRules) -> Column:
 
 def _cast_cells(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     result = _read_cells(cells, spec) if spec.kind in _CELL_READERS else _read_column(cells, spec, rules)
+    if spec.items is not None:
+        result = _cast_items(result, spec.items, rules)
+    if spec.identities:
+        columns.refuse_others(result, spec.identities, "not_a_kind")
     if not spec.nullable:
         code = "missing_key" if spec.is_key else "null"
         for place in _missing(result.values):
             result.faults.setdefault(place, code)
     return result
+
+
+def _cast_items(lists: Column, spec: FieldSpec, rules: CsvRules) -> Column:
+    """Lists whose values are cast as a column of them would be: drivers and databases cut and round such values."""
+    values, owners = taken_apart(lists.values)
+    found = _cast_cells(values, spec, rules)
+    items = iter(found.values if isinstance(found.values, list) else found.values.to_pylist())
+    cast = [put_together(each, items) for each in lists.values]
+    for place, code in found.faults.items():
+        lists.faults.setdefault(owners[place], code)
+        cast[owners[place]] = None
+    return Column(cast, lists.faults)
 
 
 def _missing(values: Any) -> list[int]:

@@ -9,12 +9,14 @@ import json
 import re
 import uuid
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
 from restock.contract import FieldSpec
 from transforms.columns import Misfit
+from transforms.lists import is_list
 
 _UUID = re.compile(r"\{?[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}\}?", re.IGNORECASE)
 _INTERVAL = re.compile(
@@ -89,13 +91,15 @@ def read_binary(value: Any, spec: FieldSpec) -> bytes:
 def read_array(value: Any, spec: FieldSpec) -> Any:
     """A list as it came, or from its JSON text; other text is none, as drivers take it for the list of its letters."""
     if not isinstance(value, str | bytes):
+        if spec.items is not None and not is_list(value):
+            raise Misfit("not_a_list")
         return value
     try:
-        content = json.loads(value)
+        content = json.loads(value, parse_float=float if spec.items is None else Decimal)
     except (ValueError, RecursionError) as error:
-        raise Misfit("wrong_type") from error
+        raise Misfit("not_a_list") from error
     if not isinstance(content, list):
-        raise Misfit("wrong_type")
+        raise Misfit("not_a_list")
     return content
 
 

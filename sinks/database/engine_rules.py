@@ -43,6 +43,11 @@ def _check(engine: sa.Engine, app_reference: str) -> None:
             f"The app {app_reference} has a SQLite database in memory, which is gone when the command ends; give it a "
             "file."
         )
+    if "@" in (engine.url.host or ""):
+        raise ConfigurationError(
+            f"The database URL of the app {app_reference} has an @ too many, and what is said to be its host may hold "
+            "part of a password; write an @ in a password as %40."
+        )
     if isinstance(engine.pool, sa.StaticPool | sa.SingletonThreadPool):
         # The heartbeat of the lease would commit what a chunk has written so far, or roll it back.
         raise ConfigurationError(

@@ -25,8 +25,8 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
     if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
         raise ChunkFailed(
             f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
-            f"feed {feed.name} allows (here {_reasons(rejects)}); raise the limit and reprocess it, or mend the source "
-            "and sync the feed."
+            f"feed {feed.name} allows (here {_reasons(rejects)}); raise the limit and reprocess it, or "
+            f"{feed.how_to_mend(ref.run_id)}."
         )
     if feed.max_rejects is None or not counts.rejected:
         return
@@ -38,8 +38,8 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
         raise RunHeld(
             f"Run {ref.run_id} is held: {rejected} of its {run.read_rows} rows are rejects with chunk {ref.number}, "
             f"more than max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); "
-            f"`restock check {feed.name} --samples` shows them, but for what the database refused; mend the source and "
-            f"sync it, or go on with `restock sync {feed.name} --force`."
+            f"`restock check {feed.name} --samples` shows them, but for what the database refused; "
+            f"{feed.how_to_mend(ref.run_id)}, or go on with `restock sync {feed.name} --force`."
         )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 
 from restock.contract import FieldSpec, Kind
 
@@ -20,6 +20,8 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (sa.Enum, Kind.ENUM),
     (sa.Boolean, Kind.BOOLEAN),
     (sa.Integer, Kind.INTEGER),
+    (mysql.BIT, Kind.INTEGER),
+    (mysql.YEAR, Kind.INTEGER),
     (sa.Float, Kind.FLOAT),
     (sa.Numeric, Kind.DECIMAL),
     (sa.String, Kind.TEXT),
@@ -31,6 +33,7 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (sa.JSON, Kind.JSON),
     (sa.LargeBinary, Kind.BINARY),
 )
+_INTEGER_BITS = ((mysql.TINYINT, 8), (sa.SmallInteger, 16), (mysql.MEDIUMINT, 24), (sa.BigInteger, 64))
 # What only a type that keeps such things gives back as it was.
 _STRUCTURES: tuple[tuple[Any, Kind], ...] = (({"a": ["b", "c"]}, Kind.JSON), (["b", "c"], Kind.ARRAY))
 
@@ -41,7 +44,7 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
     limits: dict[str, Any] = {}
     own = _stored_type(column.type, dialect)
     if kind is Kind.TEXT or kind is Kind.BINARY:
-        limits["length"] = getattr(own, "length", None)
+        limits["length"] = _length(own)
     if kind is Kind.INTEGER:
         limits["minimum"], limits["maximum"] = _integer_range(own, dialect.name)
     if kind is Kind.DECIMAL:
@@ -59,6 +62,8 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
         limits["as_text"] = not getattr(own, "as_uuid", True)
     if kind is Kind.ENUM:
         limits["choices"] = tuple(getattr(own, "enums", ()))
+    if isinstance(own, sa.ARRAY) and kind is Kind.ARRAY:
+        limits["items"] = field_spec(name, sa.Column(own.item_type), dialect, is_key=False, nullable=True)
     return FieldSpec(
         name=name,
         kind=kind,
@@ -166,10 +171,20 @@ def _kind_of(type_: sa.types.TypeEngine[Any]) -> Kind:
     return Kind.OTHER
 
 
+def _length(type_: sa.types.TypeEngine[Any]) -> int | None:
+    if isinstance(type_, mysql.SET):
+        return len(",".join(type_.values))  # SQLAlchemy names the length of the longest member
+    return getattr(type_, "length", None)
+
+
 def _integer_range(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[int, int]:
     if dialect == "sqlite":
         return -(2**63), 2**63 - 1  # every SQLite integer has 64 bits, whatever the model calls it
-    bits = 16 if isinstance(type_, sa.SmallInteger) else 64 if isinstance(type_, sa.BigInteger) else 32
+    if isinstance(type_, mysql.BIT):
+        return 0, 2 ** (type_.length or 1) - 1
+    if isinstance(type_, mysql.YEAR):
+        return 1901, 2155
+    bits = next((bits for family, bits in _INTEGER_BITS if isinstance(type_, family)), 32)
     if getattr(type_, "unsigned", False):
         return 0, 2**bits - 1
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,6 +93,10 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         )
         for name, column in columns.items()
     }
+    identities = frozenset(_identities(model.mapper))
+    kind = next((name for name, column in columns.items() if column is model.mapper.polymorphic_on), None)
+    if kind is not None:
+        specs[kind] = replace(specs[kind], identities=tuple(identities - {None}))
     return Target(
         name=str(model.mapper.local_table),
         model=database.model,
@@ -108,7 +112,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         json=frozenset(name for name, column in columns.items() if makes_json_of_none(column.type, dialect)),
         required=tuple(name for name, column in columns.items() if _is_required(column, model.mapper)),
         discriminator=model.discriminator,
-        identities=frozenset(_identities(model.mapper)),
+        identities=identities,
         contract=Contract(specs, key, feed.version_column),
         makes_objects=wants_objects(database, model.mapper, feed),
     )

@@ -78,7 +78,7 @@ def _readable(values: Values) -> pa.Array | None:
     """The values, if the server reads each of them out of its text."""
     try:
         array = as_arrow(values)
-    except (pa.ArrowException, TypeError, ValueError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return None
     kind = array.type
     is_read = (

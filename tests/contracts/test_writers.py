@@ -294,7 +294,7 @@ def test_a_model_that_shares_its_table_writes_its_own_rows_only(make_table: Make
     counts = [cats.load(records), cats.load(records)]
 
     assert counts == [WriteCounts(inserted=1, updated=1, rejected=1), WriteCounts(unchanged=2, rejected=1)]
-    assert [(each.row, each.code, each.column) for each in cats.rejects()] == [(1, "key_conflict", "id")]
+    assert [(each.row, each.code, each.column) for each in cats.rejects()] == [(1, "other_kind", "id")]
     assert cats.rows("id", "kind", "purr") == [
         {"id": 1, "kind": "dog", "purr": None},
         {"id": 2, "kind": "lion", "purr": "loud"},

@@ -8,9 +8,11 @@ from contracts.loads import open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError
+from sinks.database.engine_rules import engine_of
 
 ITEM = """\
 class Item(db.Model):
@@ -48,6 +50,20 @@ def test_an_app_that_translates_schemas_is_refused(make_shop: MakeShop, sqlite_u
 
     with pytest.raises(ConfigurationError, match="schema_translate_map"):
         open_table(shop, "Item", match_on=[])
+
+
+def test_a_password_with_an_at_sign_is_not_shown_as_a_host() -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Item(Base):
+        __table__ = sa.Table("item", Base.metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+    session = Session(sa.create_engine("postgresql+psycopg://shop:pass@word@127.0.0.1/shop"))
+
+    with pytest.raises(ConfigurationError, match=r"an @ too many.*as %40") as raised:
+        engine_of(session, Item, "shop:create_app")
+    assert "word@" not in str(raised.value)
 
 
 def test_a_database_in_memory_is_refused(make_shop: MakeShop) -> None:

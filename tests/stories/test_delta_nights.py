@@ -160,10 +160,13 @@ def test_an_older_night_that_is_held_by_its_limit_holds_the_next(sqlite_shop: Sh
     monday = sync(sqlite_shop)
     sqlite_shop.write_csv("products.csv", TUESDAY)
 
-    with pytest.raises(RunHeld, match=f"Run {monday.run.run_id} is held"):
+    with pytest.raises(RunHeld, match=f"mend the source, give the run up with `restock abandon {monday.run.run_id}`"):
         sync(sqlite_shop)
-
     assert table(sqlite_shop) == {}
+
+    abandon(sqlite_shop, monday.run.run_id)
+    sync(sqlite_shop)
+    assert table(sqlite_shop) == expected(TUESDAY)
 
 
 def test_each_file_of_a_glob_is_a_generation_in_sorted_order(shop: Shop) -> None:
