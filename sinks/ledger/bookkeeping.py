@@ -213,18 +213,24 @@ class Ledger:
 
     def abandon(self, lease: Lease, run_id: str, numbers: Sequence[int] | None) -> list[ChunkRef]:
         """Give outstanding chunks of a run up, all of them or those with the given numbers; return what they were."""
+        wanted = sa.and_(chunks.c.run_id == run_id, chunks.c.status.in_(OUTSTANDING))
+        if numbers:
+            wanted = sa.and_(wanted, chunks.c.number.in_(numbers))
+        refs: list[ChunkRef] = []
 
         def give_up() -> list[ChunkRef]:
             with self.database.begin() as connection:
                 renew(connection, lease)
-                wanted = sa.and_(chunks.c.run_id == run_id, chunks.c.status.in_(OUTSTANDING))
-                if numbers:
-                    wanted = sa.and_(wanted, chunks.c.number.in_(numbers))
-                refs = [as_ref(entry, lease) for entry in connection.execute(sa.select(chunks).where(wanted))]
+                refs[:] = [as_ref(entry, lease) for entry in connection.execute(sa.select(chunks).where(wanted))]
                 connection.execute(sa.update(chunks).where(wanted).values(status="abandoned"))
             return refs
 
-        return with_retries(give_up, f"abandoning chunks of run {run_id}")
+        def given_up() -> list[ChunkRef] | None:
+            with self.database.engine.connect() as connection:
+                left = connection.execute(sa.select(chunks.c.number).where(wanted).limit(1)).first()
+            return None if left else refs
+
+        return with_retries(give_up, f"abandoning chunks of run {run_id}", given_up)
 
 
 def _change(connection: sa.Connection, ref: ChunkRef, **values: object) -> None:

@@ -239,6 +239,18 @@ def test_an_admission_whose_commit_raised_although_it_happened_is_not_entered_tw
     assert [ref.rows for ref in refs] == [1, 2]
 
 
+def test_an_abandoning_whose_commit_raised_although_it_happened_tells_what_was_given_up(
+    products: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with products.admitted([1, 2]) as refs:
+        lease = products.sink.ledger.lease_of(refs[0])
+
+        with broken_commit(monkeypatch, products, is_committed=True):
+            given_up = products.sink.ledger.abandon(lease, refs[0].run_id, None)
+
+    assert given_up == refs
+
+
 @contextmanager
 def a_reader(file: str) -> Iterator[None]:
     """Someone in the middle of reading the file, so that nobody can commit to it (rollback journal)."""
