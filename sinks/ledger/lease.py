@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from restock.errors import LeaseLost, RestockError, TargetBusy
-from sinks.database.app_database import AppDatabase, CommitUnknown
+from sinks.database.app_database import AppDatabase
 from sinks.database.db_errors import Trouble, trouble_of
 from sinks.database.error_codes import describe
 from sinks.database.retries import ONCE, with_retries
@@ -168,7 +168,7 @@ def keeping(database: AppDatabase, lease: Lease) -> Iterator[None]:
                     renew(connection, lease)
             except LeaseLost:
                 return  # the fence of the next commit says so to the one who must know
-            except (SQLAlchemyError, CommitUnknown) as error:
+            except Exception as error:  # the app's own code may raise as well, where it is asked for a connection
                 log.info("The lease of %s could not be renewed this time (%s).", lease.target, describe(error))
 
     heartbeat = threading.Thread(target=beat, name="restock-heartbeat", daemon=True)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
@@ -155,6 +156,28 @@ def test_a_lease_is_renewed_in_the_background_while_it_is_kept(
 
         with pytest.raises(TargetBusy):
             products.take_lease()
+
+
+def test_a_lease_is_renewed_on_after_an_error_of_the_app_s_own_code(
+    products: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of a listener which fetches a password for each connection, and could not this once."""
+    raised: list[str] = []
+
+    def fail_once(*_: object) -> None:
+        if threading.current_thread().name == "restock-heartbeat" and not raised:
+            raised.append("once")
+            raise OSError("no password this time")
+
+    monkeypatch.setattr(products.sink.database, "lease_seconds", 1.0)
+    lease = products.take_lease()
+    sa.event.listen(products.sink.database.engine, "checkout", fail_once)
+    with keeping(products.sink.database, lease):
+        time.sleep(1.6)
+
+        with pytest.raises(TargetBusy):
+            products.take_lease()
+    assert raised
 
 
 def test_attempts_are_begun_while_somebody_holds_the_entry_of_the_lease(products: Table) -> None:
