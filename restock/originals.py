@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from restock.records import to_records
+from restock.records import plain_values
 
 VALUE_CHARACTERS = 200  # of the value at fault: enough to recognise it, short enough for a report
 _UNSHOWN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # controls but for tabs and line ends
@@ -20,7 +20,7 @@ _UNSHOWN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # con
 def texts_of(column: pd.Series) -> list[str | None]:
     """The cells of a column as text, None for missing."""
     try:
-        return [text_of(record["cell"]) for record in to_records(column.to_frame("cell"))]
+        return [text_of(value) for value in plain_values(column)]
     except pa.ArrowException:  # a type that only pandas knows
         return texts_of(column.astype(object))
     except (OverflowError, pd.errors.OutOfBoundsDatetime):  # of moments that Python lacks and Parquet may hold

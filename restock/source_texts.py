@@ -18,7 +18,7 @@ from restock.contract import Contract, Kind
 from restock.csv_rules import CsvRules
 from restock.feeds import Feed
 from restock.originals import text_of, texts_of
-from restock.records import to_records
+from restock.records import plain_values
 
 _NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
 
@@ -54,14 +54,10 @@ def source_texts(column: pd.Series, kind: Kind | None, rules: CsvRules) -> list[
     if isinstance(column.dtype, pd.StringDtype):
         return texts_of(column)
     try:
-        values = _own_floats(column) if column.dtype.kind == "f" else _values(column)
+        values = _own_floats(column) if column.dtype.kind == "f" else plain_values(column)
     except (pa.ArrowException, OverflowError):
         return texts_of(column)
     return [_source_text(value, kind, rules) for value in values]
-
-
-def _values(column: pd.Series) -> list[Any]:
-    return [record["cell"] for record in to_records(column.to_frame("cell"))]
 
 
 def _own_floats(column: pd.Series) -> list[Decimal | None]:

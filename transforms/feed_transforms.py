@@ -16,7 +16,7 @@ import pandas as pd
 from restock.contract import Contract
 from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
-from restock.records import to_records
+from restock.records import plain_values
 from restock.references import resolve
 from restock.rejecting import RejectedRows, WrongMask, collecting_rejects
 
@@ -140,8 +140,7 @@ def _changed_key(before: pd.DataFrame, after: pd.DataFrame, key: tuple[str, ...]
 
 
 def _plain(column: pd.Series) -> list[tuple[type, Any]]:
-    values = (record["key"] for record in to_records(column.to_frame("key")))
-    return [(type(value), value) for value in values]
+    return [(type(value), value) for value in plain_values(column)]
 
 
 def _strange_rejects(before: pd.DataFrame, rejected: list[RejectedRows]) -> str | None:

@@ -15,7 +15,7 @@ from restock.contract import Contract, FieldSpec, Kind
 from restock.csv_rules import CsvRules
 from restock.key_form import SHORTENED
 from restock.originals import texts_of
-from restock.records import to_records
+from restock.records import plain_values
 from transforms.contract_check import cast_column
 
 NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
@@ -240,5 +240,4 @@ def clean_samples(cells: pd.Series) -> Iterator[str]:
     known = cells.dropna()
     if isinstance(known.dtype, pd.ArrowDtype) and pa.types.is_nested(known.dtype.pyarrow_dtype):
         known = pd.Series(texts_of(known), dtype="str")  # Arrow compares no lists
-    for record in to_records(known.drop_duplicates().head(_SAMPLES_SHOWN).to_frame("cell")):
-        yield str(record["cell"])
+    yield from map(str, plain_values(known.drop_duplicates().head(_SAMPLES_SHOWN)))
