@@ -46,7 +46,7 @@ def read_date(cells: Any, spec: FieldSpec, rules: CsvRules) -> Column:
     elif pa.types.is_date(type_):
         moments = cells.cast(pa.date32()).cast(pa.timestamp("s"))
     elif pa.types.is_timestamp(type_):
-        moments = _wall_clock(cells)
+        moments = cells if type_.tz is None else pc.local_timestamp(cells)
     else:
         return wrong_type(cells, pa.date32())
     local = _in_years(moments, faults)
@@ -149,14 +149,6 @@ def _moment(text: str, pattern: str | None, code: str) -> datetime:
         raise Misfit(code) from error
     except OverflowError as error:
         raise Misfit("out_of_range") from error
-
-
-def _wall_clock(cells: Any) -> Any:
-    """Timestamps as the clock of their own zone shows them."""
-    if cells.type.tz is None:
-        return cells
-    series = pd.Series(pd.arrays.ArrowExtensionArray(cells)).dt.tz_localize(None)
-    return pa.array(series, from_pandas=True)
 
 
 def _microseconds(moments: Any) -> Any:
