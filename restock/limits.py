@@ -47,8 +47,6 @@ class Limit:
             ValueError: the value is neither.
         """
         text = str(value).strip()
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return cls(text, rows=value)
         if re.fullmatch(r"\d+", text):
             return cls(text, rows=int(text))
         if re.fullmatch(r"\d+(\.\d+)?\s*%", text):
