@@ -67,7 +67,7 @@ def check_filter(feed: Feed, contract: Contract) -> None:
     """
     if feed.where is None:
         return
-    known = {*contract.fields, *feed.unwritten} if feed.columns is None else set(feed.columns)
+    known = contract.fields if feed.columns is None else feed.columns
     asked = columns_of(feed.where)
     unknown = [name for name in asked if name not in known]
     if unknown:

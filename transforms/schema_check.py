@@ -33,7 +33,7 @@ def check_schema(feed: Feed, contract: Contract) -> None:
     """
     if feed.row_schema is None:
         return
-    known = _names(feed, contract)
+    known = contract.fields if feed.columns is None else feed.columns
     columns = _checks_of(feed.row_schema, feed.name).columns.items()
     unknown = [name for name, column in columns if not column.regex and name not in known]
     if unknown:
@@ -66,10 +66,6 @@ def schema_faults(values: pd.DataFrame, faults: Faults, feed: Feed, place: str) 
     except SchemaErrors as error:
         return _faults(error.failure_cases, values, faults, f"the schema {feed.row_schema} on {place}")
     return {}
-
-
-def _names(feed: Feed, contract: Contract) -> set[str]:
-    return set(contract.fields) | set(feed.unwritten) if feed.columns is None else set(feed.columns)
 
 
 @cache
