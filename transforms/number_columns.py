@@ -242,11 +242,9 @@ def _large_in_range(whole: Any, faults: dict[int, str], spec: FieldSpec) -> Colu
 
 def _decimal_type(spec: FieldSpec) -> pa.DataType | None:
     """The Arrow type with the column's digits, if there is one."""
-    if spec.precision is None or spec.scale is None or not 0 <= spec.scale <= spec.precision <= 76:
+    if not spec.precision or spec.scale is None or not 0 <= spec.scale <= spec.precision <= _WIDE:
         return None
-    if spec.precision == 0:
-        return None
-    return (pa.decimal128 if spec.precision <= 38 else pa.decimal256)(spec.precision, spec.scale)
+    return (pa.decimal128 if spec.precision <= _NARROW else pa.decimal256)(spec.precision, spec.scale)
 
 
 def _decimal_fault(text: str, spec: FieldSpec) -> str | None:
