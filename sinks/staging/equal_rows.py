@@ -64,22 +64,17 @@ def _spanned(connection: sa.Connection, rows: Rows) -> str | None:
     from psycopg.errors import Error
 
     target, keyed = rows.target, rows.keyed
+    driver: Any = connection.connection.dbapi_connection
     ends = keyed.at(np.array([0, len(keyed) - 1])).columns
     names = [target.columns[name].name for name in target.key]
     try:
-        values = [
-            [sql.Literal(value).as_string(_driver(connection)) for value in as_list(ends[name])] for name in names
-        ]
+        values = [[sql.Literal(value).as_string(driver) for value in as_list(ends[name])] for name in names]
     except Error:
         return None
     first, last = (", ".join(each) for each in zip(*values, strict=True))
     key, listed = (", ".join(plain_name(connection, name) for name in some) for some in (names, keyed.columns))
     source = plain_name(connection, target.table)
     return f"SELECT {listed} FROM {source} WHERE ({key}) >= ({first}) AND ({key}) <= ({last})"
-
-
-def _driver(connection: sa.Connection) -> Any:
-    return connection.connection.dbapi_connection
 
 
 def _expected_rows(connection: sa.Connection, query: str) -> float:
