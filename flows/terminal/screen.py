@@ -102,14 +102,11 @@ class TerminalProgress(Progress):
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:
         if isinstance(outcome, ChunkFailed):
-            self._say(f"Chunk {ref.number} failed: {outcome}")
+            self.note(f"Chunk {ref.number} failed: {outcome}")
         if self._task is not None:
             self._bar.advance(self._task, ref.rows)
 
     def note(self, sentence: str) -> None:
-        self._say(sentence)
-
-    def _say(self, sentence: str) -> None:
         # A sentence is one line, also in a log file: where there is no terminal, rich would break it at column 80.
         self.console.print(sentence, soft_wrap=True)
 
