@@ -68,7 +68,7 @@ class TerminalProgress(Progress):
         self.console = plain_console(stderr=True)
         self._bar = Bar(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),

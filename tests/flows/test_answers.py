@@ -445,6 +445,19 @@ def test_cells_are_shown_as_they_are_whatever_rich_would_make_of_them(home: Shop
     assert [each for each in odd if each in checked.out] == odd
 
 
+def test_a_feed_is_called_at_a_terminal_what_feeds_yaml_calls_it(
+    home: Shop, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to Rich, standard error is a terminal then
+    home.feeds({"shop[/]": {"match_on": ["sku"], "source": "products.csv"}})
+    home.write_csv("products.csv", [product(1)])
+
+    said = run_here(capfd, "sync", "shop[/]")
+
+    assert said.status == 0
+    assert "loading shop[/]" in said.err
+
+
 def test_rejects_are_written_where_they_are_asked_for(home: Shop, capfd: Capture) -> None:
     run_id = failed_night(home)
 
