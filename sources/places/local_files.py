@@ -69,12 +69,13 @@ def refuse_no_file(path: Path, name: str) -> None:
 
 
 def display_name(path: Path, settings: Settings) -> str:
-    """The path as seen from the folder of feeds.yaml, or from the allowed folder it is in."""
-    for folder in (settings.folder, *settings.source_roots):
-        real = Path(os.path.realpath(folder))
-        if path.is_relative_to(real):
-            return path.relative_to(real).as_posix()
-    return path.name
+    """The path as seen from the folder of feeds.yaml, or from the allowed folder it is in.
+
+    Bytes of it that are no UTF-8 are shown by their number, as `\\xdc`: no database and no screen takes them.
+    """
+    roots = (Path(os.path.realpath(folder)) for folder in (settings.folder, *settings.source_roots))
+    seen = next((path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root)), path.name)
+    return seen.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _in_folder(folder: Path, text: str, settings: Settings) -> list[Path]:

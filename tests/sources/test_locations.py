@@ -46,6 +46,18 @@ def test_a_folder_stands_for_the_files_in_it(folder, make_feed, settings_in):
     assert [file.name for file in files] == ["data/a.csv.gz", "data/b.csv"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Only there a name is bytes.")
+def test_a_file_whose_name_is_no_utf_8_is_read_under_a_name_that_every_database_takes(folder, make_feed, settings_in):
+    """As archives of suppliers hold them that were packed elsewhere."""
+    (folder / "data" / os.fsdecode(b"\xdcbersicht.csv")).write_text("a\n1\n")
+
+    [file] = find_source(make_feed(source="data/"), settings_in(folder))
+
+    assert file.name == r"data/\xdcbersicht.csv"
+    with open_pinned(file) as handle:
+        assert handle.read() == b"a\n1\n"
+
+
 def test_a_folder_with_a_file_of_another_kind_is_refused_by_its_name(folder, make_feed, settings_in):
     (folder / "data" / "a.csv").write_text("a\n1\n")
     (folder / "data" / "notes.md").write_text("read me")
