@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sinks.database.driver_calls import plain_name
 from sinks.model.model_code import may_fill_new_object
 from sinks.model.target import Target
 
@@ -33,6 +34,5 @@ def _has_trigger(connection: sa.Connection, table: sa.Table) -> bool:
     asked = _ASKED.get(connection.dialect.name)
     if asked is None:
         return False  # a trigger of SQLite cannot change the row that is to be inserted
-    quoted = connection.dialect.identifier_preparer.format_table(table)
-    named = {"quoted": quoted, "schema": table.schema, "name": table.name}
+    named = {"quoted": plain_name(connection, table), "schema": table.schema, "name": table.name}
     return connection.execute(sa.text(asked), named).first() is not None

@@ -210,6 +210,14 @@ def test_what_the_feed_does_not_bring_may_be_filled_by_the_app_or_by_a_trigger(
     assert is_filled or {(each.code, each.column) for each in items.rejects()} == {("null", "slug")}
 
 
+def test_a_trigger_is_found_whatever_its_table_is_called(make_shop: MakeShop, postgresql_url: str) -> None:
+    items = open_table(make_shop(postgresql_url, PLAIN.replace('"item"', '"50% off"') + SLUG), "Item", match_on=[])
+    for statement in TRIGGER["postgresql"]:
+        items.shop.execute(statement.replace("ON item", 'ON "50% off"'))
+
+    assert items.load([{"sku": "a", "name": "x"}]) == WriteCounts(inserted=1)
+
+
 @pytest.mark.parametrize("writer", ["copy", "mappings"])
 def test_what_only_objects_would_have_filled_is_not_asked_of_the_database_row_by_row(
     make_table: MakeTable, writer: str
