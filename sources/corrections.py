@@ -19,7 +19,7 @@ from restock.paths import new_file, shown
 from sources.chunks.columns import ADDRESS, CHUNK, REASON, ROW, RUN
 from sources.csv_files.rows import RowSplitter
 
-# Python's own limit is 131,072 characters, less than a cell of a source may have.
+# Python's own limit is 131,072 characters, less than a cell of a source may have, and its escapes make it longer.
 LARGEST_CELL = 16 * 2**20
 _LINE_END = re.compile("\r\n?")
 
@@ -140,7 +140,7 @@ def read_correction(path: Path, feeds: Iterable[Feed]) -> list[RejectedRow]:
 
 
 def _read(path: Path, feed: Feed) -> list[RejectedRow]:
-    _accept_large_fields()
+    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_CELL))
     with io.StringIO(_decoded(path, feed), newline="") as file:
         reader = csv.reader(file, **_dialect(feed))
         header = next(reader, [])
@@ -228,11 +228,6 @@ def _is_shortened(cell: str, other: str) -> bool:
 def _lines(text: str | None) -> list[str]:
     """A text by its lines: editors change their ends."""
     return (text or "").splitlines()
-
-
-def _accept_large_fields() -> None:
-    """Let a cell be as large as the reader of sources lets it be, and as its escapes may make it."""
-    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_CELL))
 
 
 def _dialect(feed: Feed) -> dict[str, Any]:
