@@ -82,13 +82,8 @@ class EncodedRows:
 
 def _joined(rows: pa.LargeBinaryArray) -> memoryview:
     """The bytes of all rows, one behind the other."""
-    ends = _bounds(rows)
+    ends = np.frombuffer(rows.buffers()[1], np.int64)[rows.offset : rows.offset + len(rows) + 1]
     return memoryview(rows.buffers()[2])[ends[0] : ends[-1]]
-
-
-def _bounds(rows: pa.LargeBinaryArray) -> np.ndarray:
-    """Where the first of the rows begins, and where each ends."""
-    return np.frombuffer(rows.buffers()[1], np.int64)[rows.offset : rows.offset + len(rows) + 1]
 
 
 def as_rows(whole: memoryview, ends: np.ndarray, start: int = 0) -> pa.LargeBinaryArray:
