@@ -47,7 +47,7 @@ class _Isolation:
         refused = self._tried_together()
         while True:
             refused = self._tried_again(refused)
-            others_have = self._wanted(refused)
+            others_have = wanted(self._stage, refused) if self._is_staged else []
             traded = self._trade(others_have)
             if not traded:
                 return self._explained(refused, others_have)
@@ -98,9 +98,6 @@ class _Isolation:
         if values is None or not values.may_be_let_go or not present:
             return False
         return self._savepoints.fault_of(values.trading(self._write, present), positions) is None
-
-    def _wanted(self, refused: Refused) -> list[Wanted]:
-        return wanted(self._stage, refused) if self._is_staged else []
 
     def _trade(self, others_have: list[Wanted]) -> set[int]:
         """Write those rows that only want each other's unique values; which that were."""
