@@ -49,8 +49,8 @@ class Station:
         self._start_server(port)
         if not self._is_running("worker"):
             pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite", "--base-job-template"]
-            self._prefect(*pool, "prefect/work-pool.json")
-        self._prefect("--no-prompt", "deploy", "--all")
+            self._command("prefect", *pool, "prefect/work-pool.json")
+        self._command("prefect", "--no-prompt", "deploy", "--all")
         self._command("flows.cli", "automations")
         if not self._is_running("worker"):
             self._start("worker", ["worker", "start", "--pool", POOL], self._environment)
@@ -114,9 +114,6 @@ class Station:
                 start_new_session=True,  # the terminal may be closed
             )  # fmt: skip
         (self.home / f"{name}.process").write_text(str(Owner.of_process(process.pid)), encoding="utf-8")
-
-    def _prefect(self, *words: str) -> None:
-        self._command("prefect", *words)
 
     def _command(self, *words: str) -> None:
         command = [sys.executable, "-m", *words]
