@@ -46,12 +46,10 @@ def _by_columns(records: list[Record]) -> list[list[Record]]:
 
 def _insert(session: Session, target: Target, records: list[Record]) -> list[Key]:
     # Without render_nulls a None would become the column's default, and cut the statement in pieces.
-    if not is_anybody_listening():
+    is_told = is_anybody_listening()
+    if not is_told or all(name in records[0] for name in target.primary_key):
         session.bulk_insert_mappings(target.mapper, records, render_nulls=True)
-        return []
-    if all(name in records[0] for name in target.primary_key):
-        session.bulk_insert_mappings(target.mapper, records, render_nulls=True)
-        return [tuple(record[name] for name in target.primary_key) for record in records]
+        return [tuple(record[name] for name in target.primary_key) for record in records] if is_told else []
     # `return_defaults` of the bulk method would send a statement for every row (measured on SQLite).
     statement = sa.insert(target.mapper).returning(*(target.columns[name] for name in target.primary_key))
     inserted = session.execute(statement, records, execution_options={"render_nulls": True})
