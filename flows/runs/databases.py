@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.runs.workplace import Workplace
@@ -114,15 +113,6 @@ def find_run(place: Workplace, run_id: str) -> FoundRun:
     raise ConfigurationError(f"There is no run {run_id} in any ledger; `restock runs` lists those there are.")
 
 
-def runs_of_lost_feeds(place: Workplace, visits: list[Visit]) -> list[RunEntry]:
-    """The runs with outstanding chunks whose feed is no longer configured: nothing can load them as things are."""
-    owing = {run.run_id: run for visit in visits for run in visit.history.unfinished()}
-    return [run for run in owing.values() if run.feed not in place.feeds]
-
-
-def unfinished_runs(visits: list[Visit]) -> Iterator[FoundRun]:
-    """The runs with outstanding chunks of every feed that is still configured, in the order in which they apply."""
-    for visit in visits:
-        for run in visit.history.unfinished():
-            if run.feed in visit.sinks:
-                yield FoundRun(run, visit)
+def unfinished_runs(visits: list[Visit]) -> list[FoundRun]:
+    """The runs with outstanding chunks in the order in which they apply, whether or not their feed is still known."""
+    return [FoundRun(run, visit) for visit in visits for run in visit.history.unfinished()]

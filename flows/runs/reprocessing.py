@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.runs.admission_checks import refuse_moved, refuse_overtaken
-from flows.runs.databases import FoundRun, find_run, runs_of_lost_feeds, unfinished_runs, visit_databases
+from flows.runs.databases import FoundRun, find_run, unfinished_runs, visit_databases
 from flows.runs.door import Door
 from flows.runs.loading import load_run
 from flows.runs.owning import own_target
@@ -59,12 +59,14 @@ def _found(place: Workplace, run_id: str | None, numbers: set[int] | None, progr
         _check_numbers(chunks, run_id, numbers)
         return [named] if any(chunk.is_outstanding for chunk in chunks) else []
     visits, unreached = visit_databases(place)
-    found = list(unfinished_runs(visits))
+    owing = unfinished_runs(visits)
+    found = [each for each in owing if each.run.feed in each.visit.sinks]
     if unreached and not found:
         unreached[0].verdict()
     for missed in unreached:
         progress.note(f"Feed {missed.feed} is left out: {missed.reason}")
-    for run in runs_of_lost_feeds(place, visits):
+    lost = {each.run.run_id: each.run for each in owing if each.run.feed not in place.feeds}
+    for run in lost.values():  # each once, though two addresses may lead to one database
         progress.note(
             f"Run {run.run_id} of feed {run.feed} owes chunks, and feeds.yaml does not have that feed any more; put it "
             f"back to load them, or give them up with `restock abandon {run.run_id}`."
