@@ -192,3 +192,5 @@ def _release(database: AppDatabase, lease: Lease) -> None:
         with_retries(release, f"giving the lease of {lease.target} back", patience=ONCE)
     except RestockError as error:
         log.warning("%s", error)
+    except Exception as error:  # of the app's own code, as above: what was done under the lease stands
+        log.warning("The lease of %s could not be given back (%s).", lease.target, describe(error))

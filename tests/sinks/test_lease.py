@@ -180,6 +180,21 @@ def test_a_lease_is_renewed_on_after_an_error_of_the_app_s_own_code(
     assert raised
 
 
+def test_what_was_done_under_a_lease_stands_where_the_app_s_own_code_keeps_it_from_being_given_back(
+    products: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no password any more, SECRET")
+
+    with keeping(products.sink.database, products.take_lease()):
+        sa.event.listen(products.sink.database.engine, "checkout", fail)
+    sa.event.remove(products.sink.database.engine, "checkout", fail)
+
+    assert "The lease of product could not be given back (OSError)" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert held(products)["owner"] is not None
+
+
 def test_attempts_are_begun_while_somebody_holds_the_entry_of_the_lease(products: Table) -> None:
     """Each of several workers would wait for all before it, far from the database for a good part of a second."""
     if products.sink.database.dialect == "sqlite":
