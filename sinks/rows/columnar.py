@@ -32,6 +32,7 @@ class Rows:
         self.target = target
         self.dialect = dialect
         self._records: dict[int, Record] = {}
+        self._lacking: dict[tuple[str, ...], np.ndarray] = {}
         self._encoded: EncodedRows | None = None
 
     def make_ready(self, types: Mapping[str, str]) -> None:
@@ -63,7 +64,13 @@ class Rows:
         return [self._records[position] for position in positions]
 
     def lacks(self, names: Sequence[str]) -> np.ndarray:
-        """For each row whether it lacks one of these attributes."""
+        """For each row whether it lacks one of these attributes; looked up once, as it is asked for some rows at a time."""
+        asked = tuple(names)
+        if asked not in self._lacking:
+            self._lacking[asked] = self._looked_for(asked)
+        return self._lacking[asked]
+
+    def _looked_for(self, names: tuple[str, ...]) -> np.ndarray:
         if not set(names) <= set(self.attributes):
             return np.ones(len(self.frame), dtype=bool)
         missing = [self.frame[name].isna().to_numpy(dtype=bool) for name in names]

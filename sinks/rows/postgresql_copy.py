@@ -18,6 +18,7 @@ from sinks.rows.encoding import END, HEADER, AsText, EncodedRows, as_rows, encod
 # The bytes of what can be the last message, behind which only the driver's own reading closes the matter.
 _LAST = (len(END), len(HEADER) + len(END))
 
+_told: WeakKeyDictionary[sa.Transaction, dict[str, dict[str, str]]] = WeakKeyDictionary()
 _seen: WeakKeyDictionary[sa.Engine, dict[str, dict[str, str]]] = WeakKeyDictionary()
 
 
@@ -136,7 +137,19 @@ def _send(connection: sa.Connection, table: sa.TableClause, names: Sequence[str]
 
 
 def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:
-    """The database's own name for the type of each column, whatever the model says; of none where COPY is barred."""
+    """The database's own name for the type of each column, whatever the model says; of none where COPY is barred.
+
+    Asked for once in a transaction: that of a chunk with guilty rows may copy some thousand times.
+    """
+    transaction = connection.get_transaction()
+    told = {} if transaction is None else _told.setdefault(transaction, {})
+    if str(table) not in told:
+        told[str(table)] = _asked_types(connection, table)
+        _seen.setdefault(connection.engine, {})[str(table)] = told[str(table)]
+    return told[str(table)]
+
+
+def _asked_types(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]:
     found = connection.execute(
         sa.text(
             "SELECT attname, CASE typtype WHEN 'e' THEN 'text' ELSE typname END FROM pg_attribute "
@@ -147,9 +160,7 @@ def types_of(connection: sa.Connection, table: sa.TableClause) -> dict[str, str]
         ),
         {"name": plain_name(connection, table)},
     )
-    types = {column: type_ for column, type_ in found}
-    _seen.setdefault(connection.engine, {})[str(table)] = types
-    return types
+    return {column: type_ for column, type_ in found}
 
 
 def types_seen(engine: sa.Engine, table: sa.TableClause) -> Mapping[str, str]:

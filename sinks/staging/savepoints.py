@@ -55,7 +55,20 @@ class Savepoints:
             self.refused_at[numbers[0]] = self.kept
             return [(numbers[0], fault)]
         middle = len(numbers) // 2
-        return self.refused(attempt, numbers[:middle]) + self.refused(attempt, numbers[middle:])
+        refused = self.refused(attempt, numbers[:middle])
+        if len(refused) == middle:
+            return refused + self._while_refused(attempt, numbers[middle:])
+        return refused + self.refused(attempt, numbers[middle:])
+
+    def _while_refused(self, attempt: Attempt, numbers: Sequence[int]) -> Refused:
+        """The same of rows behind some that all were: one by one until one is taken. Halving would try each twice."""
+        refused: Refused = []
+        for place, number in enumerate(numbers):
+            found = self.refused(attempt, [number])
+            if not found:
+                return refused + self.refused(attempt, numbers[place + 1 :])
+            refused += found
+        return refused
 
     def all_or_each(self, attempt: Attempt, numbers: Sequence[int]) -> Refused:
         """The same, where likely all are refused or none."""

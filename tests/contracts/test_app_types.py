@@ -258,7 +258,7 @@ def test_structures_that_the_apps_own_type_keeps_as_text_are_no_text(make_table:
     frame, faults = cast(cells.astype("string"), contract, CsvRules())
 
     assert {row: [(each.column, each.code) for each in found] for row, found in faults.items()} == {
-        1: [("encoded", "json"), ("listed", "wrong_type")]
+        1: [("encoded", "json"), ("listed", "not_a_list")]
     }
     records = [*to_records(frame.loc[[0]]), {"id": 3, "encoded": {"b": None}, "listed": ["ab", "c"]}]
     assert sent.load(records) == WriteCounts(inserted=2)

@@ -281,8 +281,8 @@ def test_bytes_stay_bytes_and_text_becomes_utf_8(read):
 
 def test_an_array_is_a_list_and_no_text(read):
     assert read(Kind.ARRAY, arrow([["red", "blue"], None]), dtype=None) == ([["red", "blue"], None], {})
-    assert read(Kind.ARRAY, ["{red,blue}", None, "12"]) == ([None], {0: "wrong_type", 2: "wrong_type"})
-    assert read(Kind.ARRAY, ['["red", "blue"]', "[]", '"red"']) == ([["red", "blue"], []], {2: "wrong_type"})
+    assert read(Kind.ARRAY, ["{red,blue}", None, "12"]) == ([None], {0: "not_a_list", 2: "not_a_list"})
+    assert read(Kind.ARRAY, ['["red", "blue"]', "[]", '"red"']) == ([["red", "blue"], []], {2: "not_a_list"})
 
 
 def test_a_column_of_unknown_type_is_passed_on_as_python_values(read):
