@@ -15,6 +15,7 @@ from sinks.model.last_touch import listeners_of_the_app
 log = logging.getLogger("restock")
 
 _ROW_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
+_VERSION_COUNTER = "a version counter"  # the one thing without which bulk methods cannot write at all
 _SESSION_EVENTS = ("before_flush", "after_flush", "after_flush_postexec", "before_attach", "after_attach")
 
 
@@ -24,7 +25,7 @@ def wants_objects(database: AppDatabase, mapper: Mapper[Any], feed: Feed) -> boo
         return feed.writer == "objects"
     skipped = _skipped_in_bulk(database, mapper)
     if skipped:
-        _say_why(feed.name, feed.model, ", ".join(skipped))
+        _say_why(feed.name, feed.model, tuple(skipped))
     return bool(skipped)
 
 
@@ -41,18 +42,18 @@ def _skipped_in_bulk(database: AppDatabase, mapper: Mapper[Any]) -> list[str]:
     found += [f"@validates({', '.join(sorted(mapper.validators))})"] if mapper.validators else []
     listened_to = [prop.key for prop in mapper.column_attrs if len(list(prop.class_attribute.dispatch.set))]
     found += [f"a listener on {name}" for name in listened_to if name not in mapper.validators]
-    found += ["a version counter"] if mapper.version_id_col is not None else []
+    found += [_VERSION_COUNTER] if mapper.version_id_col is not None else []
     with database.app.app_context(), database.new_session() as session:
         found += [name for name in _SESSION_EVENTS if getattr(session.dispatch, name)]
     return found
 
 
 @cache  # once for each feed and process, not for each chunk
-def _say_why(feed: str, model: str, skipped: str) -> None:
+def _say_why(feed: str, model: str, skipped: tuple[str, ...]) -> None:
     log.warning(
-        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip; `writer: copy` in "
-        "feeds.yaml writes in bulk without.",
+        "Feed %s is written as objects, row by row, because %s has %s, which bulk methods skip%s",
         feed,
         model,
-        skipped,
+        ", ".join(skipped),
+        "." if _VERSION_COUNTER in skipped else "; `writer: copy` in feeds.yaml writes in bulk without.",
     )

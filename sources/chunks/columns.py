@@ -62,7 +62,8 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
     if taken is not None:
         missing = [name for name, may_be_missing in taken.items() if name not in columns and not may_be_missing]
         if missing:
-            raise SourceError(f"{source} lacks the {_columns(missing)}; {_hint(missing[0], columns)}")
+            hint = _delimiter_hint(columns) or _hint(missing[0], columns)
+            raise SourceError(f"{source} lacks the {_columns(missing)}; {hint}")
     unknown = [name for name in columns if name not in (attributes if taken is None else taken)]
     if not unknown or ignores_unknown(feed):
         return unknown
@@ -71,10 +72,10 @@ def check_columns(columns: list[str], feed: Feed, attributes: set[str], source: 
             f"{source} has the {_columns(unknown)}, which the feed {feed.name!r} does not take; name "
             f"{'it' if len(unknown) == 1 else 'them'} under `columns:`, or say `unknown_columns: ignore`."
         )
-    raise SourceError(
-        f"{source} has the {_columns(unknown)}, which the model does not know; name the columns to take "
-        f"under `columns:` of the feed {feed.name!r}; {_hint(unknown[0], sorted(attributes))}"
+    hint = _delimiter_hint(columns) or (
+        f"name the columns to take under `columns:` of the feed {feed.name!r}; {_hint(unknown[0], sorted(attributes))}"
     )
+    raise SourceError(f"{source} has the {_columns(unknown)}, which the model does not know; {hint}")
 
 
 def ignores_unknown(feed: Feed) -> bool:
@@ -82,9 +83,14 @@ def ignores_unknown(feed: Feed) -> bool:
     return (feed.unknown_columns or ("fail" if feed.columns is None else "ignore")) == "ignore"
 
 
+def _delimiter_hint(columns: list[str]) -> str | None:
+    """What to say of a source that was likely not split into its columns."""
+    if len(columns) > 1 or not any(sign in columns[0] for sign in ",;\t|"):
+        return None
+    return f"it has one column, {columns[0]!r}, so `csv: delimiter` may be wrong."
+
+
 def _hint(name: str, known: list[str]) -> str:
-    if len(known) == 1 and any(sign in known[0] for sign in ",;\t|"):
-        return f"it has one column, {known[0]!r}, so `csv: delimiter` may be wrong."
     near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20])}."
 

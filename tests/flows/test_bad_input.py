@@ -234,6 +234,7 @@ SOURCES: dict[str, tuple[Break, str]] = {
     "lacks a column": (source(b"sku,nam\na,b\n", columns={"sku": "sku", "name": "name"}), "lacks the column 'name'"),
     "unknown column": (source(b"sku,name,colour\na,b,c\n"), "has the column 'colour', which the model does not know"),
     "other delimiter": (source(b"sku;name\na;b\n", columns={"sku": "sku"}), "so `csv: delimiter` may be wrong"),
+    "other delimiter, by name": (source(b"sku;name\na;b\n", columns=None), "so `csv: delimiter` may be wrong"),
     "one name twice": (source(b"sku,name,sku\na,b,c\n"), "products.csv has two columns named 'sku'; give each column"),
     "a column without a name": (source(b"sku,,name\na,b,c\n"), "has a column without a name (number 2)"),
     "wrong encoding": (source("sku,näme\n".encode("cp1252")), "is not in utf-8: byte 5 (0xe4) cannot be decoded; set"),
