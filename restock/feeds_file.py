@@ -15,6 +15,8 @@ from restock.feeds import Feed
 from restock.paths import shown
 from restock.plain_yaml import PlainLoader
 
+LONGEST_NAME = 200  # of a feed, in the ledger
+
 
 class _FeedsFile(Rules):
     feeds: dict[str, dict[str, Any]]
@@ -90,6 +92,10 @@ def _read_feed(name: str, entry: dict[str, Any], path: Path) -> Feed:
     if "name" in entry:
         raise ConfigurationError(
             f"{shown(path)}, feed {name!r}: its name is {name!r} already; leave the key 'name' out."
+        )
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"{shown(path)}: the name of a feed has at most {LONGEST_NAME} characters; shorten {name[:40]!r}…."
         )
     try:
         return Feed.model_validate({**entry, "name": name})

@@ -25,10 +25,15 @@ def execute_by(connection: sa.Connection, statement: str, call: Call) -> None:
     connection.exec_driver_sql(statement, execution_options={_CALL: call})
 
 
-def plain_name(connection: sa.Connection, named: str | sa.TableClause) -> str:
-    """A column or a table as the database knows it, quoted, for a statement without parameters and for a value."""
+def plain_name(connection: sa.Connection, named: str | sa.TableClause | sa.Sequence) -> str:
+    """A column, table or sequence as the database knows it, quoted, for statements without parameters and values."""
     preparer = connection.dialect.identifier_preparer
-    quoted = preparer.quote(named) if isinstance(named, str) else preparer.format_table(named)
+    if isinstance(named, str):
+        quoted = preparer.quote(named)
+    elif isinstance(named, sa.Sequence):
+        quoted = preparer.format_sequence(named)
+    else:
+        quoted = preparer.format_table(named)
     # Beside parameters that start with a percent sign, SQLAlchemy doubles those of names, for the driver to undo.
     is_doubled = connection.dialect.paramstyle in ("format", "pyformat")
     return quoted.replace("%%", "%") if is_doubled else quoted

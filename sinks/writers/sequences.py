@@ -48,4 +48,4 @@ def _sequence_of_model(connection: sa.Connection, column: sa.Column[Any]) -> str
     """The sequence that the model names for a column: the database does not know that it belongs to it."""
     if not isinstance(column.default, sa.Sequence):
         return None
-    return connection.dialect.identifier_preparer.format_sequence(column.default)
+    return plain_name(connection, column.default)

@@ -121,6 +121,7 @@ def test_a_pattern_that_tells_the_day_is_taken(read, pattern):
         (FEED + "    csv: {true_values: [yes]}", "csv.true_values.0 is text, and YAML reads True there; put it in"),
         (FEED + "    csv: {null_values: [null]}", "csv.null_values.0 is text, and YAML reads None there; put it in"),
         ("fields: {}", "feeds.yaml: the key '(fields|feeds)' is (unknown|missing)"),
+        (FEED.replace("shop:\n", f"{'s' * 201}:\n", 1), "the name of a feed has at most 200 characters; shorten 'ssss"),
     ],
 )
 def test_a_file_that_is_not_a_feeds_file_is_refused(read, text, sentence):

@@ -13,7 +13,7 @@ TICKETS = """\
 class Ticket(db.Model):
     __tablename__ = "ticket"
 
-    id: Mapped[int] = mapped_column(sa.Sequence("Ticket-numbers"), primary_key=True)
+    id: Mapped[int] = mapped_column(sa.Sequence("Ticket-numbers %s"), primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(40))
 """
 
@@ -55,4 +55,4 @@ def test_a_sequence_that_the_model_names_is_kept_ahead_as_well(make_shop: MakeSh
 
     tickets.load([{"id": 3, "name": "a"}, {"id": 7, "name": "b"}])
 
-    assert tickets.shop.execute("""SELECT nextval('"Ticket-numbers"') AS id""") == [{"id": 8}]
+    assert tickets.shop.execute("""SELECT nextval('"Ticket-numbers %s"') AS id""") == [{"id": 8}]
