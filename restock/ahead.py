@@ -17,8 +17,6 @@ Made = TypeVar("Made")
 # More would not be faster: the thread that takes the things and uses what was made of them keeps up with no more. Nor
 # would more than there are cores, and each holds a thing in memory.
 THREADS = max(2, min(4, os.cpu_count() or 1))
-# One more than the threads is ready, so that none of them waits while the caller makes the next thing.
-READY = THREADS + 1
 
 
 def background(work: Callable[[], Thing]) -> Future[Thing]:
@@ -36,18 +34,24 @@ def background(work: Callable[[], Thing]) -> Future[Thing]:
     return outcome
 
 
-def in_order(work: Callable[[Thing], Made], things: Iterable[Thing]) -> Generator[Made, None, None]:
+def in_order(
+    work: Callable[[Thing], Made], things: Iterable[Thing], ready: int = THREADS
+) -> Generator[Made, None, None]:
     """What some work makes of each thing, in the order of the things. Where it fails, its error comes in its turn.
 
-    Some threads work ahead of the caller; the things themselves are made in the caller's. At most `READY` are made
-    and not yet handed over. Whoever stops early, and closes the iterator, waits for those that are begun.
+    Some threads work ahead of the caller; the things themselves are made in the caller's. Whoever stops early, and
+    closes the iterator, waits for those that are begun.
+
+    Args:
+        ready: how many things are made and not yet handed over. With one more than there are threads none of them
+            waits while the caller makes the next, which is worth it where a thing takes little memory.
     """
     source, begun = iter(things), deque[Future[Made]]()
     pool = ThreadPoolExecutor(THREADS, "restock-in-order")
     try:
         while True:
             try:
-                for thing in islice(source, READY - len(begun)):
+                for thing in islice(source, ready - len(begun)):
                     begun.append(pool.submit(copy_context().run, work, thing))
             except Exception as error:  # what came before it comes first
                 begun.append(Future())

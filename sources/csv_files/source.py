@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from restock.ahead import in_order
+from restock.ahead import THREADS, in_order
 from restock.chunks import FAULT
 from restock.errors import NoRows, SourceError
 from sources.chunks.columns import refuse_bad_names
@@ -99,7 +99,7 @@ class CsvSource:
         reader = TableReader(self._rules, self._start, self._splitter, self._encoding)
         rest, enough = Stretch(b"", self._start.line, 0, False), 0
         stretches = reader.stretches(self._encoding.blocks(self.file, handle), self._start.place)
-        for text, found in in_order(reader.try_to_read, stretches):
+        for text, found in in_order(reader.try_to_read, stretches, ready=THREADS + 1):
             if rest.data or found is None:
                 text = replace(text, data=rest.data + text.data, line=rest.line)
                 if len(text.data) < enough and not text.is_last:

@@ -3,7 +3,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from restock.ahead import READY, THREADS, in_order
+from restock.ahead import THREADS, in_order
 
 ASKED_BY: ContextVar[str] = ContextVar("ASKED_BY")
 
@@ -21,15 +21,16 @@ def test_what_is_made_comes_in_the_order_of_the_things_whoever_is_first():
     assert list(in_order(work, [])) == []
 
 
-def test_no_more_are_made_than_the_threads_have_to_do_next():
+@pytest.mark.parametrize("ready", [THREADS, THREADS + 1])
+def test_no_more_are_made_than_are_to_be_ready(ready):
     taken = []
     things = (taken.append(number) or number for number in range(100))
 
-    made = in_order(str, things)
+    made = in_order(str, things, ready)
     assert next(made) == "0"
-    assert len(taken) == READY
+    assert len(taken) == ready
     assert next(made) == "1"
-    assert len(taken) == READY + 1
+    assert len(taken) == ready + 1
     made.close()
 
 
@@ -57,7 +58,7 @@ def test_who_closes_it_waits_for_what_was_begun_and_nothing_else_is():
             ended.append(number)
         return number
 
-    made = in_order(work, range(100))
+    made = in_order(work, range(100), THREADS + 1)
     assert next(made) == 0
     for _ in range(THREADS):
         assert begun.acquire(timeout=10)
