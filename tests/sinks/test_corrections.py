@@ -61,3 +61,23 @@ def test_a_correction_whose_counts_do_not_add_up_is_refused(
 
         with pytest.raises(ChunkFailed, match="do not add up"):
             book.loaded(connection, ref, Result(WriteCounts(inserted=mended)))
+
+
+def test_what_a_correction_came_to_is_what_its_last_attempt_did(make_shop: MakeShop, sqlite_url: str) -> None:
+    """The COMMIT of the first one was lost, and the answer to that of the second one: no row is counted twice."""
+    products = open_table(make_shop(sqlite_url))
+    with products.admitted([1]) as [ref], products.sink.database.engine.connect() as connection:
+        products.shop.execute("UPDATE restock_chunk SET status = 'loaded', rejected = 1")
+        products.shop.execute(
+            "INSERT INTO restock_reject (run_id, chunk, position, code, original) VALUES (:run, 1, 1, 'null', '{}')",
+            run=ref.run_id,
+        )
+        book = CorrectionBook(products.sink.ledger, [1])
+
+        book.loaded(connection, ref, Result(WriteCounts(inserted=1)))
+        connection.rollback()
+        book.loaded(connection, ref, Result(WriteCounts(updated=1)))
+        connection.commit()
+
+        assert book.counts_if_loaded(ref) == WriteCounts(updated=1)
+        assert products.entry(ref).counts == WriteCounts(updated=1)
