@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from contracts.loads import open_table
+from fix_databases import MakeDatabase
+from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.telling import (
     Text,
@@ -107,6 +109,21 @@ def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop
     assert "breaks a rule of the table" in again[0]["_reason"]
     assert [(row["price"], row["stock"]) for row in again] == [("cheap", "2"), ("4.00", "4")]  # what the source sent
     assert table(shop) == expected(GOOD)
+
+
+@pytest.mark.parametrize("kind, narrow", [("postgresql", "client_encoding=latin1"), ("mariadb", "charset=latin1")])
+def test_a_row_that_is_rejected_again_is_told_also_where_the_database_does_not_take_its_characters(
+    make_shop: MakeShop, make_database: MakeDatabase, kind: str, narrow: str
+) -> None:
+    shop = make_shop(f"{make_database(kind)}?{narrow}")
+    run_id = night_with_rejects(shop)
+    path = export(shop, run_id)
+    mend(path, {"S-002": {"price": "billig 便宜"}})
+
+    done = correct(shop, path)
+
+    assert (done.taken, done.rejected_again, done.unmended) == (0, 1, 1)
+    assert rejects_of(run_id)[0].value == r"billig \u4fbf\u5b9c"
 
 
 def test_each_row_that_is_rejected_again_is_named_with_its_reason_and_no_value(sqlite_shop: Shop) -> None:
