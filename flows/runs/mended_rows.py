@@ -21,6 +21,9 @@ Cells = dict[str, str | None]
 # Bytes of a binary cell that are no text, as a reject's original shows them.
 _SHOWN_BYTES = re.compile(r"\\x[89a-f][0-9a-f]")
 
+# Around a field of a row that could not be split, which may have another delimiter than its feed.
+_FIELD_ENDS = ',;|\t"'
+
 
 @dataclass(frozen=True)
 class MendedRow:
@@ -78,10 +81,13 @@ def as_spooled(mended: list[MendedRow]) -> pd.DataFrame:
 
 
 def _stands_in_text(mended: MendedRow, feed: Feed, contract: Contract) -> bool:
-    """Whether a row that could not be split has its key from its own text."""
+    """Whether a row that could not be split has its key from its own text: as a field, not as a part of another key."""
     text = mended.reject.original.get(RAW)
     parts = [mended.cells.get(feed.source_column_of(name) or "") for name in contract.key]
-    return text is not None and all(part and part in text for part in parts)
+    end = "|".join(map(re.escape, (*_FIELD_ENDS, feed.csv.delimiter, feed.csv.quote or '"')))
+    return text is not None and all(
+        part and re.search(rf"(?:^|{end})\s*{re.escape(part)}\s*(?:$|{end})", text, re.MULTILINE) for part in parts
+    )
 
 
 def _bytes_fault(cells: Cells, feed: Feed, contract: Contract) -> str | None:

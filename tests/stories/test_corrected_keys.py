@@ -48,7 +48,10 @@ def test_a_row_that_is_given_a_new_key_is_inserted_and_one_that_keeps_its_key_up
     assert table(shop) == expected(GOOD, products([1, 2]))
 
 
-@pytest.mark.parametrize("key, outcome", [("S-001", "updated"), ("S-004", "rejected")])
+@pytest.mark.parametrize(
+    "key, outcome",
+    [("S-001", "updated"), ("S-004", "rejected"), ("S", "rejected"), ("001", "rejected"), ("and more", "updated")],
+)
 def test_a_row_that_could_not_be_split_updates_what_its_own_text_names(
     sqlite_shop: Shop, key: str, outcome: str
 ) -> None:
@@ -57,7 +60,8 @@ def test_a_row_that_could_not_be_split_updates_what_its_own_text_names(
     with shop.write_csv("products.csv", products([4])).open("a", encoding="utf-8") as file:
         file.write("S-001,Product 1, and more,1.00,1\n")
     run_id = sync(shop).run.run_id
-    shop.insert("product", {"sku": "S-001", "name": "of yesterday"})
+    for sku in {"S-001", key} - {"S-004"}:
+        shop.insert("product", {"sku": sku, "name": "of yesterday"})
     path = export(shop, run_id)
     mend(path, {"": product(1, sku=key)})
 
