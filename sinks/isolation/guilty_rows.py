@@ -57,7 +57,7 @@ class _Isolation:
         some = self._changes.of(positions)
         with none_dropped(self._savepoints.connection, some):
             written = self._writer.write(self._session, some)
-            self._session.flush()
+            self._session.flush()  # what the app has added beside the rows, by defaults say
         self.keys += written
         left_alone = self._changes.updates.keys() & set(positions) - some.updates.keys()
         self._changes.leave_alone(left_alone)

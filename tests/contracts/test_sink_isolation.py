@@ -209,6 +209,41 @@ def test_a_row_that_a_trigger_refuses_is_rejected_and_its_neighbours_load(make_t
     assert [(reject.code, reject.column) for reject in products.rejects()] == [("trigger", None)]
 
 
+NOTED = """\
+def note(context):
+    db.session.add(Note(sku=context.get_current_parameters()["sku"]))
+    return "noted"
+
+
+class Note(db.Model):
+    __tablename__ = "note"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sku: Mapped[str] = mapped_column(sa.String(20), sa.CheckConstraint("sku <> 'S-3'"))
+
+
+class Thing(db.Model):
+    __tablename__ = "thing"
+
+    sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    word: Mapped[str] = mapped_column(sa.String(20), default=note)
+"""
+
+
+def test_a_row_is_rejected_for_what_the_app_s_code_adds_to_the_session_beside_it(
+    make_shop: MakeShop, database_url: str
+) -> None:
+    """It is sent when its row is: at the end of the savepoint, which blames no row, it would fail the whole chunk."""
+    things = open_table(make_shop(database_url, NOTED), "Thing", match_on=[], writer="mappings")
+
+    counts = things.load([{"sku": f"S-{number}"} for number in range(1, 6)])
+
+    assert counts == WriteCounts(inserted=4, rejected=1)
+    assert [reject.original["sku"] for reject in things.rejects()] == ["S-3"]
+    noted = {row["sku"] for row in things.shop.rows("note")}
+    assert noted == {row["sku"] for row in things.rows()} == {"S-1", "S-2", "S-4", "S-5"}
+
+
 def test_a_child_that_comes_before_its_parent_in_a_chunk_is_loaded(nodes: Table) -> None:
     family = [make_node(n, parent=f"n{n + 1:03}") for n in range(1, 6)] + [make_node(6), make_node(7, parent="ghost")]
 
