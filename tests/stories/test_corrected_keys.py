@@ -83,6 +83,35 @@ def test_two_rows_mended_to_one_key_in_two_goes_do_not_replace_each_other(shop: 
     assert table(shop) == expected(GOOD, [product(1, sku="S-009")])
 
 
+@pytest.mark.parametrize("mode", ["sync", "update_only"])
+@pytest.mark.parametrize("day, outcome", [(1, "stale"), (3, "updated")])
+def test_with_a_version_a_row_that_is_given_another_key_replaces_only_an_older_row(
+    sqlite_shop: Shop, mode: str, day: int, outcome: str
+) -> None:
+    shop = sqlite_shop
+    shop.insert("product", {"sku": "S-004", "name": "of yesterday"})
+    shop.feed(version_column="updated_at", missing_key="reject", mode=mode)
+    rejected = product(1, sku="", updated_at=f"2026-03-0{day}T00:00:00Z")
+    shop.write_csv("products.csv", [rejected, product(4, updated_at="2026-03-02T00:00:00Z")])
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, {"": {"sku": "S-004"}})
+
+    done = correct(shop, path)
+
+    assert done.counts.total == getattr(done.counts, outcome) == 1
+    assert table(shop) == expected(products([4]), [product(1, sku="S-004")] if outcome == "updated" else [])
+
+
+def test_a_feed_that_only_inserts_leaves_a_row_out_that_is_given_the_key_of_another_row(sqlite_shop: Shop) -> None:
+    path = export(sqlite_shop, night_with_rejects(sqlite_shop, product(1, price="cheap"), mode="insert_only"))
+    mend(path, {"S-001": {"price": "1.00", "sku": "S-004"}})
+
+    done = correct(sqlite_shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 2, "skipped": 1}
+    assert table(sqlite_shop) == expected(GOOD)
+
+
 def test_a_feed_that_only_updates_refuses_a_row_with_another_key(sqlite_shop: Shop) -> None:
     sqlite_shop.insert("product", {"sku": "S-004", "name": "here"})
     run_id = night_with_rejects(sqlite_shop, product(1, price="cheap"), mode="update_only")
