@@ -59,10 +59,12 @@ def with_keys_compared(mended: list[MendedRow], feed: Feed, contract: Contract) 
 
 
 def loaded_together(mended: list[MendedRow]) -> Iterator[list[MendedRow]]:
-    """The rows by what one transaction can take: of one chunk, with new keys or without, of the same columns."""
+    """The rows by what one transaction can take: of one chunk, which has the same columns all along, with new keys or
+    without; in the order of their source, however a person has sorted them.
+    """
 
-    def kind(each: MendedRow) -> tuple[int, bool, tuple[str, ...]]:
-        return each.reject.chunk, each.has_new_key, tuple(each.cells)
+    def kind(each: MendedRow) -> tuple[int, bool]:
+        return each.reject.chunk, each.has_new_key
 
     for _, rows in groupby(sorted(mended, key=lambda each: (*kind(each), each.reject.row)), key=kind):
         yield list(rows)
@@ -86,7 +88,7 @@ def _stands_in_text(mended: MendedRow, feed: Feed, contract: Contract) -> bool:
     parts = [mended.cells.get(feed.source_column_of(name) or "") for name in contract.key]
     end = "|".join(map(re.escape, (*_FIELD_ENDS, feed.csv.delimiter, feed.csv.quote or '"')))
     return text is not None and all(
-        part and re.search(rf"(?:^|{end})\s*{re.escape(part)}\s*(?:$|{end})", text, re.MULTILINE) for part in parts
+        re.search(rf"(?:^|{end})\s*{re.escape(part)}\s*(?:$|{end})", text, re.MULTILINE) for part in parts
     )
 
 

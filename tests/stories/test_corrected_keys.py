@@ -152,15 +152,22 @@ def clean(frame):
 """
 
 
-def test_mended_rows_without_a_key_are_not_inserted_twice_however_far_apart_they_stand(sqlite_shop: Shop) -> None:
+@pytest.mark.parametrize("chunk_rows, is_sorted_anew", [(2, False), (8, False), (8, True)])
+def test_mended_rows_without_a_key_are_not_inserted_twice_however_far_apart_they_stand(
+    sqlite_shop: Shop, chunk_rows: int, is_sorted_anew: bool
+) -> None:
     rows = [product(number, stock=str(number)) for number in range(1, 9)]
     sqlite_shop.write_csv("products.csv", rows)
     sqlite_shop.feed(match_on=["id"], chunk_rows=2)
     sync(sqlite_shop)
     sqlite_shop.execute("UPDATE product SET sku = 'old ' || sku")  # or its own unique key would tell
-    sqlite_shop.feed(match_on=["id"], transform=add_transform(sqlite_shop, "refusing", REFUSING))
+    transform = add_transform(sqlite_shop, "refusing", REFUSING)
+    sqlite_shop.feed(match_on=["id"], chunk_rows=chunk_rows, transform=transform)
     path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
     mend(path, {"1": {"stock": "10"}, "8": {"stock": "80"}}, "stock")
+    if is_sorted_anew:
+        header, first, last = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("\n".join([header, last, first]), encoding="utf-8")
 
     done = correct(sqlite_shop, path)
 
