@@ -70,6 +70,31 @@ def test_a_row_that_could_not_be_split_updates_what_its_own_text_names(
     assert counts(done.reports[0]) == {"inserted": 1, outcome: 1}
 
 
+OFFERS = """\
+class Offer(db.Model):
+    __tablename__ = "offer"
+
+    shop: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    sku: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    name: Mapped[str]
+"""
+
+
+def test_all_parts_of_a_key_have_to_stand_in_the_text_of_a_row_that_could_not_be_split(
+    make_shop: Callable[..., Shop], sqlite_url: str
+) -> None:
+    shop = make_shop(sqlite_url, OFFERS)
+    shop.feed(model=shop.model("Offer"), match_on=[])
+    (shop.folder / "products.csv").write_text("shop,sku,name\none,S-1,Lamp\none,S-2,Rake, red\n", encoding="utf-8")
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, {"": {"shop": "one", "sku": "S-1", "name": "Rake, red"}})
+
+    done = correct(shop, path)
+
+    assert counts(done.reports[0]) == {"inserted": 1, "rejected": 1}
+    assert [row["name"] for row in shop.rows("offer")] == ["Lamp"]
+
+
 def test_two_rows_mended_to_one_key_in_two_goes_do_not_replace_each_other(shop: Shop) -> None:
     run_id = night_with_rejects(shop, product(1, sku=""), product(2, sku=""), missing_key="reject")
     first, second = export(shop, run_id), export(shop, run_id, "second.csv")

@@ -247,6 +247,27 @@ def test_a_late_correction_of_a_delta_adds_rows_and_leaves_changed_ones_alone(sh
     assert table(shop) == expected([FOUR_TWO, NAMED], tuesday)
 
 
+def test_a_file_may_hold_rejects_of_several_runs_and_tells_what_became_of_all(sqlite_shop: Shop) -> None:
+    shop = sqlite_shop
+    shop.feed(kind="delta")
+    nights = [[CHEAP, NAMELESS], [product(5, price="cheap"), product(6, price="cheap"), product(7, price="cheap")]]
+    paths = []
+    for number, rows in enumerate(nights):
+        shop.write_csv("products.csv", rows)
+        paths.append(export(shop, sync(shop).run.run_id, f"{number}.csv"))
+    first, second = (path.read_text(encoding="utf-8") for path in paths)
+    paths[0].write_text(first + second.partition("\n")[2], encoding="utf-8")
+    prices = {"S-002": "4.20", "S-005": "5.00", "S-006": "dear"}
+    mend(paths[0], {sku: {"price": price} for sku, price in prices.items()})
+
+    done, again = correct(shop, paths[0]), correct(shop, paths[0])
+
+    assert [counts(report) for report in done.reports] == [{"inserted": 1, "rejected": 1}, {"inserted": 1, "rejected": 2}]
+    assert (done.taken, done.rejected_again, done.unmended, done.resolved_before) == (2, 1, 2, 0)
+    assert (again.taken, again.rejected_again, again.unmended, again.resolved_before) == (0, 1, 2, 2)
+    assert table(shop) == expected([FOUR_TWO], products([5]))
+
+
 def test_a_late_correction_that_would_change_a_row_stays_open_and_says_why(shop: Shop) -> None:
     """Whether Tuesday sent the row or not: the ledger does not know which rows a delta held."""
     before = products([2, 3, 4])
