@@ -99,6 +99,5 @@ def _bytes_fault(cells: Cells, feed: Feed, contract: Contract) -> str | None:
 
 def _keys(rows: list[Cells], feed: Feed, contract: Contract) -> list[tuple[str, ...] | None]:
     """The keys of some rows as they are compared; None where one is incomplete or does not fit."""
-    raw = pd.DataFrame([{name: cell for name, cell in row.items() if name != RAW} for row in rows], dtype="str")
-    keys = canonical_keys(raw, feed, contract)[list(contract.key)]
+    keys = canonical_keys(pd.DataFrame(rows, dtype="str"), feed, contract)[list(contract.key)]
     return [None if any(pd.isna(part) for part in key) else tuple(map(str, key)) for key in keys.to_numpy(object)]

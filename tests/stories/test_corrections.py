@@ -262,7 +262,8 @@ def test_a_file_may_hold_rejects_of_several_runs_and_tells_what_became_of_all(sq
 
     done, again = correct(shop, paths[0]), correct(shop, paths[0])
 
-    assert [counts(report) for report in done.reports] == [{"inserted": 1, "rejected": 1}, {"inserted": 1, "rejected": 2}]
+    found = [counts(report) for report in done.reports]
+    assert found == [{"inserted": 1, "rejected": 1}, {"inserted": 1, "rejected": 2}]
     assert (done.taken, done.rejected_again, done.unmended, done.resolved_before) == (2, 1, 2, 0)
     assert (again.taken, again.rejected_again, again.unmended, again.resolved_before) == (0, 1, 2, 2)
     assert table(shop) == expected([FOUR_TWO], products([5]))
