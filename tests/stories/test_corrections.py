@@ -360,6 +360,20 @@ def test_a_row_that_could_not_be_split_stays_open_until_somebody_mends_it(sqlite
     assert {(row["sku"], row["name"], row["stock"]) for row in rows} == {("S-1", "Lamp", 7), ("S-2", "Rake", 2)}
 
 
+@pytest.mark.parametrize("text", ["S-1,Lamp,7\nS-3,Saw,3", "S-1,Lamp", "\n"])
+def test_a_corrected_text_has_to_make_one_row(sqlite_shop: Shop, text: str) -> None:
+    """Of two, one would be lost."""
+    (sqlite_shop.folder / "products.csv").write_text("sku,name,stock\nS-1,La,mp,7\n", encoding="utf-8")
+    sqlite_shop.feed()
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, {"": {"_raw": text}})
+
+    with pytest.raises(SourceError, match="the text of row 1 under _raw still does not make 3 fields"):
+        correct(sqlite_shop, path)
+
+    assert sqlite_shop.rows("product") == []
+
+
 @pytest.mark.parametrize("null_values", [[], ["NA"], ["NA", ""]])
 def test_what_nobody_touched_stays_open_whatever_words_stand_for_nothing(
     sqlite_shop: Shop, null_values: list[str]
@@ -403,14 +417,16 @@ def test_cells_that_nobody_touched_are_what_the_source_sent_empty_text_too(shop:
 def test_a_spreadsheet_that_shortens_numbers_does_not_give_rows_other_keys(shop: Shop) -> None:
     zeros, long = product(1) | {"sku": "00123", "name": ""}, product(2) | {"sku": "4006381333931", "name": ""}
     untouched, meant = product(3) | {"sku": "00124", "name": ""}, product(4) | {"sku": "0012", "name": ""}
-    shop.write_csv("products.csv", [zeros, long, untouched, meant])
+    other = product(5) | {"sku": "4006381333948", "name": ""}
+    shop.write_csv("products.csv", [zeros, long, untouched, meant, other])
     path = export(shop, sync(shop).run.run_id)
     text = path.read_text(encoding="utf-8").replace("00123,", "123,Hose").replace("00124,", "124,")
-    path.write_text(text.replace("4006381333931,", '"4,00638E+12",Can').replace("0012,", "0013,Rake"), encoding="utf-8")
+    text = text.replace("4006381333931,", '"4,00638E+12",Can').replace("0012,", "0013,Rake")
+    path.write_text(text.replace("4006381333948,", '"5,1E+12",Saw'), encoding="utf-8")
 
     done = correct(shop, path)
 
-    assert (done.taken, done.rejected_again, done.unmended) == (3, 0, 1)
+    assert (done.taken, done.rejected_again, done.unmended) == (3, 1, 1)  # that number is another one
     named = [zeros | {"name": "Hose"}, long | {"name": "Can"}, meant | {"sku": "0013", "name": "Rake"}]
     assert table(shop) == expected(named)
 

@@ -89,6 +89,8 @@ def test_a_chunk_that_still_fails_stays_outstanding_and_its_neighbours_alone(sho
     assert counts(report) == {"inserted": 4, "outstanding": 2}
     assert statuses(shop, run_id) == ["loaded", "failed", "loaded"]
     assert table(shop) == before
+    mend_transform(shop)
+    assert counts(reprocess(shop)[0]) == {"inserted": 6}  # its spool is still there
 
 
 def test_syncing_the_same_content_again_with_the_same_code_tries_only_what_failed(sqlite_shop: Shop) -> None:
