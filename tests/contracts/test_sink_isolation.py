@@ -264,6 +264,17 @@ def test_a_long_line_of_children_before_parents_takes_no_statement_for_each_pair
     assert len(writes) <= 6 * rows
 
 
+def test_children_of_rows_in_their_own_chunk_are_no_orphans_to_be_tried_one_by_one(nodes: Table) -> None:
+    family = [make_node(0), *(make_node(n, parent=f"n{n - 1:03}") for n in range(1, 64))]
+    family[-1]["weight"] = -1
+
+    with recorded_statements(nodes.sink.database.engine) as statements:
+        counts = nodes.load(family)
+
+    assert counts == WriteCounts(inserted=63, rejected=1)
+    assert len([each for each in statements if each.startswith("SAVEPOINT")]) < 30
+
+
 SLUGS = """\
 class Page(db.Model):
     __tablename__ = "page"
