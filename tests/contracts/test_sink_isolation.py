@@ -181,6 +181,19 @@ def test_rows_without_a_parent_are_not_looked_for_by_halving(make_table: MakeTab
     assert len([each for each in statements if each.startswith("SAVEPOINT")]) < 60
 
 
+def test_a_foreign_key_into_a_table_that_is_not_there_keeps_no_row_out(make_shop: MakeShop, sqlite_url: str) -> None:
+    """SQLite takes it, and where it names no column nobody knows which are meant."""
+    shop = make_shop(sqlite_url, OFFERS)
+    shop.execute("DROP TABLE offer")
+    columns = "brand INTEGER REFERENCES ghost, stock INTEGER NOT NULL CHECK (stock >= 0)"
+    shop.execute(f"CREATE TABLE offer (sku VARCHAR(20) PRIMARY KEY, {columns})")
+    offers = open_table(shop, "Offer", match_on=[])
+
+    counts = offers.load([{"sku": str(stock), "brand": 1, "stock": stock} for stock in (1, -1, 2)])
+
+    assert counts == WriteCounts(inserted=2, rejected=1)
+
+
 def test_no_savepoint_is_left_open(make_table: MakeTable) -> None:
     """Of some thousand that are, PostgreSQL says that it is out of memory, and the run stopped every night."""
     products = make_table()
