@@ -88,7 +88,7 @@ def _stands_in_text(mended: MendedRow, feed: Feed, contract: Contract) -> bool:
     parts = [mended.cells.get(feed.source_column_of(name) or "") for name in contract.key]
     end = "|".join(map(re.escape, (*_FIELD_ENDS, feed.csv.delimiter, feed.csv.quote or '"')))
     return text is not None and all(
-        re.search(rf"(?:^|{end})\s*{re.escape(part)}\s*(?:$|{end})", text, re.MULTILINE) for part in parts
+        part and re.search(rf"(?:^|{end})\s*{re.escape(part)}\s*(?:$|{end})", text, re.MULTILINE) for part in parts
     )
 
 
