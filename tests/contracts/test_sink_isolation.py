@@ -97,6 +97,7 @@ def test_a_row_that_breaks_a_constraint_is_rejected_with_its_name(nodes: Table, 
         if nodes.sink.database.dialect == "sqlite"
         else ["unique:uq_label", "foreign_key:fk_parent", "check:weight_not_negative"]
     )
+    assert [reject.column == "tag" for reject in rejects] == [True, False, False]  # each has its own reason
     assert [reject.original for reject in rejects] == [
         {name: None if value is None else str(value) for name, value in sent[place].items()} for place in (1, 2, 4)
     ]
@@ -369,6 +370,50 @@ def test_values_that_may_not_be_null_are_traded_too(make_table: MakeTable, model
 
     assert counts == WriteCounts(updated=2, rejected=2)
     assert [page["slug"] for page in pages.rows()] == ["page-2", "page-1", "page-3", "page-4"]
+
+
+RANKS = """\
+class Rank(db.Model):
+    __tablename__ = "rank"
+
+    name: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    place: Mapped[int] = mapped_column(unique=True)
+"""
+
+
+def test_values_that_nothing_can_stand_in_for_are_not_traded(make_table: MakeTable) -> None:
+    ranks = make_table(RANKS, "Rank", match_on=[])
+    before = [{"name": name, "place": place} for place, name in enumerate("abc")]
+    ranks.load(before)
+
+    counts = ranks.load([{"name": "a", "place": 1}, {"name": "b", "place": 0}, {"name": "c", "place": 7}])
+
+    assert counts == WriteCounts(updated=1, rejected=2)
+    assert ranks.rows() == [*before[:2], {"name": "c", "place": 7}]
+
+
+def test_a_unique_constraint_may_span_what_the_feed_does_not_send(make_table: MakeTable) -> None:
+    pages = make_table(SLUGS, "Page", match_on=[], columns={"id": "id", "slug": "slug"})
+    for number in (1, 2, 3):
+        pages.shop.insert("page", {"id": number, "shop": "one", "slug": f"page-{number}"})
+
+    counts = pages.load([{"id": 1, "slug": "page-2"}, {"id": 3, "slug": "new"}])
+
+    assert counts == WriteCounts(updated=1, rejected=1)
+    assert [page["slug"] for page in pages.rows()] == ["page-1", "page-2", "new"]
+
+
+def test_no_row_is_named_for_what_a_unique_index_makes_of_values(make_shop: MakeShop, postgresql_url: str) -> None:
+    """Of the columns alone another row may have the same."""
+    models = NODES.replace('sa.UniqueConstraint("label", name="uq_label"),', "")
+    nodes = open_table(make_shop(postgresql_url, models), "Node", match_on=[])
+    nodes.shop.execute("CREATE UNIQUE INDEX uq_tens ON node (label, (weight % 10))")
+    nodes.load([make_node(1, tag="t"), make_node(2, tag="t")])
+
+    nodes.load([make_node(11, tag="t")])
+
+    [reject] = nodes.rejects()
+    assert (reject.code, reject.column, reject.further) == ("unique:uq_tens", None, ())
 
 
 def test_a_value_that_another_row_of_the_chunk_sets_free_may_be_taken(nodes: Table) -> None:
