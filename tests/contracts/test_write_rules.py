@@ -77,16 +77,18 @@ def test_only_what_is_empty_is_filled(open_with: Any, shop: Shop) -> None:
     shop.insert("product", {"sku": "1", "name": "", "price": None, "stock": 1})
     shop.insert("product", {"sku": "2", "name": "mine", "price": 5, "stock": 1})
     shop.insert("product", {"sku": "3", "name": "mine", "price": None, "stock": 1})
+    shop.insert("product", {"sku": "5", "name": "", "price": None, "stock": 1})
 
-    counts = table.load([item("1"), item("2"), item("3", price=None, stock=2), item("4")])
-    again = table.load([item("1", name="x", price="2.00"), item("2"), item("3", price=None, stock=2), item("4")])
+    counts = table.load([item("1"), item("2"), item("3", price=None, stock=2), item("4"), item("5", name=None, stock=2)])
+    again = table.load([item("1", name="x", price="2.00"), item("2"), item("3", price=None, stock=2), item("4"), item("5", name=None, stock=2)])
 
-    assert counts == WriteCounts(inserted=1, updated=2, unchanged=1)
-    assert again == WriteCounts(unchanged=4)
+    assert counts == WriteCounts(inserted=1, updated=3, unchanged=1)
+    assert again == WriteCounts(unchanged=5)
     assert stored(table) == [
         ("1", "Hose", Decimal("1.00"), 1),
         ("2", "mine", Decimal("5.00"), 1),
         ("3", "mine", None, 2),
+        ("5", "", Decimal("1.00"), 2),
         ("4", "Hose", Decimal("1.00"), 1),
     ]
 

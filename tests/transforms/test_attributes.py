@@ -18,7 +18,7 @@ from transforms.contract_check import cast
 MONEY = {"kind": Kind.DECIMAL, "precision": 10, "scale": 2}
 MOMENT = {"kind": Kind.DATETIME, "timezone": True}
 YEAR_10000 = 253402300800_000_000
-NAME = uuid.UUID(int=7)
+NAME, NONAME = uuid.UUID(int=7), uuid.UUID(int=0)
 
 
 def cast_in_chunks(cells: Any, rows: int, default: Any, csv: dict[str, str], **demands: Any) -> list[str | None]:
@@ -54,6 +54,7 @@ def cast_in_chunks(cells: Any, rows: int, default: Any, csv: dict[str, str], **d
             ["10000-01-01 00:00:00.000000", "never"],
         ),
         (pa.array([NAME.bytes, None], pa.uuid()), "none", {"kind": Kind.TEXT}, [str(NAME), "none"]),
+        (pa.array([NAME.bytes, None], pa.uuid()), str(NONAME), {"kind": Kind.UUID}, [str(NAME), str(NONAME)]),
         (
             pa.array([2**62, None, 5]).cast(pa.duration("s")),
             "PT1H",
@@ -69,6 +70,7 @@ def cast_in_chunks(cells: Any, rows: int, default: Any, csv: dict[str, str], **d
         "another type",
         "year 10000",
         "year 10000 as text",
+        "uuid as text",
         "uuid",
         "duration",
         "true is not 1",
