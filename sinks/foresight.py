@@ -15,7 +15,6 @@ from restock.errors import RestockError
 from sinks.database.retries import DataTrouble, with_retries
 from sinks.flask_sink import FlaskSink
 from sinks.ledger.results import result_of
-from sinks.model.write_rules import offered
 from sinks.presence import compare
 from sinks.rows.changes import Changes
 from sinks.rows.columnar import Rows
@@ -120,7 +119,7 @@ class Foresight:
 def _read(stage: Stage, changes: Changes, name: str, most: int | None = None) -> list[Pair] | None:
     """Values that differ as they are stored, all or the first of them; None if one of them cannot be read."""
     stored = readable(stage.target, name)
-    sent = sa.type_coerce(offered(stage.target, name, stage.sent(name)), stored.type)
+    sent = sa.type_coerce(stage.sent(name), stored.type)  # of a row whose value does not stay
     asked = _of_met(stage, changes, stage.position, stored.label("stored"), sent.label("sent"))
     asked = asked.where(is_distinct(stage, name)).order_by(stage.position).limit(most)
     try:

@@ -108,13 +108,16 @@ def test_other_rows_of_a_content_that_was_inserted_are_refused(sqlite_shop: Shop
 
 
 def test_a_content_of_which_no_row_was_inserted_may_be_read_otherwise(sqlite_shop: Shop) -> None:
+    keyless(sqlite_shop)
+    sqlite_shop.write_csv("products.csv", [{"name": "Desks"}])
+    sync(sqlite_shop)  # another content, of which one was
     keyless(sqlite_shop, where="name == 'Beds'")
     sync(sqlite_shop)
 
     keyless(sqlite_shop, csv={"comment": "C"})
 
     assert counts(sync(sqlite_shop)) == {"inserted": 2}
-    assert names(sqlite_shop) == ["Lamps", "Rugs"]
+    assert names(sqlite_shop) == ["Desks", "Lamps", "Rugs"]
 
 
 def test_a_keyless_row_that_was_rejected_is_inserted_when_its_content_comes_again(shop: Shop) -> None:
