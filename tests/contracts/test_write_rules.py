@@ -79,8 +79,9 @@ def test_only_what_is_empty_is_filled(open_with: Any, shop: Shop) -> None:
     shop.insert("product", {"sku": "3", "name": "mine", "price": None, "stock": 1})
     shop.insert("product", {"sku": "5", "name": "", "price": None, "stock": 1})
 
-    counts = table.load([item("1"), item("2"), item("3", price=None, stock=2), item("4"), item("5", name=None, stock=2)])
-    again = table.load([item("1", name="x", price="2.00"), item("2"), item("3", price=None, stock=2), item("4"), item("5", name=None, stock=2)])
+    others = [item("2"), item("3", price=None, stock=2), item("4"), item("5", name=None, stock=2)]
+    counts = table.load([item("1"), *others])
+    again = table.load([item("1", name="x", price="2.00"), *others])
 
     assert counts == WriteCounts(inserted=1, updated=3, unchanged=1)
     assert again == WriteCounts(unchanged=5)
