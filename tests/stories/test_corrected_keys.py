@@ -95,6 +95,19 @@ def test_all_parts_of_a_key_have_to_stand_in_the_text_of_a_row_that_could_not_be
     assert [row["name"] for row in shop.rows("offer")] == ["Lamp"]
 
 
+def test_a_row_that_could_not_be_split_may_have_a_part_of_its_key_from_no_column(
+    make_shop: Callable[..., Shop], sqlite_url: str
+) -> None:
+    shop = make_shop(sqlite_url, OFFERS)
+    columns = {"shop": {"constant": "one"}, "sku": "sku", "name": "name"}
+    shop.feed(model=shop.model("Offer"), match_on=[], columns=columns)
+    (shop.folder / "products.csv").write_text("sku,name\nS-1,Lamp\nS-2,Rake, red\n", encoding="utf-8")
+    path = export(shop, sync(shop).run.run_id)
+    mend(path, {"": {"sku": "S-2", "name": "Rake, red"}})
+
+    assert counts(correct(shop, path).reports[0]) == {"inserted": 2}
+
+
 def test_two_rows_mended_to_one_key_in_two_goes_do_not_replace_each_other(shop: Shop) -> None:
     run_id = night_with_rejects(shop, product(1, sku=""), product(2, sku=""), missing_key="reject")
     first, second = export(shop, run_id), export(shop, run_id, "second.csv")
