@@ -62,7 +62,8 @@ def field_spec(name: str, column: sa.Column[Any], dialect: sa.Dialect, is_key: b
         limits["as_text"] = not getattr(own, "as_uuid", True)
     if kind is Kind.ENUM:
         limits["choices"] = tuple(getattr(own, "enums", ()))
-    if isinstance(own, sa.ARRAY) and kind is Kind.ARRAY:
+    # What a list of JSON holds are values of JSON, and no texts of such.
+    if kind is Kind.ARRAY and isinstance(own, sa.ARRAY) and not isinstance(own.item_type, sa.JSON):
         limits["items"] = field_spec(name, sa.Column(own.item_type), dialect, is_key=False, nullable=True)
     return FieldSpec(
         name=name,

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from contracts.loads import MakeTable, open_table
 from fix_shop import MakeShop
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.ext.compiler import compiles
 
 from restock.contract import Kind
@@ -215,6 +215,20 @@ def test_the_digits_of_a_second_are_those_that_the_table_was_made_with(type_: An
     dialect = mysql.dialect()
 
     assert field_spec("at", sa.Column("at", type_), dialect, is_key=False, nullable=True).fraction == digits
+
+
+@pytest.mark.parametrize(
+    "type_, items",
+    [
+        (sa.ARRAY(sa.String(5)), (Kind.TEXT, 5)),
+        (sa.ARRAY(sa.Integer, dimensions=2), (Kind.INTEGER, None)),
+        (sa.ARRAY(sa.JSON), None),  # a text in it is a value of JSON, and not the text of one
+    ],
+)
+def test_the_values_of_a_list_have_the_limits_of_their_own_type(type_: Any, items: tuple[Kind, int | None]) -> None:
+    spec = field_spec("words", sa.Column(type_), postgresql.dialect(), is_key=False, nullable=True)
+
+    assert (spec.items and (spec.items.kind, spec.items.length)) == items
 
 
 def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: MakeTable) -> None:
