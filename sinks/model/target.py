@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import Mapper
 
 from restock.column_rules import Stays
-from restock.contract import Contract
+from restock.contract import Contract, FieldSpec, Kind
 from restock.feeds import Feed
 from sinks.database.app_database import AppDatabase
 from sinks.model.column_specs import field_spec, makes_json_of_none, words_of
@@ -96,7 +96,7 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
     identities = frozenset(_identities(model.mapper))
     kind = next((name for name, column in columns.items() if column is model.mapper.polymorphic_on), None)
     if kind is not None:
-        specs[kind] = replace(specs[kind], identities=tuple(identities - {None}))
+        specs[kind] = _knowing(specs[kind], identities - {None})
     return Target(
         name=str(model.mapper.local_table),
         model=database.model,
@@ -116,6 +116,13 @@ def read_target(database: AppDatabase, feed: Feed) -> Target:
         contract=Contract(specs, key, feed.version_column),
         makes_objects=wants_objects(database, model.mapper, feed),
     )
+
+
+def _knowing(spec: FieldSpec, identities: frozenset[Any]) -> FieldSpec:
+    """The demands on a discriminator; those of the app's own types cannot be told from what a feed brings for them."""
+    plain = {Kind.TEXT: str, Kind.ENUM: str, Kind.INTEGER: int}.get(spec.kind)
+    are_plain = plain is not None and all(isinstance(each, plain) for each in identities)
+    return replace(spec, identities=tuple(identities)) if are_plain else spec
 
 
 def _may_be_missing(feed: Feed, column: sa.Column[Any], name: str) -> bool:

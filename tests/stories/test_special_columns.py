@@ -15,12 +15,28 @@ class Kind(enum.Enum):
     lamp = 3
 
 
+class Word(enum.StrEnum):
+    product = "product"
+    hose = "hose"
+
+
+class Own(sa.types.TypeDecorator):
+    impl = sa.String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else str(getattr(value, "name", value))
+
+    def process_result_value(self, value, dialect):
+        return Kind[value]
+
+
 class Product(db.Model):
     __tablename__ = "product"
 
     sku: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(20))
-    kind: Mapped[{type}]
+    kind: Mapped[{type}] = mapped_column({column})
     __mapper_args__ = {{"polymorphic_on": "kind", "polymorphic_identity": {product}}}
 
 
@@ -48,13 +64,18 @@ class Product(db.Model):
 @pytest.mark.parametrize("writer", ["copy", "mappings", "objects"])
 @pytest.mark.parametrize(
     "type_, product, hose, unknown",
-    [("str", "'product'", "'hose'", "nosuch"), ("int", "1", "2", "9"), ("Kind", "Kind.product", "Kind.hose", "lamp")],
+    [
+        ("str", "'product'", "'hose'", "nosuch"),
+        ("str", "Word.product", "Word.hose", "nosuch"),
+        ("int", "1", "2", "9"),
+        ("Kind", "Kind.product", "Kind.hose", "lamp"),
+    ],
 )
 def test_a_row_of_a_kind_that_the_model_does_not_know_is_set_aside(
     make_shop: MakeShop, postgresql_url: str, writer: str, type_: str, product: str, hose: str, unknown: str
 ) -> None:
     """In the table it would keep the app from reading any row."""
-    shop = make_shop(postgresql_url, KINDS.format(type=type_, product=product, hose=hose))
+    shop = make_shop(postgresql_url, KINDS.format(type=type_, column="", product=product, hose=hose))
     shop.feed(source="products.csv", match_on=["sku"], writer=writer)
     known = [text.split(".")[-1].strip("'") for text in (product, hose)]
     rows = [{"sku": f"S-{n}", "name": "a", "kind": kind} for n, kind in enumerate([*known, unknown])]
@@ -64,6 +85,15 @@ def test_a_row_of_a_kind_that_the_model_does_not_know_is_set_aside(
 
     assert counts(report) == {"inserted": 2, "rejected": 1}
     assert codes(report) == [("not_a_kind", "kind")]
+
+
+def test_kinds_of_a_type_of_the_apps_own_are_left_to_it(make_shop: MakeShop, postgresql_url: str) -> None:
+    kinds = KINDS.format(type="Kind", column="Own", product="Kind.product", hose="Kind.hose")
+    shop = make_shop(postgresql_url, kinds)
+    shop.feed(source="products.csv", match_on=["sku"])
+    shop.write_csv("products.csv", [{"sku": "S-1", "name": "a", "kind": "hose"}])
+
+    assert counts(sync(shop)) == {"inserted": 1}
 
 
 def test_mariadbs_own_types_take_all_that_they_hold_and_no_more(make_shop: MakeShop, mariadb_url: str) -> None:
