@@ -173,7 +173,7 @@ def test_an_equal_row_of_another_model_in_the_table_is_a_conflict(make_shop: Mak
     [counts], [statements] = load(books, [{"sku": "S1", "name": "a"}])
 
     assert counts == WriteCounts(rejected=1)
-    assert [reject.code for reject in books.rejects()] == ["key_conflict"]
+    assert [reject.code for reject in books.rejects()] == ["other_kind"]
     assert not is_looked_for(statements)
 
 
