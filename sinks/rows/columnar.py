@@ -64,7 +64,7 @@ class Rows:
         return [self._records[position] for position in positions]
 
     def lacks(self, names: Sequence[str]) -> np.ndarray:
-        """For each row whether it lacks one of these attributes; looked up once, and asked for some rows at a time."""
+        """For each row whether it lacks one of these attributes; looked up once, however few are written at a time."""
         asked = tuple(names)
         if asked not in self._lacking:
             self._lacking[asked] = self._looked_for(asked)

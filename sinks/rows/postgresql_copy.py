@@ -18,6 +18,7 @@ from sinks.rows.encoding import END, HEADER, AsText, EncodedRows, as_rows, encod
 # The bytes of what can be the last message, behind which only the driver's own reading closes the matter.
 _LAST = (len(END), len(HEADER) + len(END))
 
+# The types of columns by table: as a transaction was told them, which cannot change in it, and an engine at last.
 _told: WeakKeyDictionary[sa.Transaction, dict[str, dict[str, str]]] = WeakKeyDictionary()
 _seen: WeakKeyDictionary[sa.Engine, dict[str, dict[str, str]]] = WeakKeyDictionary()
 

@@ -85,14 +85,14 @@ def ignores_unknown(feed: Feed) -> bool:
 
 def _delimiter_hint(columns: list[str]) -> str | None:
     """What to say of a source that was likely not split into its columns."""
-    if len(columns) > 1 or not any(sign in columns[0] for sign in ",;\t|"):
+    if len(columns) != 1 or not any(sign in columns[0] for sign in ",;\t|"):
         return None
     return f"it has one column, {columns[0]!r}, so `csv: delimiter` may be wrong."
 
 
 def _hint(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20])}."
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}."
 
 
 def _columns(names: list[str]) -> str:

@@ -7,7 +7,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import xxhash
 
-# Larger blocks are not faster.
 BLOCK_BYTES = 1024 * 1024
 
 
@@ -15,7 +14,7 @@ class FileHashes(NamedTuple):
     """The size of a file, its SHA-256 in hexadecimal, and the checksum that each reading of it must come to.
 
     The checksum (XXH3, 128 bits) is no proof against who wants to deceive, who could as well have sent the other file
-    at first. It takes a twentieth of the time, and the whole file is read once more for it.
+    at first; each reading has to make it, and it takes a small part of the time of SHA-256.
     """
 
     size: int

@@ -30,6 +30,12 @@ def test_a_wrong_delimiter_is_suspected_where_there_is_one_column(make_feed):
         check_columns(["id;title"], make_feed(columns={"sku": "id"}), {"sku"})
 
 
+def test_a_source_without_columns_lacks_them(make_feed):
+    """As a Parquet file may be."""
+    with pytest.raises(SourceError, match=r"lacks the column 'id'; there are: none\.$"):
+        check_columns([], make_feed(columns={"sku": "id"}), {"sku"})
+
+
 def test_without_columns_names_are_matched_and_an_unknown_one_is_refused(make_feed):
     assert check_columns(["sku"], make_feed(), {"sku", "name"}) == []
     with pytest.raises(SourceError, match=r"'nmae', which the model does not know.*'shop'.*'name'"):
