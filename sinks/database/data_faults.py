@@ -13,6 +13,9 @@ from sinks.database.error_codes import is_made_up, mysql_number, state_of
 # The one column of a foreign key, as a server names it beside its error, whatever its language; values come behind it.
 _POSTGRESQL_FOREIGN_KEY = re.compile(r'[^()]*\("?([^(),"]+)"?\)=\(')
 _MYSQL_FOREIGN_KEY = re.compile(r"CONSTRAINT `([^`]*)` FOREIGN KEY \((?:`([^`]*)`\))?")
+# At the end of the text, since a value may stand before it.
+_MYSQL_COLUMN = re.compile(r" for column (?:'([^']*)'|(?:`[^`]*`\.)*`([^`]*)`) at row \d+$")
+_MYSQL_LACKING = re.compile(r"^(?:Column|Field) '([^']*)'")
 
 
 class ModelRefused(Exception):
@@ -97,5 +100,5 @@ def _mysql_fault(number: int, text: str) -> DataFault:
     if number in (1643, 1644):
         return DataFault("trigger")
     code = {1048: "null", 1364: "null", 1406: "too_long", 1264: "out_of_range"}.get(number, f"refused:{number}")
-    column = re.search(r"(?:[Cc]olumn|Field) '([^']*)'", text) if number in (1048, 1364, 1406, 1264) else None
-    return DataFault(code, column.group(1) if column else None)
+    column = _MYSQL_LACKING.search(text) if code == "null" else _MYSQL_COLUMN.search(text)
+    return DataFault(code, column.group(1) or column.group(2) if column else None)

@@ -88,7 +88,11 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, DataFault]]] = {
     ),
     "number": (
         {"sku": "SECRET-2", "label": "SECRET-b", "small": "SECRET"},
-        {"postgresql": DataFault("refused:22P02"), "mariadb": DataFault("refused:1366")},
+        {"postgresql": DataFault("refused:22P02"), "mariadb": DataFault("refused:1366", "small")},
+    ),
+    "number that looks like the end of the error": (
+        {"sku": "SECRET-2", "label": "SECRET-b", "small": "SECRET' for column 'label' at row 1"},
+        {"mariadb": DataFault("refused:1366", "small")},
     ),
     "nul": ({"sku": "SECRET\0", "label": "SECRET-b"}, {"postgresql": DataFault("refused")}),
     "surrogate": (
