@@ -15,6 +15,7 @@ from flows.terminal.operations_commands import automations, deployments, metrics
 from flows.terminal.row_commands import rejects, superseded
 
 if TYPE_CHECKING:
+    from flows.runs.correcting import Corrected
     from flows.runs.reports import RunReport
     from restock.chunks import RunSummary
 
@@ -86,7 +87,7 @@ def reprocess(
         from flows.terminal.work import correct, reprocess_chunks
 
         if rejects is not None:
-            return _of_runs(*correct(rejects, wait))
+            return _of_correction(correct(rejects, wait))
         reports = reprocess_chunks(run_id, set(chunks) or None, wait, prefect)
         return _of_runs(reports, "" if reports else NOTHING_OWED)
 
@@ -212,6 +213,13 @@ def _counts(summary: RunSummary) -> dict[str, Any]:
     """A run's summary without the time of an execution, which only the execution itself knows."""
     counts = summary.as_dict()
     return {name: counts[name] for name in counts if name not in ("seconds", "rows_per_second")}
+
+
+def _of_correction(done: Corrected) -> Answer:
+    from flows.terminal.screen import print_corrected
+
+    plain = {**_of_runs(done.reports, "").plain, "rows": done.rows}
+    return Answer(plain, lambda: print_corrected(done), done.reports)
 
 
 def _of_runs(reports: list[RunReport], told: str) -> Answer:

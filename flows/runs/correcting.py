@@ -43,6 +43,18 @@ class Corrected:
     def rejected_again(self) -> int:
         return len(self.again)
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows of the file by what became of them, each counted once."""
+        return {
+            "mended": self.taken,
+            "rejected_again": self.rejected_again,
+            "skipped": self.counts.skipped,
+            "stale": self.counts.stale,
+            "unmended": self.unmended,
+            "mended_before": self.resolved_before,
+        }
+
     def __add__(self, other: Corrected) -> Corrected:
         return Corrected(
             self.reports + other.reports,

@@ -16,12 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from flows.runs.correcting import Corrected
 from flows.runs.progress import Progress
 from flows.runs.reports import RunReport
 from flows.terminal.shown_rejects import ShownReject
 from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed
-from restock.reasons import sentence
+from restock.reasons import sentence, sentences
 from sinks.ledger.entries import RunEntry
 
 # Always shown, also when zero: what a person looks for first.
@@ -29,6 +30,15 @@ USUAL_COUNTS = ("inserted", "updated", "unchanged", "rejected")
 REASONS_SHOWN = 8
 COLUMNS_SHOWN = 6
 ROWS_SHOWN = 20
+# What became of the rows of a correction, where a person reads it.
+MENDED_WORDS = {
+    "mended": "mended",
+    "rejected_again": "rejected again",
+    "skipped": "left out by the feed's rules",
+    "stale": "older than the table's",
+    "unmended": "still as they were written",
+    "mended_before": "mended before",
+}
 
 
 @contextmanager
@@ -170,6 +180,20 @@ def _print_hints(console: Console, report: RunReport) -> None:
     if ignored:
         more = f" and {len(ignored) - COLUMNS_SHOWN} more" if len(ignored) > COLUMNS_SHOWN else ""
         console.print(f"  Columns not used: {', '.join(ignored[:COLUMNS_SHOWN])}{more}", soft_wrap=True)
+
+
+def print_corrected(done: Corrected) -> None:
+    """Print what loading a correction came to, and the first rows that are still wrong."""
+    for report in done.reports:
+        print_report(report)
+    console = plain_console()
+    parts = [f"{MENDED_WORDS[name]} {rows}" for name, rows in done.rows.items() if rows or name == "mended"]
+    console.print(f"Rows of the file: {', '.join(parts)}.", soft_wrap=True)
+    for each in done.again[:ROWS_SHOWN]:
+        line = "" if each.line is None else f" (line {each.line})"
+        console.print(f"  row {each.row} of run {each.run_id}{line}: {sentences(each.faults)}", soft_wrap=True)
+    if len(done.again) > ROWS_SHOWN:
+        console.print(f"  and {len(done.again) - ROWS_SHOWN} more; `restock rejects RUN` lists them", soft_wrap=True)
 
 
 def print_runs(found: Iterable[tuple[RunEntry, RunSummary]]) -> None:

@@ -17,13 +17,12 @@ from flows.runs.loading import load_here
 from flows.runs.reports import RunReport, read_report
 from flows.runs.stopping import heeding_signals
 from flows.runs.workplace import Workplace, open_workplace
-from flows.terminal.screen import ROWS_SHOWN, TerminalProgress
+from flows.terminal.screen import TerminalProgress
 from flows.terminal.shown_rejects import ShownReject, shown_rejects
 from flows.upkeep.pruning import Pruned, prune
 from restock.chunks import RunSummary
-from restock.reasons import sentences
 from sinks.flask_sink import open_sink
-from sinks.ledger.entries import RejectEntry, RunEntry
+from sinks.ledger.entries import RunEntry
 from sources.duplicates.superseded import export_superseded, superseded_rows
 
 
@@ -67,25 +66,10 @@ def _prefect(place: Workplace, asked_for: bool) -> Iterator[bool]:
         yield False
 
 
-def correct(path: Path, wait: float) -> tuple[list[RunReport], str]:
-    """Load a correction; what it came to as a sentence, and the first rows that are still wrong."""
+def correct(path: Path, wait: float) -> correcting.Corrected:
+    """Load a correction."""
     with heeding_signals(), TerminalProgress() as progress:
-        done = correcting.load_correction(open_workplace(), path, Door(load_here, progress, wait))
-    parts = [f"mended {done.taken}"]
-    parts += [f"rejected again {done.rejected_again}"] if done.rejected_again else []
-    parts += [f"left out by the feed's rules {done.counts.skipped}"] if done.counts.skipped else []
-    parts += [f"older than the table's {done.counts.stale}"] if done.counts.stale else []
-    parts += [f"still as they were written {done.unmended}"] if done.unmended else []
-    parts += [f"mended before {done.resolved_before}"] if done.resolved_before else []
-    return done.reports, "\n".join([f"Rows of the file: {', '.join(parts)}.", *_still_wrong(done.again)])
-
-
-def _still_wrong(again: list[RejectEntry]) -> Iterator[str]:
-    for each in again[:ROWS_SHOWN]:
-        line = "" if each.line is None else f" (line {each.line})"
-        yield f"  row {each.row} of run {each.run_id}{line}: {sentences(each.faults)}"
-    if len(again) > ROWS_SHOWN:
-        yield f"  and {len(again) - ROWS_SHOWN} more; `restock rejects RUN` lists them"
+        return correcting.load_correction(open_workplace(), path, Door(load_here, progress, wait))
 
 
 def create_ledgers() -> list[str]:

@@ -13,6 +13,7 @@ from contracts.loads import open_table
 from fix_databases import MakeDatabase
 from fix_shop import MakeShop
 from shops import Shop, run_restock
+from stories.doorway import run_here
 from stories.telling import (
     Text,
     correct,
@@ -29,7 +30,6 @@ from stories.telling import (
 )
 
 from flows.runs.progress import Progress
-from flows.terminal import work
 from restock.errors import ConfigurationError, SourceError, TargetBusy
 from sinks.ledger.lease import keeping
 
@@ -126,20 +126,38 @@ def test_a_row_that_is_rejected_again_is_told_also_where_the_database_does_not_t
     assert rejects_of(run_id)[0].value == r"billig \u4fbf\u5b9c"
 
 
-def test_each_row_that_is_rejected_again_is_named_with_its_reason_and_no_value(sqlite_shop: Shop) -> None:
+def test_each_row_that_is_rejected_again_is_named_with_its_reason_and_no_value(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
     sqlite_shop.write_csv("products.csv", [product(number, price="cheap") for number in range(1, 24)])
     run_id = sync(sqlite_shop).run.run_id
     path = export(sqlite_shop, run_id)
     mend(path, {f"S-{number:03}": {"price": "dear"} for number in range(1, 24)} | {"S-002": {"price": "1.00"}})
 
-    _, told = work.correct(path, wait=0)
+    told = run_here(capfd, "reprocess", "--rejects", str(path)).out
 
-    first, *rows, last = told.splitlines()
+    first, *rows, last = told[told.index("Rows of the file") :].splitlines()
     assert first == "Rows of the file: mended 1, rejected again 22."
     assert len(rows) == 20
     why = "price is not a number as the feed's rules write numbers."
     assert rows[:2] == [f"  row 1 of run {run_id} (line 2): {why}", f"  row 3 of run {run_id} (line 4): {why}"]
     assert last == "  and 2 more; `restock rejects RUN` lists them"
+
+
+def test_a_script_is_told_what_became_of_the_rows_of_a_correction(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sqlite_shop.write_csv("products.csv", [product(number, price="cheap") for number in range(1, 6)])
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, {"S-001": {"price": "1.00"}, "S-002": {"price": "2.00"}, "S-003": {"price": "dear"}})
+
+    first = run_here(capfd, "reprocess", "--rejects", str(path), "--json").answer
+    again = run_here(capfd, "reprocess", "--rejects", str(path), "--json").answer
+
+    nothing_else = {"skipped": 0, "stale": 0}
+    assert first["rows"] == {"mended": 2, "rejected_again": 1, "unmended": 2, "mended_before": 0} | nothing_else
+    assert again["rows"] == {"mended": 0, "rejected_again": 1, "unmended": 2, "mended_before": 2} | nothing_else
+    assert [run["rejected"] for run in first["runs"]] == [3]
 
 
 def test_rows_deleted_from_the_file_stay_open(shop: Shop) -> None:
@@ -301,7 +319,7 @@ def test_a_late_correction_that_would_change_a_row_stays_open_and_says_why(shop:
     ],
 )
 def test_what_a_late_correction_leaves_alone_by_a_rule_of_the_feed_is_not_called_mended(
-    sqlite_shop: Shop, rules: dict[str, str], told: str
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], rules: dict[str, str], told: str
 ) -> None:
     sqlite_shop.feed(**rules)
     sqlite_shop.write_csv("products.csv", [row | {"updated_at": "2026-03-02T00:00:00Z"} for row in (CHEAP, NAMELESS)])
@@ -311,9 +329,9 @@ def test_what_a_late_correction_leaves_alone_by_a_rule_of_the_feed_is_not_called
     sqlite_shop.write_csv("products.csv", tuesday)
     sync(sqlite_shop)
 
-    _, sentence = work.correct(path, wait=0)
+    said = run_here(capfd, "reprocess", "--rejects", str(path))
 
-    assert sentence == f"Rows of the file: {told}"
+    assert said.out.endswith(f"Rows of the file: {told}\n")
     assert table(sqlite_shop) == expected([FOUR_TWO, NAMED], tuesday)
 
 
