@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["fix_clouds", "fix_databases", "fix_postgresql", "fix_shop"]
 
@@ -27,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
+    # A busy machine is no fault of what is tested; what fails comes with the line that repeats it.
+    settings.register_profile("restock", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+    settings.load_profile("restock")
     os.environ |= {"PREFECT_HOME": folder.name, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 
 

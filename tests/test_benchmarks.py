@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.catalogue import SCHEMA, Catalogue
@@ -28,7 +28,6 @@ def with_cell(table: pa.Table, row: int, name: str, value: Any) -> pa.Table:
     return table.set_column(SCHEMA.get_field_index(name), field, pa.array(values, field.type))
 
 
-@settings(deadline=None)
 @given(cut=st.integers(0, 40), row=st.integers(0, 39), name=st.sampled_from(SCHEMA.names), to_null=st.booleans())
 def test_a_digest_tells_every_cell_and_not_where_the_table_was_cut(
     cut: int, row: int, name: str, to_null: bool

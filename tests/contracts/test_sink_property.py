@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from contracts.loads import Table, open_table
 from fix_shop import MakeShop
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.chunks import WriteCounts
@@ -62,7 +62,7 @@ def test_the_table_is_a_dict_that_was_updated_in_order(
         shop.execute("ALTER TABLE product MODIFY sku VARCHAR(32) NOT NULL COLLATE utf8mb4_nopad_bin")
     products = open_table(shop, writer=writer)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+    @settings(max_examples=examples, database=None)
     @given(SOURCES, CUTS)
     def check(sources: list[list[dict[str, Any]]], cuts: list[int]) -> None:
         check_table_is_a_dict(products, sources, cuts)

@@ -145,7 +145,7 @@ def settled(rule: dict[str, str], present: Any, sent: Any) -> Any:
 
 
 @given(nights=st.lists(st.lists(CELLS, min_size=1, max_size=4), min_size=2, max_size=3), price=RULES, stock=RULES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_nights_leave_what_the_rules_say(
     sqlite_table_maker: Any, nights: list[list[dict[str, Any]]], price: dict[str, str], stock: dict[str, str]
 ) -> None:

@@ -175,7 +175,7 @@ def table(make_database: MakeDatabase) -> Iterator[tuple[sa.Connection, sa.Table
     engine.dispose()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(rows=ROWS)
 def test_what_was_copied_in_comes_out_in_the_same_bytes(
     table: tuple[sa.Connection, sa.TableClause], rows: list[dict[str, Any]]

@@ -66,7 +66,7 @@ def without_header(width):
     return {"header_rows": 0, "names": [f"column {place}" for place in range(width)]}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     rows=tables(CELL),
     delimiter=st.sampled_from(",;\t|§"),
@@ -116,7 +116,7 @@ def test_a_field_with_lines_of_its_own_may_span_blocks_without_a_quote(read_byte
     assert [(line, cells) for line, cells, *_ in back] == [(2, ["1", "x\ny\nz\n\nw"]), (7, ["2", "v"])]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=tables(CELL), delimiter=st.sampled_from(",;\t"), line_end=st.sampled_from(["\n", "\r\n"]), block=BLOCK)
 def test_a_table_without_quotes_comes_back_exactly(read_bytes, rows, delimiter, line_end, block):
     assume(len(rows[0]) > 1)
@@ -134,7 +134,7 @@ def test_a_table_without_quotes_comes_back_exactly(read_bytes, rows, delimiter, 
     assert [cells for _, cells, *_ in back] == rows
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(rows=tables(CELL), dialect=DIALECTS, quotes_all=st.booleans(), block=BLOCK, is_careful=st.booleans())
 def test_a_table_in_any_dialect_comes_back_exactly(read_bytes, rows, dialect, quotes_all, block, is_careful):
     assume(dialect.quote or dialect.escape)
@@ -148,7 +148,7 @@ def test_a_table_in_any_dialect_comes_back_exactly(read_bytes, rows, dialect, qu
     assert [(line, cells + phantom) for line, cells, *_ in back] == strict_rows(text, dialect)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(
     rows=st.one_of(tables(ONE_LINE), tables(CELL)),
     dialect=DIALECTS,
@@ -203,7 +203,7 @@ def check(back, expected, width, dialect):
         assert back[len(certain)][2] in ("quote", "encoding")
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(
     text=st.text(alphabet="ab,,\"'\\#|\n\n\r é\x1f\ufeff", max_size=60),
     dialect=DIALECTS,
@@ -226,7 +226,7 @@ def test_the_fast_way_and_the_careful_way_agree(read_bytes, text, dialect, width
     assert pd.DataFrame(fast).equals(pd.DataFrame(careful)) if isinstance(fast, list) else fast == careful
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     rows=st.lists(st.tuples(CELL, ONE_LINE, st.booleans()), min_size=1, max_size=8),
     encoding=st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32-le", "shift_jis", "gb18030"]),

@@ -72,7 +72,7 @@ def oracle(rule, rows):
     return losers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rows=ROWS,
     rule=st.sampled_from(["last", "first", "newest", "reject"]),

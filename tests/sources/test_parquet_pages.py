@@ -72,7 +72,7 @@ def test_the_pages_of_a_sound_file_are_found_however_long_their_headers_are(tmp_
         assert len(list(page_sizes(handle, path.name, ["other"]))) >= 3
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(at=st.integers(0, 2_000), byte=st.integers(0, 255))
 def test_any_byte_of_a_file_may_be_wrong(tmp_path_factory, at, byte):
     path = tmp_path_factory.mktemp("pages") / "feed.parquet"
