@@ -29,7 +29,7 @@ from sinks.ledger.results import Result, result_of
 from sinks.model.table_fit import check_fit, was_named
 from sinks.model.target import Target, read_target
 from sinks.plan import Plan, choose_plan
-from sinks.presence import all_absent, compare
+from sinks.presence import Mode, all_absent, compare
 from sinks.rows.changes import Changes, Key
 from sinks.rows.columnar import Rows
 from sinks.rows.postgresql_copy import types_seen
@@ -63,6 +63,7 @@ class FlaskSink:
     ledger: Ledger
     writer: Writer
     other_forms: OtherForms
+    mode: Mode
     book: Book
 
     def prepare(self, chunk: Chunk) -> Rows:
@@ -114,12 +115,12 @@ class FlaskSink:
     def _compare(self, session: Session, ref: ChunkRef, rows: Rows, isolating: bool) -> Changes:
         connection = self.database.connection(session)
         rows, faults = self.other_forms.as_the_table_writes(connection, rows, ref.token)
-        plan = Plan.STAGED if isolating or faults else choose_plan(connection, ref, rows, self.feed.mode)
+        plan = Plan.STAGED if isolating or faults else choose_plan(connection, ref, rows, self.mode)
         if plan is Plan.STRAIGHT:
             return all_absent(rows)
         equal = equal_rows(connection, rows) if plan is Plan.EQUAL_FIRST else None
         staging = Staging(session, connection, isolating)
-        changes = compare(staging, rows, self.feed.mode, loaded_before(connection, ref), equal)
+        changes = compare(staging, rows, self.mode, loaded_before(connection, ref), equal)
         changes.faults += faults
         return changes
 
@@ -182,7 +183,7 @@ class FlaskSink:
 
     def only_adding(self) -> FlaskSink:
         """The same sink, rejecting rows that would change a present one."""
-        return replace(self, feed=self.feed.model_copy(update={"mode": "only_adding"}))
+        return replace(self, mode="only_adding")
 
     @contextmanager
     def attempt(self, ref: ChunkRef) -> Iterator[None]:
@@ -224,4 +225,4 @@ def open_sink(feed: Feed, lease_seconds: float | None = None) -> FlaskSink:
     database = open_database(feed.app, feed.model, feed.name, lease_seconds)
     target = read_target(database, feed)
     ledger, other_forms = Ledger(database, target.name), OtherForms(database, target, feed.key_form)
-    return FlaskSink(feed, database, target, ledger, choose_writer(target, feed), other_forms, book=ledger)
+    return FlaskSink(feed, database, target, ledger, choose_writer(target, feed), other_forms, feed.mode, book=ledger)

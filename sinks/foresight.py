@@ -82,7 +82,7 @@ class Foresight:
         with sink.database.transaction() as session:
             connection = sink.database.connection(session)
             rows, faults = sink.other_forms.as_the_table_writes(connection, rows, self._token)
-            changes = compare(Staging(session, connection, isolating), rows, sink.feed.mode, lambda _position: False)
+            changes = compare(Staging(session, connection, isolating), rows, sink.mode, lambda _position: False)
             changes.faults += faults
             changed = self._changed(Stage(connection, sink.target, tuple(rows.attributes)), changes)
             drop_stage(connection)
