@@ -1,4 +1,8 @@
-"""The spool: one Parquet file per chunk, kept from admission until its rows are loaded."""
+"""The spool: one file per chunk, kept from admission until its rows are loaded.
+
+A file is a stream of Arrow's, as a chunk is in memory, and the checksum of it behind: a chunk is written and read once
+as a rule, so that to pack it would take longer than all else that is done with the file.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import xxhash
 
 from restock.chunks import ROW, PlannedChunk
 from restock.errors import SourceError
@@ -25,8 +29,7 @@ if TYPE_CHECKING:
     from restock.chunks import ChunkRef
 
 
-# Mostly distinct text: dictionaries cost more than they save here.
-_FAST = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+_CHECKSUM_BYTES = xxhash.xxh3_128().digest_size
 # What follows a run's id in the name of its list of superseded rows, which is no chunk and stays when these are gone.
 _SUPERSEDED = ".superseded.parquet"
 
@@ -56,9 +59,7 @@ class Spool:
             "file again with --file"
         )
         try:
-            # Not by `read_table`, which looks for a whole dataset: that takes a third longer.
-            with pq.ParquetFile(self.path(ref.spool_file), page_checksum_verification=True) as file:
-                table = file.read(use_threads=False)
+            table = _read_checked(self.path(ref.spool_file))
         except FileNotFoundError as error:
             raise SourceError(
                 f"The spool file {ref.spool_file} of {ref} is not in this spool; reprocess it in the folder or on the "
@@ -117,12 +118,12 @@ class RunSpool:
         Raises:
             SourceError: the folder cannot be written, or its disk is full.
         """
-        chunk = PlannedChunk(number, f"{self.run_id}/{number:05d}.parquet", table[ROW][0].as_py(), table.num_rows)
+        chunk = PlannedChunk(number, f"{self.run_id}/{number:05d}.arrows", table[ROW][0].as_py(), table.num_rows)
         target = self.whole.path(chunk.spool_file)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, temporary, write_page_checksum=True, **_FAST)
+            _write_checked(table, temporary)
             temporary.replace(target)
         except OSError as error:
             with suppress(OSError):  # what went wrong first is what matters
@@ -166,6 +167,39 @@ class RunSpool:
     def superseded_file(self) -> Path:
         """Where the list of superseded rows is, if there is one."""
         return self.whole.path(f"{self.run_id}{_SUPERSEDED}")
+
+
+class _SummedFile:
+    """A file whose checksum is made as it is written, for Arrow to write to."""
+
+    closed = False
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self.checksum = xxhash.xxh3_128()
+
+    def write(self, content: bytes) -> int:
+        self.checksum.update(content)
+        return self._handle.write(content)
+
+
+def _write_checked(table: pa.Table, path: Path) -> None:
+    with path.open("wb") as handle:
+        summed = _SummedFile(handle)
+        # In one piece, as who reads it wants each column.
+        with pa.ipc.new_stream(pa.PythonFile(summed, mode="w"), table.schema) as stream:
+            stream.write_table(table.combine_chunks())
+        handle.write(summed.checksum.digest())
+
+
+def _read_checked(path: Path) -> pa.Table:
+    """The table of a file; raises OSError or ArrowInvalid where that is not to be had."""
+    with pa.OSFile(str(path)) as file:
+        content = file.read_buffer()
+    length = content.size - _CHECKSUM_BYTES
+    if length < 0 or xxhash.xxh3_128_digest(content[:length]) != content[length:].to_pybytes():
+        raise pa.ArrowInvalid("It is not what was written.")
+    return pa.ipc.open_stream(content[:length]).read_all()
 
 
 def _reason(error: OSError) -> str:

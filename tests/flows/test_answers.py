@@ -509,7 +509,7 @@ def test_abandon_gives_a_chunk_up_and_says_so(home: Shop, capfd: Capture) -> Non
     assert given_up.status == 0
     assert "abandoned" in given_up.out
     assert (shown.answer["abandoned"], shown.answer["outstanding"]) == (1, 0)
-    assert not list((home.folder / "spool").rglob("*.parquet"))
+    assert not list((home.folder / "spool").rglob("*.arrows"))
 
 
 def test_init_creates_the_ledger_and_may_be_repeated(home: Shop, capfd: Capture) -> None:

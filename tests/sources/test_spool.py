@@ -88,8 +88,17 @@ def test_a_chunk_is_read_as_a_frame_with_the_types_of_pandas(spool):
     assert frame[[ROW, SUPERSEDED]].to_numpy().tolist() == [[1, False], [2, True]]
 
 
-def test_a_page_that_rotted_on_disk_is_refused(spool):
-    """Its text stays sound text, and unpacks: only the checksum tells."""
+def test_a_chunk_of_several_pieces_is_read_as_one(spool):
+    pieces = pa.concat_tables([table_of(["a", "b"]), table_of(["c"])])
+
+    read = spool.of("run-1").read(spool.of("run-1").write(1, pieces))
+
+    assert read.equals(pieces)
+    assert {column.num_chunks for column in read.columns} == {1}
+
+
+def test_a_chunk_that_rotted_on_disk_is_refused(spool):
+    """Its text stays sound text: only the checksum tells."""
     spool_file = write(spool, 1, table_of(["Garden hose 20 m", "y"]))
     path = spool.folder / spool_file
     path.write_bytes(path.read_bytes().replace(b"Garden hose 20 m", b"Garden hose 21 m"))
@@ -103,8 +112,8 @@ def test_a_chunk_has_an_address_under_its_run_and_leaves_no_other_file(spool):
 
     first, again = write(spool, 7, table), write(spool, 7, table)
 
-    assert first == again == "run-1/00007.parquet"
-    assert [path.name for path in spool.folder.rglob("*.*")] == ["00007.parquet"]
+    assert first == again == "run-1/00007.arrows"
+    assert [path.name for path in spool.folder.rglob("*.*")] == ["00007.arrows"]
 
 
 def test_removing_the_last_chunk_removes_the_folder_of_the_run(spool):
@@ -137,7 +146,7 @@ def test_a_run_was_last_written_when_the_newest_of_its_chunks_and_its_list_was(s
     write(spool, 1, table_of(["x"]))
     run = spool.of("run-1")
     run.superseded_file.touch()
-    places = [run.folder, run.folder / "00001.parquet", run.superseded_file]
+    places = [run.folder, run.folder / "00001.arrows", run.superseded_file]
     for newest in places:
         for place in places:
             os.utime(place, (0, 0))
@@ -152,7 +161,7 @@ def test_what_goes_away_while_it_is_looked_at_counts_as_just_written(spool):
     before = time.time()
     write(spool, 1, table_of(["x"]))
     os.utime(spool.folder / "run-1", (0, 0))
-    os.utime(spool.folder / "run-1" / "00001.parquet", (0, 0))
+    os.utime(spool.folder / "run-1" / "00001.arrows", (0, 0))
 
     assert spool.of("run-1").last_written == 0
     assert spool.of("run-2").last_written >= before
@@ -167,13 +176,14 @@ def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
     with pytest.raises(SourceError, match="holds 2 rows, not 3"):
         spool.read(ref(spool_file, 3))
     content = (spool.folder / spool_file).read_bytes()
-    (spool.folder / spool_file).write_bytes(content[:-10])
-    with pytest.raises(SourceError, match="of chunk 1 of run run-1 cannot be read"):
-        spool.read(ref(spool_file, 2))
+    for rest in (content[:-10], content[:10], b""):
+        (spool.folder / spool_file).write_bytes(rest)
+        with pytest.raises(SourceError, match="of chunk 1 of run run-1 cannot be read"):
+            spool.read(ref(spool_file, 2))
     spool.remove(spool_file)
     with pytest.raises(
         SourceError,
-        match=r"run-1/00001\.parquet of chunk 1 of run run-1 is not in this spool; reprocess it in the folder",
+        match=r"run-1/00001\.arrows of chunk 1 of run run-1 is not in this spool; reprocess it in the folder",
     ):
         spool.read(ref(spool_file, 2))
 
@@ -186,18 +196,18 @@ def test_an_address_outside_the_spool_is_refused(spool, folder, address):
 
 
 def test_a_file_that_cannot_be_removed_gets_a_sentence(spool):
-    (spool.folder / "run-1" / "00001.parquet").mkdir(parents=True)
+    (spool.folder / "run-1" / "00001.arrows").mkdir(parents=True)
 
-    with pytest.raises(SourceError, match=r"run-1/00001\.parquet cannot be removed from the spool: .*RESTOCK_SPOOL"):
-        spool.remove("run-1/00001.parquet")
+    with pytest.raises(SourceError, match=r"run-1/00001\.arrows cannot be removed from the spool: .*RESTOCK_SPOOL"):
+        spool.remove("run-1/00001.arrows")
 
 
 def test_a_chunk_that_cannot_take_its_place_gets_a_sentence_and_leaves_nothing(spool):
-    (spool.folder / "run-1" / "00001.parquet").mkdir(parents=True)
+    (spool.folder / "run-1" / "00001.arrows").mkdir(parents=True)
 
     with pytest.raises(SourceError, match=r"The spool spool cannot be written: .*RESTOCK_SPOOL"):
         write(spool, 1, table_of(["x"]))
-    assert [path.name for path in (spool.folder / "run-1").iterdir()] == ["00001.parquet"]
+    assert [path.name for path in (spool.folder / "run-1").iterdir()] == ["00001.arrows"]
 
 
 def test_a_spool_that_cannot_be_written_gets_a_sentence(tmp_path):

@@ -154,7 +154,7 @@ def test_spool_files_stay_as_long_as_their_chunk_is_outstanding(sqlite_shop: Sho
 
 def test_a_lost_spool_file_fails_its_chunk_with_a_sentence(sqlite_shop: Shop) -> None:
     run_id = poisoned_night(sqlite_shop).run.run_id
-    for path in (sqlite_shop.folder / "spool").rglob("*.parquet"):
+    for path in (sqlite_shop.folder / "spool").rglob("*.arrows"):
         path.unlink()
     mend_transform(sqlite_shop)
 
@@ -171,7 +171,7 @@ def test_a_feed_whose_spool_was_lost_is_begun_anew(sqlite_shop: Shop, capfd: pyt
     sqlite_shop.feed(chunk_rows=2, max_rejects=0)
     sqlite_shop.write_csv("products.csv", [*products([1, 2]), product(3, price="dear")])
     held = run_here(capfd, "sync", "products", "--json")
-    for path in (sqlite_shop.folder / "spool").rglob("*.parquet"):
+    for path in (sqlite_shop.folder / "spool").rglob("*.arrows"):
         path.unlink()
 
     said = run_here(capfd, "sync", "products", "--force", "--json")

@@ -121,7 +121,7 @@ def test_a_kill_while_the_source_is_read_leaves_no_run_and_the_next_sync_begins_
     shop.feed(chunk_rows=1000)
     shop.write_csv("products.csv", products(range(150_000)))
     child = children.start(["sync", "products"], shop)
-    wait_until(lambda: list((shop.folder / "spool").rglob("*.parquet")))
+    wait_until(lambda: list((shop.folder / "spool").rglob("*.arrows")))
     child.process.kill()
     child.wait()
     assert shop.rows("restock_run") == []
