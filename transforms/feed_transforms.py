@@ -122,7 +122,7 @@ def _broken_rule(before: pd.DataFrame, after: Any, key: tuple[str, ...], contrac
         return f"added {', '.join(unknown)}, which the model does not have; add only its attributes"
     if not after.index.is_unique:
         return "gave back a row twice; give each row back once, under its own index label"
-    if not (after.index.equals(before.index) or after.index.isin(before.index).all()):
+    if after.index.nlevels > 1 or not (after.index.equals(before.index) or after.index.isin(before.index).all()):
         return "gave back rows under new index labels; keep the index, which is the rows' position"
     return _changed_key(before, after, key)
 

@@ -63,6 +63,7 @@ def complaint(refer):
         (lambda frame: None, "gave back NoneType and not a frame"),
         (lambda frame: frame["name"], "gave back Series and not a frame"),
         (lambda frame: frame.reset_index(drop=True), "gave back rows under new index labels"),
+        (lambda frame: frame.set_index("name", append=True, drop=False), "gave back rows under new index labels"),
         (lambda frame: pd.concat([frame, frame.iloc[:1]]), "gave back a row twice"),
         (lambda frame: frame.assign(sku=frame["sku"].str.lower()), "changed the key column sku"),
         (lambda frame: frame.assign(sku=frame["sku"].fillna("C")), "changed the key column sku"),
