@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class WrongMask(ValueError):
-    """A mask whose labels do not say which rows it means."""
+class WrongReject(ValueError):
+    """A call that does not say which rows it means, or by what code they are told."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ def reject(frame: pd.DataFrame, mask: Any, code: str, column: str | None = None)
         The rows that stay. Outside a run (in a test of the transform) the others are only left out.
 
     Raises:
-        WrongMask: a Series has labels that the frame does not have, and lacks some that it has.
+        WrongReject: the code is no text, or a Series has labels that the frame has not, and lacks some that it has.
     """
+    if not (isinstance(code, str) and code):
+        raise WrongReject("The code of restock.reject is no text; give a short one such as price_too_low.")
     at_fault = _as_booleans(frame, mask)
     gone = frame[at_fault]
     collected = _collected.get()
@@ -72,7 +74,7 @@ def _as_booleans(frame: pd.DataFrame, mask: Any) -> Any:
         mask = pd.Series(mask, index=frame.index)
     elif not (mask.index.isin(frame.index).all() or frame.index.isin(mask.index).all()):
         # Such as 0, 1, 2 …, where numpy has been at it: matched by them, it would mean other rows, or none.
-        raise WrongMask(
+        raise WrongReject(
             "The mask of restock.reject does not have the labels of the frame; give it as an array or a list, or make "
             "the Series with index=frame.index."
         )

@@ -18,7 +18,7 @@ from restock.errors import ChunkFailed, ConfigurationError
 from restock.feeds import Feed
 from restock.records import plain_values
 from restock.references import resolve
-from restock.rejecting import RejectedRows, WrongMask, collecting_rejects
+from restock.rejecting import RejectedRows, WrongReject, collecting_rejects
 
 Transform = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -92,7 +92,7 @@ def run_transforms(
 def _call(transform: Transform, frame: pd.DataFrame, reference: str, place: str) -> Any:
     try:
         return transform(frame)
-    except WrongMask as error:
+    except WrongReject as error:
         raise ChunkFailed(
             f"The transform {reference} failed on {place}, in {_raised_at(error, transform)}: {error}"
         ) from error

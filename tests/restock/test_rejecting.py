@@ -52,6 +52,12 @@ def test_a_mask_with_labels_of_its_own_is_refused(first):
         reject(FRAME, mask, "odd")
 
 
+@pytest.mark.parametrize("code", [None, 17, ""])
+def test_a_code_that_is_no_text_is_refused_also_where_no_row_is_at_fault(code):
+    with pytest.raises(ValueError, match=r"The code of restock\.reject is no text; give a short one"):
+        reject(FRAME, [False] * 3, code)
+
+
 def test_nothing_at_fault_is_nothing_collected():
     with collecting_rejects() as collected:
         left = reject(FRAME, [False] * 3, "odd")

@@ -81,6 +81,7 @@ def complaint(refer):
             lambda frame: restock.reject(frame, pd.Series([True, False, False]), "no"),
             "does not have the labels of the frame; give it as an array or a list",
         ),
+        (lambda frame: restock.reject(frame, [True] * 3, 17), "The code of restock.reject is no text"),
     ],
 )
 def test_a_transform_that_breaks_a_rule_fails_the_chunk_with_a_sentence(complaint, function, sentence):
