@@ -19,11 +19,17 @@ def stays(target: Target, name: str, sent: sa.ColumnElement[Any]) -> sa.ColumnEl
     if when == "blank":
         return sent.is_(None)
     if when == "filled":
-        is_filled: sa.ColumnElement[bool] = stored.is_not(None)
-        if target.contract.fields[name].kind is Kind.TEXT:
-            is_filled = sa.and_(is_filled, sa.type_coerce(stored, sa.String()) != "")
-        return sa.or_(sent.is_(None), is_filled)
+        return sa.or_(sent.is_(None), _is_filled(stored, target.contract.fields[name].kind))
     return sa.false()
+
+
+def _is_filled(stored: sa.ColumnElement[Any], kind: Kind) -> sa.ColumnElement[bool]:
+    """Whether a present row has a value; what SQLAlchemy keeps for None in a column of JSON, unless told, is none."""
+    if kind is Kind.TEXT:
+        return sa.and_(stored.is_not(None), sa.type_coerce(stored, sa.String()) != "")
+    if kind is Kind.JSON:
+        return sa.and_(stored.is_not(None), sa.cast(stored, sa.Text()) != "null")
+    return stored.is_not(None)
 
 
 def offered(target: Target, name: str, sent: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

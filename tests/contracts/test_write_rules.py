@@ -119,15 +119,22 @@ class Article(db.Model):
     table = open_table(shop, "Article", match_on=["sku"], columns=rules, writer=writer)
     first = {"sku": "1", "word": "loud", "extra": {"a": 1}, "made_on": None}
     table.load([first, {**first, "sku": "2", "extra": None}])
+    # What the app itself keeps for None.
+    shop.execute("INSERT INTO article (sku, word, extra) VALUES ('3', 'LOUD', 'null')")
 
     counts = table.load(
-        [{**first, "word": None, "extra": {"a": 2}}, {**first, "sku": "2", "word": "Hush", "extra": {"b": 3}}]
+        [
+            {**first, "word": None, "extra": {"a": 2}},
+            {**first, "sku": "2", "word": "Hush", "extra": {"b": 3}},
+            {**first, "sku": "3", "extra": {"c": 4}},
+        ]
     )
 
-    assert counts == WriteCounts(updated=1, unchanged=1)
+    assert counts == WriteCounts(updated=2, unchanged=1)
     assert table.seen_by_app("sku", "word", "extra") == [
         {"sku": "1", "word": "LOUD", "extra": {"a": 1}},
         {"sku": "2", "word": "HUSH", "extra": {"b": 3}},
+        {"sku": "3", "word": "LOUD", "extra": {"c": 4}},
     ]
 
 
