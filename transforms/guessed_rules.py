@@ -115,6 +115,10 @@ def _guess_number_signs(columns: list[tuple[FieldSpec, pd.Series]], guessed: Gue
     _, best, values = next(reading for reading in readings if reading[0] == fewest)
     if currencies:
         guessed.rules["currency"] = currencies
+    for sign in currencies:
+        if sign not in _CURRENCIES:
+            told = f"{sign} stands beside most numbers of a column; take it out if it is no currency"
+            guessed.doubt("currency", told)
     for key, value in (("decimal", best.decimal), ("thousands", best.thousands)):
         if value != CsvRules.model_fields[key].default:
             guessed.rules[key] = value

@@ -177,6 +177,18 @@ def test_the_layout_of_a_table_is_guessed(
     assert synced(capfd, "f")["inserted"] == text.count("Hose") + text.count("Rake")
 
 
+def test_what_stands_beside_numbers_and_is_no_known_currency_is_a_doubt(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("sku,name,price\n1,Hose,Fr 4\n2,Rake,$5\n3,Axe,Fr 6\n", encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["csv"]["currency"] == ["Fr", "$"]
+    assert "doubt: Fr stands beside most numbers of a column; take it out if it is no currency" in text
+    assert "doubt: $" not in text
+
+
 def test_a_first_row_that_looks_like_values_is_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     (sqlite_shop.folder / "f.csv").write_text("sku,name,17\n1,Hose,4\n", encoding="utf-8")
 
