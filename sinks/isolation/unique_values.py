@@ -141,8 +141,11 @@ def unique_values(stage: Stage, fault: DataFault) -> UniqueValues | None:
 def _columns_of(stage: Stage, constraint: str) -> Sequence[str | None]:
     if stage.connection.dialect.name == "sqlite":
         return constraint.split(",")
-    table = stage.target.table
-    indexes = sa.inspect(stage.connection).get_indexes(table.name, table.schema)
+    table, inspector = stage.target.table, sa.inspect(stage.connection)
+    key = inspector.get_pk_constraint(table.name, table.schema)
+    if constraint == (key["name"] or "PRIMARY"):  # MariaDB calls each of its own so
+        return key["constrained_columns"]
+    indexes = inspector.get_indexes(table.name, table.schema)
     return next((each["column_names"] for each in indexes if each["name"] == constraint), ())
 
 

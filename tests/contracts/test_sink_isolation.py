@@ -115,6 +115,17 @@ def test_a_reject_names_the_row_that_has_its_values(nodes: Table) -> None:
     assert told == [("tag", "taken", (Fault("held_by", "name", "n000"),))] * 2
 
 
+def test_a_reject_names_the_row_that_has_its_primary_key(make_table: MakeTable) -> None:
+    products = make_table(match_on=["sku"])
+    products.load([item | {"id": 7} for item in make_items(1)])
+
+    counts = products.load([item | {"id": place} for place, item in enumerate(make_items(2, first=5), 7)])
+
+    assert counts == WriteCounts(inserted=1, rejected=1)
+    told = [(reject.column, reject.value, reject.further) for reject in products.rejects()]
+    assert told == [("id", "7", (Fault("held_by", "id", "7"),))]
+
+
 def test_a_row_without_a_key_may_lack_a_unique_value_too(make_table: MakeTable) -> None:
     products = make_table(match_on=[])
     products.load(make_items(2))
