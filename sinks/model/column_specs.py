@@ -31,7 +31,9 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (postgresql.INTERVAL, Kind.INTERVAL),
     (sa.Uuid, Kind.UUID),
     (sa.JSON, Kind.JSON),
-    (sa.LargeBinary, Kind.BINARY),
+    # SQLAlchemy's types of bytes have nothing in common that is public.
+    *((family, Kind.BINARY) for family in (sa.LargeBinary, sa.BINARY, sa.VARBINARY)),
+    *((family, Kind.BINARY) for family in (mysql.TINYBLOB, mysql.MEDIUMBLOB, mysql.LONGBLOB)),
 )
 _INTEGER_BITS = ((mysql.TINYINT, 8), (sa.SmallInteger, 16), (mysql.MEDIUMINT, 24), (sa.BigInteger, 64))
 # What only a type that keeps such things gives back as it was.

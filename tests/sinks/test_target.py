@@ -231,6 +231,19 @@ def test_the_values_of_a_list_have_the_limits_of_their_own_type(type_: Any, item
     assert (spec.items and (spec.items.kind, spec.items.length)) == items
 
 
+@pytest.mark.parametrize(
+    "type_, length",
+    [
+        *((sa.BINARY(4), 4), (sa.VARBINARY(8), 8)),
+        *((type_, None) for type_ in (mysql.BLOB(), mysql.TINYBLOB(), mysql.MEDIUMBLOB(), mysql.LONGBLOB())),
+    ],
+)
+def test_every_type_of_bytes_takes_text_and_bytes(type_: Any, length: int | None) -> None:
+    spec = field_spec("mark", sa.Column(type_), mysql.dialect(), is_key=False, nullable=True)
+
+    assert (spec.kind, spec.length) == (Kind.BINARY, length)
+
+
 def test_the_contract_holds_the_kinds_and_limits_of_each_database(make_table: MakeTable) -> None:
     sink = make_table(MODELS, "Offer", match_on=["ean"]).sink
     fields = sink.target.contract.fields
