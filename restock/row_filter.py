@@ -44,7 +44,13 @@ def _check_node(node: ast.AST) -> None:
         raise ValueError(f"it asks .{node.attr}; a column can be asked {', '.join(_QUESTIONS)}")
     if isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
         raise ValueError("it calls a function; only a column can be asked, as in stock.notna()")
+    if isinstance(node, ast.Compare) and any(map(_is_none, (node.left, *node.comparators))):
+        raise ValueError("it compares with None, to which nothing is equal; ask stock.isna() or stock.notna()")
     if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float | bool | None):
         raise ValueError("it holds a value that is neither text nor a number")
     if not isinstance(node, _SYNTAX):
         raise ValueError("it holds more than comparisons, arithmetic, and, or, not and questions such as .notna()")
+
+
+def _is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None

@@ -46,6 +46,8 @@ def test_the_columns_that_are_asked_are_known(expression, columns):
         ("a ** 99999 > 1", "holds more than"),
         ("(a := 1) > b", "holds more than"),
         ("a == b'x'", "neither text nor a number"),
+        ("a == None", r"compares with None, to which nothing is equal; ask .*notna"),
+        ("b > 1 and not (None != a)", "compares with None"),
     ],
 )
 def test_what_is_more_than_a_question_about_a_row_is_refused(expression, told):
