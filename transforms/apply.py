@@ -31,7 +31,8 @@ def transform_chunk(raw: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Cont
     """Turn a spooled chunk into one that can be loaded, with what was decided about each of its other rows.
 
     Raises:
-        ChunkFailed: a transform raised or broke a rule, or the frame has a column that the model does not have.
+        ChunkFailed: a transform raised or broke a rule, the frame has a column that the model does not have, or it has
+            not the column that orders versions.
     """
     rows = raw.set_axis(pd.Index(raw[ROW].astype("int64").to_numpy()), axis="index")
     superseded = rows[SUPERSEDED].astype("boolean").fillna(False).to_numpy(dtype=bool)
@@ -71,6 +72,11 @@ def _judged(frame: pd.DataFrame, ref: ChunkRef, feed: Feed, contract: Contract) 
     unknown = [str(name) for name in frame.columns if name not in contract.fields and name not in feed.unwritten]
     if unknown:
         raise ChunkFailed(f"{ref} has the column {', '.join(unknown)}, which the model does not have; map or drop it.")
+    if contract.version is not None and contract.version not in frame and len(frame):
+        raise ChunkFailed(
+            f"{ref} does not have {contract.version}, by which feed {feed.name!r} tells newer rows from older ones "
+            "(version_column); have the source exported with it, and let transforms keep it."
+        )
     values, faults = _cast_what_is_read(frame, feed, contract)
     unwritten = [name for name in feed.unwritten if name in frame]
     if unwritten:

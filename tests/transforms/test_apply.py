@@ -214,6 +214,16 @@ def test_a_column_that_the_model_does_not_have_fails_the_chunk():
         transform_chunk(spooled({"Item": "1"}), make_ref(), feed, PRODUCT)
 
 
+def test_a_chunk_without_the_column_that_orders_versions_fails_unless_none_of_its_rows_can_be_loaded():
+    contract = replace(PRODUCT, version="stock")
+    feed = make_feed(columns=COLUMNS | {"stock": {"from": "Stock", "optional": True}}, version_column="stock")
+
+    with pytest.raises(ChunkFailed, match=r"does not have stock, by which feed 'products' tells newer rows"):
+        transform_chunk(spooled({"Item": "1", "Title": "one"}), make_ref(rows=1), feed, contract)
+    chunk = transform_chunk(spooled({"Item": "1", FAULT: "drift"}), make_ref(rows=1), feed, contract)
+    assert [reject.code for reject in chunk.rejects] == ["drift"]
+
+
 def keys_of(raw: pd.DataFrame, contract: Contract = PRODUCT, **keys) -> list[dict]:
     return to_records(canonical_keys(raw, make_feed(**{"columns": COLUMNS} | keys), contract))
 
