@@ -41,7 +41,7 @@ def deployments(check: bool) -> None:
 def automations(notify: str | None) -> None:
     """Register what Prefect does by itself.
 
-    The automations that come along: find dead runs, go on after trouble, and call for a person.
+    The automations that come along: find runs that died or never began, go on after trouble, and call for a person.
     """
 
     def work() -> Answer:

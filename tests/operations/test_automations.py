@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import yaml
 from looking import look_until
-from operations.houses import AT_NIGHT, House
+from operations.houses import AT_NIGHT, House, kill
 from operations.notifying import notify, register
 from takers import Taken
 
@@ -57,7 +57,7 @@ def test_registering_again_changes_nothing(house: House, mailbox: Taken) -> None
     told = notify(house, mailbox[0])
 
     assert notify(house, mailbox[0]) == told
-    assert len(house.client.read_automations()) == 3
+    assert len(house.client.read_automations()) == 4
 
 
 def held(house: House) -> Any:
@@ -116,18 +116,23 @@ def test_an_event_that_the_server_meets_twice_is_acted_on_once(tmp_path: Path) -
     assert given.stdout.splitlines() == ["restock calls for a person", "restock goes on after trouble"]
 
 
+def update(house: House, automation: Any) -> None:
+    """Let the server have an automation as it is now."""
+    from prefect.events.schemas.automations import AutomationCore
+
+    fields = automation.model_dump(include={"name", "description", "trigger", "actions"})
+    house.client.update_automation(automation.id, AutomationCore(**fields))
+
+
 def test_after_trouble_what_is_outstanding_is_loaded_once(house: House) -> None:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
-    from prefect.events.schemas.automations import AutomationCore
 
     register(house)
     name = "restock goes on after trouble"
     (shipped,) = house.client.read_automations_by_name(name)
     assert shipped.actions[0].schedule_after == timedelta(minutes=5)
     shipped.actions[0].schedule_after = timedelta(0)  # no test waits five minutes
-    house.client.update_automation(
-        shipped.id, AutomationCore(**shipped.model_dump(include={"name", "description", "trigger", "actions"}))
-    )
+    update(house, shipped)
     with house.told("broken"):
         assert house.ended(house.start("sync-products/products")).name == "Incomplete"
     of_flow = FlowFilter(name=FlowFilterName(any_=["reprocess-failed-chunks"]))
@@ -146,6 +151,28 @@ def test_after_trouble_what_is_outstanding_is_loaded_once(house: House) -> None:
     look_until(lambda: by_itself() or None)
     look_until(lambda: True if len(house.shop.rows("product")) == 6 else None)
     assert len(by_itself()) == 1
+
+
+def test_a_run_whose_worker_died_before_it_began_is_found_and_can_be_retried(house: House) -> None:
+    from prefect.states import AwaitingRetry
+
+    register(house)
+    (shipped,) = house.client.read_automations_by_name("restock finds runs that never began")
+    assert shipped.trigger.within == timedelta(minutes=10)
+    shipped.trigger.within = timedelta(seconds=10)  # no test waits ten minutes
+    update(house, shipped)
+    run = house.start("sync-products/products")
+    look_until(lambda: house.client.read_flow_run(run.id).state.is_pending() or None)
+    kill(house.process("worker"))
+
+    state = house.ended(run)
+
+    assert (state.name, state.message[:22]) == ("Crashed", "A worker took this run")
+    register(house)
+    house.succeed("-m", "flows.station", "up")
+    house.client.set_flow_run_state(run.id, AwaitingRetry())
+    look_until(lambda: True if len(house.shop.rows("product")) == 6 else None)
+    assert house.ended(run).name == "Completed"
 
 
 def test_a_block_that_is_not_there_is_a_sentence(house: House) -> None:
