@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
@@ -61,6 +62,12 @@ class Station:
         return [name for name in ("worker", "server") if self._end(name)]
 
     @property
+    def is_paused(self) -> bool:
+        """Whether somebody paused the work pool, so that its runs wait."""
+        pool = json.loads(self._command("prefect", "work-pool", "inspect", POOL, "--output", "json"))
+        return bool(pool["is_paused"])
+
+    @property
     def url(self) -> str:
         """The address of the API."""
         return f"http://127.0.0.1:{(self.home / 'port').read_text()}/api"
@@ -115,13 +122,14 @@ class Station:
             )  # fmt: skip
         (self.home / f"{name}.process").write_text(str(Owner.of_process(process.pid)), encoding="utf-8")
 
-    def _command(self, *words: str) -> None:
+    def _command(self, *words: str) -> str:
         command = [sys.executable, "-m", *words]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         with self._log("setup").open("a", encoding="utf-8") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:
             raise RestockError(f"`{' '.join(words)}` failed; {shown(self._log('setup'))} says why.")
+        return done.stdout
 
     def _log(self, name: str) -> Path:
         return self.home / f"{name}.log"
@@ -155,6 +163,9 @@ def main(action: str, port: int) -> str:
         return f"Ended: {' and '.join(ended)}. What they knew is kept." if ended else "Nothing was running."
     pages = station.up(port)
     secret = shlex.quote(str(station.home / "auth-string"))
+    told = "The deployments of feeds.yaml are registered and a worker waits for their runs; `make down` ends both."
+    if station.is_paused:
+        told = f"The work pool is paused, so its runs wait: `prefect work-pool resume {POOL}` lets them go."
     return "\n".join(
         [
             f"Prefect's pages:  {pages}",
@@ -162,7 +173,7 @@ def main(action: str, port: int) -> str:
             f"For commands:     export PREFECT_API_URL={station.url}",
             f"                  export PREFECT_API_AUTH_STRING=$(cat {secret})",
             f"Logs and data:    {shown(station.home)}",
-            "The deployments of feeds.yaml are registered and a worker waits for their runs; `make down` ends both.",
+            told,
         ]
     )
 

@@ -57,6 +57,20 @@ def test_up_again_changes_nothing(house: House) -> None:
     assert processes == [house.process(name) for name in ("server", "worker")]
 
 
+def test_up_says_that_the_work_pool_is_paused(house: House) -> None:
+    from prefect.client.schemas.actions import WorkPoolUpdate
+
+    house.client.update_work_pool("restock", WorkPoolUpdate(is_paused=True))
+    try:
+        paused = house.run("flows.station", "up").stdout
+    finally:
+        house.client.update_work_pool("restock", WorkPoolUpdate(is_paused=False))
+
+    told = "The work pool is paused, so its runs wait: `prefect work-pool resume restock` lets them go.\n"
+    assert paused.endswith(told)
+    assert "paused" not in house.run("flows.station", "up").stdout
+
+
 def test_the_lines_for_commands_hold_in_any_folder(tmp_path: Path, house: House) -> None:
     lines = [line[line.index("export ") :] for line in house.run("flows.station", "up").stdout.splitlines()[2:4]]
 
