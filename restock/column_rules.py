@@ -50,13 +50,18 @@ class ColumnRule(Rules):
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> ColumnRule:
-        if (self.source is None) == (self.constant is None):
+        if (self.source is None) != self.is_constant:
             raise ValueError("say where its values come from: `from` a column of the source, or a `constant`")
-        if self.constant is not None and (self.default is not None or self.optional or self.blank != "null"):
+        if self.is_constant and (self.default is not None or self.optional or self.blank != "null"):
             raise ValueError("a constant is never blank or missing; leave default, optional and blank out")
         if self.default is not None and self.blank != "null":
             raise ValueError("default and blank both say what a blank cell becomes; keep one")
         return self
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every row has one value, which may be none."""
+        return "constant" in self.model_fields_set
 
     @property
     def stays(self) -> Stays | None:

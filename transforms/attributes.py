@@ -27,8 +27,9 @@ def attributes(raw: pd.DataFrame, feed: Feed, contract: Contract) -> pd.DataFram
     names = feed.renames([name for name in raw.columns if name not in SPOOL_COLUMNS], contract.fields)
     frame = raw[list(names)].rename(columns=names)
     for name, rule in (feed.columns or {}).items():
-        if rule.constant is not None:
-            frame[name] = pd.Series(as_cell(rule.constant, feed.csv), index=frame.index, dtype="str")
+        if rule.is_constant:
+            cell = None if rule.constant is None else as_cell(rule.constant, feed.csv)
+            frame[name] = pd.Series(cell, index=frame.index, dtype="str")
         elif rule.default is not None and name in frame:
             spec = contract.fields.get(name, FieldSpec(name, Kind.TEXT))
             frame[name] = _filled(frame[name], as_cell(rule.default, feed.csv), spec, feed.csv)
@@ -42,6 +43,16 @@ def check_columns(feed: Feed, contract: Contract) -> None:
         ConfigurationError: one does not.
     """
     for name, rule in (feed.columns or {}).items():
+        if (
+            rule.is_constant
+            and rule.constant is None
+            and name in contract.fields
+            and not contract.fields[name].nullable
+        ):
+            raise ConfigurationError(
+                f"Feed {feed.name!r}: the constant of {name} is null, and its column must have a value; give it one "
+                "under `columns:`."
+            )
         for word, value in (("constant", rule.constant), ("default", rule.default)):
             if value is None or name not in contract.fields:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from shops import Shop
 from stories.doorway import run_here
-from stories.telling import correct, counts, export, mend, sync
+from stories.telling import correct, counts, export, mend, product, sync
 
 from restock.errors import ConfigurationError, SourceError
 
@@ -185,6 +185,23 @@ def test_a_column_of_the_table_that_is_never_written_is_still_cast(sqlite_shop: 
     assert sqlite_shop.rows("product", "sku", "stock") == [{"sku": "1", "stock": None}]
 
 
+def test_a_constant_of_null_takes_away_what_present_rows_have(shop: Shop) -> None:
+    """As of a date of deletion, where what is in the feed is to be there again."""
+    shop.write_csv("products.csv", [product(1)])
+    shop.feed(columns={name: name for name in ("sku", "name", "price", "stock")})
+    sync(shop)
+    shop.write_csv("products.csv", [product(1), product(2)])
+    shop.feed(columns={"sku": "sku", "name": "name", "price": {"constant": None}})
+
+    counts = sync(shop).summary
+
+    assert (counts.updated, counts.inserted) == (1, 1)
+    assert shop.rows("product", "sku", "price", "stock") == [
+        {"sku": "S-001", "price": None, "stock": 1},
+        {"sku": "S-002", "price": None, "stock": None},
+    ]
+
+
 @pytest.mark.parametrize(
     "keys, told",
     [
@@ -195,6 +212,7 @@ def test_a_column_of_the_table_that_is_never_written_is_still_cast(sqlite_shop: 
         ({"columns": COLUMNS | {"name": {"constant": 123}}}, r"the constant of name is no text .*; write it in quotes"),
         ({"columns": COLUMNS | {"name": {"from": "Title", "default": True}}}, r"the default of name is no text"),
         ({"columns": COLUMNS | {"stock": {"constant": "many"}}}, r"the constant of stock does not fit"),
+        ({"columns": COLUMNS | {"name": {"constant": None}}}, r"the constant of name is null, .* must have a value"),
         (
             {"columns": COLUMNS | {"name": {"from": "Title", "default": "x" * 300}}},
             r"the default of name .*\(too_long\)",
