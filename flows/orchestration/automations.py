@@ -42,6 +42,8 @@ def register_automations(notify: str | None) -> tuple[list[str], list[str]]:
 
 def _register(client: SyncPrefectClient, automation: AutomationCore) -> None:
     known = client.read_automations_by_name(automation.name)
+    if known and known[0].model_dump(include=set(AutomationCore.model_fields)) == automation.model_dump():
+        return  # an update, also one that changes nothing, lets the server forget the runs that it watches
     if known:
         client.update_automation(known[0].id, automation)
     else:

@@ -53,10 +53,17 @@ asyncio.run(give(*[yaml.safe_load(open(name)) for name in sys.argv[1:]]))
 """
 
 
+def on_server(house: House) -> Any:
+    """The automations as the server has them, with the times of their last change and the ids of their triggers."""
+    return house.client._client.post("/automations/filter", json={"sort": "NAME_ASC"}).json()
+
+
 def test_registering_again_changes_nothing(house: House, mailbox: Taken) -> None:
     told = notify(house, mailbox[0])
+    as_they_were = on_server(house)
 
     assert notify(house, mailbox[0]) == told
+    assert on_server(house) == as_they_were
     assert len(house.client.read_automations()) == 4
 
 
