@@ -43,26 +43,24 @@ def check_columns(feed: Feed, contract: Contract) -> None:
         ConfigurationError: one does not.
     """
     for name, rule in (feed.columns or {}).items():
-        if (
-            rule.is_constant
-            and rule.constant is None
-            and name in contract.fields
-            and not contract.fields[name].nullable
-        ):
+        spec = contract.fields.get(name)
+        if spec is None:
+            continue
+        if rule.is_constant and rule.constant is None and not spec.nullable:
             raise ConfigurationError(
                 f"Feed {feed.name!r}: the constant of {name} is null, and its column must have a value; give it one "
                 "under `columns:`."
             )
         for word, value in (("constant", rule.constant), ("default", rule.default)):
-            if value is None or name not in contract.fields:
+            if value is None:
                 continue
-            if contract.fields[name].kind in (Kind.TEXT, Kind.ENUM) and not isinstance(value, str):
+            if spec.kind in (Kind.TEXT, Kind.ENUM) and not isinstance(value, str):
                 raise ConfigurationError(
                     f"Feed {feed.name!r}: the {word} of {name} is no text for YAML, and its column holds text; write "
                     "it in quotes."
                 )
             cell = pd.Series([as_cell(value, feed.csv)], dtype="str")
-            for code in cast_column(cell, contract.fields[name], feed.csv).faults.values():
+            for code in cast_column(cell, spec, feed.csv).faults.values():
                 raise ConfigurationError(
                     f"Feed {feed.name!r}: the {word} of {name} does not fit its column ({code}); correct it under "
                     "`columns:`."
