@@ -114,6 +114,9 @@ class Station:
             time.sleep(0.2)
 
     def _start(self, name: str, words: list[str], environment: dict[str, str]) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # Started in the background of a script. A worker that inherits it cannot be ended: it interrupts itself.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         with self._log(name).open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "prefect", *words],

@@ -12,7 +12,7 @@ from looking import look_until
 from operations.houses import AT_NIGHT, House
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Response
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Install Chromium to try Prefect's pages in a browser.")
@@ -53,13 +53,22 @@ def open_form(page: Page, deployment: str, field: str = "max_rejects") -> None:
     page.get_by_label(field).wait_for()
 
 
-def submit(house: House, page: Page) -> str:
-    """Submit the form and open the run's page; the id of the flow run."""
+def pressed(page: Page) -> Response:
+    """What Prefect answered to Submit."""
     # The message with "View run" is gone after seconds, which a busy machine may not show in time.
     with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as waited:
         page.get_by_role("button", name="Submit").click()
-    assert waited.value.status == 201, waited.value.text()
-    run_id = waited.value.json()["id"]
+    return waited.value
+
+
+def submit(house: House, page: Page) -> str:
+    """Submit the form and open the run's page; the id of the flow run."""
+    answer = pressed(page)
+    while answer.status == 503:  # Prefect met its own SQLite file locked, and asks to be asked again.
+        page.wait_for_timeout(1000)
+        answer = pressed(page)
+    assert answer.status == 201, answer.text()
+    run_id = answer.json()["id"]
     page.goto(f"{house.pages}/v2/runs/flow-run/{run_id}")
     return run_id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -90,6 +91,42 @@ def test_down_keeps_what_was_known(house: House) -> None:
     assert house.run("flows.station", "down").stdout == "Nothing was running.\n"
     house.succeed("-m", "flows.station", "up")
     assert house.client.read_deployment_by_name("sync-products/products").id == known
+
+
+@AT_NIGHT
+def test_a_run_that_down_ends_is_found_dead_after_the_next_up(house: House) -> None:
+    house.fill(300)
+    with house.told("slow", "1"):
+        run = house.start("sync-products/products")
+        house.has_begun(run)
+        house.succeed("-m", "flows.station", "down")
+    house.succeed("-m", "flows.station", "up")
+
+    state = house.ended(run, 180)
+
+    assert state.name == "Crashed", state
+    assert house.ended(house.start("sync-products/products")).name == "Completed"
+    assert len(house.shop.execute("SELECT run_id FROM restock_run")) == 1
+    assert len(house.shop.rows("product")) == 300
+
+
+@AT_NIGHT
+def test_what_a_script_started_in_its_background_can_be_ended(house: House) -> None:
+    house.succeed("-m", "flows.station", "down")
+    # A shell lets what it starts in the background ignore Ctrl-C, and so does whatever that starts.
+    up = ["sh", "-c", 'trap "" INT; exec "$0" -m flows.station up', sys.executable]
+    subprocess.run(up, cwd=house.folder, env=house.environment, capture_output=True, check=True)
+    look_until(lambda: "started!" in last_line(house, "worker") or None)
+
+    house.succeed("-m", "flows.station", "down")
+
+    assert "stopped!" in last_line(house, "worker")
+    house.succeed("-m", "flows.station", "up")
+
+
+def last_line(house: House, process: str) -> str:
+    """What the station's server or worker said last."""
+    return (house.folder / ".restock" / "station" / f"{process}.log").read_text().splitlines()[-1]
 
 
 def test_nobody_may_ask_the_server_without_the_string(house: House) -> None:

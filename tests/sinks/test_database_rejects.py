@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from contracts.loads import open_table
-from fix_databases import MakeDatabase
+from fix_databases import MakeDatabase, asking
 from fix_shop import MakeShop
 from shops import Shop
 from stories.telling import correct, counts, export, mend, rejects_of, sync
@@ -155,7 +155,7 @@ def test_a_foreign_key_that_the_feed_does_not_fill_is_not_guessed(make_shop: Mak
 def test_what_the_database_has_no_character_for_is_a_reject_and_its_neighbours_load(
     make_shop: MakeShop, make_database: MakeDatabase, kind: str, narrow: str
 ) -> None:
-    products = open_table(make_shop(f"{make_database(kind)}?{narrow}"))
+    products = open_table(make_shop(asking(make_database(kind), narrow)))
 
     loaded = products.load([{"sku": "A", "name": "Caf\u00e9"}, {"sku": "B", "name": "\u03a9"}])
 

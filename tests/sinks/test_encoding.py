@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from contracts.loads import open_table
-from fix_databases import MakeDatabase
+from fix_databases import MakeDatabase, asking
 from fix_shop import MakeShop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -215,7 +215,7 @@ def test_what_ends_a_reading_halfway_is_the_error_of_the_database(
 def test_text_is_stored_as_it_was_sent_on_a_connection_that_is_not_in_utf_8(
     make_shop: MakeShop, postgresql_url: str
 ) -> None:
-    products = open_table(make_shop(f"{postgresql_url}?client_encoding=latin1"))
+    products = open_table(make_shop(asking(postgresql_url, "client_encoding=latin1")))
     cafe = [{"sku": "A", "name": "Caf\u00e9"}]
 
     assert products.load(cafe) == WriteCounts(inserted=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from contracts.loads import MakeTable, make_items, open_table
+from fix_databases import asking
 from fix_shop import MakeShop
 
 from restock.chunks import WriteCounts
@@ -37,7 +38,7 @@ def test_an_app_that_waits_longer_for_its_sqlite_file_is_cut_short_and_one_that_
 
 
 def test_mariadb_cuts_no_value_short_however_lenient_the_app_is(make_shop: MakeShop, mariadb_url: str) -> None:
-    products = open_table(make_shop(f"{mariadb_url}?init_command=SET sql_mode=''"), writer="copy")
+    products = open_table(make_shop(asking(mariadb_url, "init_command=SET sql_mode=''")), writer="copy")
     products.shop.execute("ALTER TABLE product MODIFY name VARCHAR(5) NOT NULL")
     [fits, too_long] = make_items(2)
 

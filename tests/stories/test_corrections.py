@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from contracts.loads import open_table
-from fix_databases import MakeDatabase
+from fix_databases import MakeDatabase, asking
 from fix_shop import MakeShop
 from shops import Shop, run_restock
 from stories.doorway import run_here
@@ -115,7 +115,7 @@ def test_rows_that_are_still_wrong_are_rejected_again_with_their_new_reason(shop
 def test_a_row_that_is_rejected_again_is_told_also_where_the_database_does_not_take_its_characters(
     make_shop: MakeShop, make_database: MakeDatabase, kind: str, narrow: str
 ) -> None:
-    shop = make_shop(f"{make_database(kind)}?{narrow}")
+    shop = make_shop(asking(make_database(kind), narrow))
     run_id = night_with_rejects(shop)
     path = export(shop, run_id)
     mend(path, {"S-002": {"price": "billig 便宜"}})

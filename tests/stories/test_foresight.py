@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from contracts.loads import recorded_statements
+from fix_databases import asking
 from fix_shop import MakeShop
 from shops import Shop
 from stories.doorway import run_here
@@ -173,7 +174,7 @@ def test_what_comparing_finds_is_a_reject_of_the_check(
 def test_a_row_that_the_database_would_not_even_stage_is_a_reject_of_the_check(
     make_shop: MakeShop, postgresql_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shop = make_shop(f"{postgresql_url}?client_encoding=latin1")
+    shop = make_shop(asking(postgresql_url, "client_encoding=latin1"))
     shop.write_csv("products.csv", products([1, 3]))
     sync(shop)
     shop.write_csv("products.csv", [product(1, name="Café"), product(2, name="\u03a9"), product(3), product(4)])

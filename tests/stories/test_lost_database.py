@@ -103,6 +103,7 @@ def test_a_run_whose_database_goes_away_stops_with_a_sentence_and_goes_on_later(
     shop_behind_a_line: tuple[Shop, Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sinks.database.retries.AWAY_SECONDS", 1.0)
+    monkeypatch.setattr("sinks.database.retries.LONGEST_PAUSE_SECONDS", 0.2)
     shop, line = shop_behind_a_line
     shop.feed(chunk_rows=2)
     shop.write_csv("products.csv", NIGHT)
