@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,15 @@ def test_the_files_of_a_work_hold_the_same_rows(tmp_path: Path) -> None:
 
     assert rows.num_rows == work.rows == len(work.files["text"].read_text(encoding="utf-8").splitlines())
     assert rows.to_pylist() != pq.read_table(work.files["parquet"]).to_pylist()
+
+
+def test_the_table_of_the_first_night_holds_each_price_as_sqlalchemy_stores_it(tmp_path: Path) -> None:
+    """Else the second night changes more rows than it says, which costs whoever looks for them."""
+    [work] = prepare_works(Catalogue(300, seed=3), tmp_path, ["W1"])
+    url = SQLite(tmp_path).fresh(work)
+
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        stored = [price for (price,) in connection.execute("SELECT price FROM product ORDER BY id")]
+
+    sent = pq.read_table(work.files["parquet"]).sort_by("id")["price"].to_pylist()
+    assert stored == [None if price is None else float(price) for price in sent]
