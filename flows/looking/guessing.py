@@ -96,7 +96,8 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
     if not matches:
         raise ConfigurationError(
             f"No column of {file.name} resembles an attribute of the model {feed.model}; the file has "
-            f"{', '.join(names[:20])}, the model has {', '.join(target.contract.fields)}."
+            f"{', '.join(map(repr, names[:20]))}, the model has {', '.join(target.contract.fields)}; write the feed "
+            "yourself, with `columns: {attribute: column}`, as docs/feeds.md shows."
         )
     columns = {each.attribute: each.column for each in matches}
     plain = {name: ColumnRule.model_validate({"from": column}) for name, column in columns.items()}

@@ -384,12 +384,13 @@ def test_lists_fill_what_holds_lists(
 def test_a_file_that_resembles_nothing_is_refused_with_both_lists(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (sqlite_shop.folder / "f.csv").write_text("aaa,bbb\n1,2\n", encoding="utf-8")
+    (sqlite_shop.folder / "f.csv").write_text('aaa,"bbb, ccc"\n1,2\n', encoding="utf-8")
 
     said = run_here(capfd, "feed", "guess", str(sqlite_shop.folder / "f.csv"), "--model", sqlite_shop.model())
 
     assert said.status == 2
-    assert "the file has aaa, bbb, the model has id, sku, name" in said.sentence
+    assert "the file has 'aaa', 'bbb, ccc', the model has id, sku, name" in said.sentence
+    assert "write the feed yourself, with `columns: {attribute: column}`, as docs/feeds.md shows" in said.sentence
 
 
 def test_a_model_without_an_app_beside_it_asks_for_one(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
