@@ -311,6 +311,28 @@ def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
     assert text.count("such as 4.00638E+12") == 2
 
 
+def test_spaces_around_keys_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("name,\tsku\nHose,\t1\nRake,2\nAxe,3 \n", encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["match_on"] == ["sku"]
+    doubt = "doubt: 2 of the first 3 rows have spaces around sku, which count; `key_form: {trim: true}` leaves them out"
+    assert doubt in text
+
+
+def test_spaces_around_a_key_of_numbers_are_none(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(
+        sqlite_url,
+        GERMAN.replace("sku: Mapped[str] = mapped_column(sa.String(32),", "sku: Mapped[int] = mapped_column("),
+    )
+    (shop.folder / "f.csv").write_text("name,\tsku\nHose,\t1\nRake,2\n", encoding="utf-8")
+
+    assert "spaces around" not in guess(shop, capfd, "f.csv")[0]
+
+
 def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     codes = ["10121", "101290", "101310", "999999"]
 
