@@ -197,6 +197,26 @@ def test_a_first_row_that_looks_like_values_is_a_doubt(sqlite_shop: Shop, capfd:
     assert "doubt: the first row looks like values" in text
 
 
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("sku;;name;price\n1;;Hose;2\n2;x;Rake;3\n", ["sku", "column 2", "name", "price"]),
+        ("Report;;;\n\nsku; ;name;\n1;;Hose;\n2;x;Rake;\n", ["sku", "column 2", "name"]),
+    ],
+)
+def test_columns_without_a_name_are_given_one(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], text: str, names: list[str]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text(text, encoding="utf-8")
+
+    said, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["csv"]["names"] == names
+    assert "doubt: the header names only some of its columns: give the others their own" in said
+    assert (feed["columns"]["sku"], feed["columns"]["name"]) == ("sku", "name")
+    assert synced(capfd, "f")["inserted"] == 2
+
+
 def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
     make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
