@@ -13,7 +13,7 @@ import pandas as pd
 from flows.looking.matching import Match, match_columns, match_values
 from restock.chunks import FAULT, SPOOL_COLUMNS
 from restock.column_rules import ColumnRule
-from restock.contract import Contract
+from restock.contract import Contract, Kind
 from restock.csv_rules import CsvRules
 from restock.errors import ConfigurationError
 from restock.feeds import Feed
@@ -96,7 +96,8 @@ def _propose(feed: Feed, file: SourceFile, target: Target) -> Proposal:
     if not matches:
         raise ConfigurationError(
             f"No column of {file.name} resembles an attribute of the model {feed.model}; the file has "
-            f"{', '.join(names[:20])}, the model has {', '.join(target.contract.fields)}."
+            f"{', '.join(map(repr, names[:20]))}, the model has {', '.join(target.contract.fields)}; write the feed "
+            "yourself, with `columns: {attribute: column}`, as docs/feeds.md shows."
         )
     columns = {each.attribute: each.column for each in matches}
     plain = {name: ColumnRule.model_validate({"from": column}) for name, column in columns.items()}
@@ -172,6 +173,12 @@ def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> Non
             proposal.doubt("match_on", f"{missing:,} of the first {len(cells):,} rows have no {' and '.join(key)}")
         if repeated:
             proposal.doubt("match_on", f"{repeated:,} of the first {len(cells):,} rows repeat the key of another one")
+        if spaced := _spaced(proposal, sample, key, target):
+            proposal.doubt(
+                "match_on",
+                f"{spaced:,} of the first {len(cells):,} rows have spaces around {' or '.join(key)}, which count; "
+                "`key_form: {trim: true}` leaves them out",
+            )
         if key != generated and set(generated) & set(columns):
             proposal.columns = {name: column for name, column in columns.items() if name not in generated}
             proposal.doubt(f"columns.{generated[0]}", "left out: the database numbers its rows itself")
@@ -179,6 +186,16 @@ def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> Non
         return
     wanted = " or ".join(" and ".join(key) for key in target.unique_keys)
     proposal.doubt("match_on", f"no column fills {wanted}, so rows cannot be recognised; every new content is inserted")
+
+
+def _spaced(proposal: Proposal, sample: pd.DataFrame, key: tuple[str, ...], target: Target) -> int:
+    """How many rows of a sample have spaces around a part of the key that is text."""
+    found = pd.Series(False, index=sample.index)
+    for name in key:
+        cells = sample[proposal.columns[name]]
+        if target.contract.fields[name].kind is Kind.TEXT and isinstance(cells.dtype, pd.StringDtype):
+            found |= cells.notna() & (cells != cells.str.strip())
+    return int(found.sum())
 
 
 def _name_of(path: Path) -> str:

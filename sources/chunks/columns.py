@@ -27,9 +27,12 @@ def refuse_bad_names(names: list[str], source: str) -> None:
         raise SourceError(f"{source} has {len(names)} columns; restock reads up to {MOST_COLUMNS}.")
     empty = [str(place) for place, name in enumerate(names, 1) if not name.strip()]
     if empty:
+        which = f"a column without a name (number {empty[0]})"
+        if len(empty) > 1:
+            which = f"columns without a name (numbers {', '.join(empty)})"
         raise SourceError(
-            f"{source} has a column without a name (number {', '.join(empty)}); name it in the header, or skip what "
-            "stands above the header with `csv: skip_lines`."
+            f"{source} has {which}; name all columns in the header or under `csv: names`, or skip what stands above "
+            "the header with `csv: skip_lines`."
         )
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:

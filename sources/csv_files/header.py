@@ -27,13 +27,17 @@ def find_start(text: str, is_last: bool, rules: CsvRules, splitter: RowSplitter)
     """Where the table begins in the text of a file from its first character on; None if more text is needed.
 
     Raises:
-        SourceError: there is no header, its quotes are wrong, or its columns are not those the feed names.
+        SourceError: there is no header, its quotes are wrong, its columns are not those the feed names, or it seems to
+            be skipped as a comment.
     """
     try:
         at, line = _above_the_table(text, is_last, rules, splitter)
         header: list[list[str]] = []
         for _ in range(rules.header_rows):
+            above, above_line = at, line
             at, line = splitter.skip_between(text, at, line, is_last)
+            if not header and len(rules.names) > 1:
+                _refuse_skipped_header(text[above:at], above_line, rules, splitter)
             cells, end = _header_row(text, at, line, is_last, splitter)
             header.append(cells[:-1] if rules.trailing_delimiter and cells[-1] == "" else cells)
             at, line = splitter.after(text, at, end, line)
@@ -59,6 +63,23 @@ def _no_table(rules: CsvRules, name: str) -> SourceError:
     if rules.skip_until is None:
         return SourceError(f"{name} has no table below the {rules.skip_lines} lines to skip; check `csv: skip_lines`.")
     return SourceError(f"No line of {name} begins with the text that `csv: skip_until` names; check that key.")
+
+
+def _refuse_skipped_header(skipped: str, line: int, rules: CsvRules, splitter: RowSplitter) -> None:
+    """Refuse comments that seem to be the header: the row below would be taken for it, and `names` would hide that."""
+    at, grammar = 0, splitter.grammar
+    while at < len(skipped):
+        comment, row = grammar.comment.match(skipped, at), grammar.row.match(skipped, at)
+        end = comment.end() if comment else at
+        if comment and row and row.end() == end:
+            cells = grammar.cells(row.group())
+            if len(cells) - (rules.trailing_delimiter and cells[-1] == "") == len(rules.names):
+                raise SourceError(
+                    f"Line {line} of {splitter.name} is skipped by `csv: comment` and has as many fields as "
+                    "`csv: names`; if it is the header, say `header_rows: 0`, so that the row below is not taken "
+                    "for one, and else skip what stands above the header with `skip_lines` or `skip_until`."
+                )
+        at, line = splitter.after(skipped, at, end, line)
 
 
 def _header_row(text: str, at: int, line: int, is_last: bool, splitter: RowSplitter) -> tuple[list[str], int]:

@@ -57,5 +57,6 @@ class SecondTable:
                 if all(table.column(place)[row].as_py() == name for place, name in enumerate(header)):
                     raise SourceError(
                         f"Line {table[LINE][row]} of {self._file} repeats the header, as if another table began "
-                        "there; split the file, or skip such lines by naming what they begin with under `csv: comment`."
+                        "there; split the file, or skip all such lines by naming what they begin with under "
+                        "`csv: comment`, with `header_rows: 0` and `names`, as the first header begins so too."
                     )

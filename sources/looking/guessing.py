@@ -8,6 +8,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import clevercsv
@@ -143,14 +144,15 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
         for place, (_, cells) in enumerate(rows)
         if len(cells) == width or (is_behind_each and len(cells) == width - 1)
     ]
-    header = next((place for place in tabular if not _is_padded(rows[place][1])), tabular[0])
+    usual = median(_filled(rows[place][1]) for place in tabular)
+    header = next((place for place in tabular if not _is_padded(rows[place][1], usual)), tabular[0])
     line, names = rows[header]
     if header:
         guessed.rules["skip_lines"] = line - 1
         guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
+    numbered = [f"column {place}" for place in range(1, width - is_behind_each + 1)]
     if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
-        count = width - is_behind_each
-        guessed.rules |= {"header_rows": 0, "names": [f"column {place}" for place in range(1, count + 1)]}
+        guessed.rules |= {"header_rows": 0, "names": numbered}
         guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
         guessed.doubts["names"] = "the file has none: give each column its own"
     elif any(_NUMBER.fullmatch(name) for name in names):
@@ -158,11 +160,21 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
             "the first row looks like values; if it is no header, say 0 and name the columns under names"
         )
         guessed.rules["header_rows"] = 1
+    elif not all(name.strip() for name in names[: len(numbered)]):
+        guessed.rules["names"] = [name if name.strip() else other for name, other in zip(names, numbered, strict=False)]
+        guessed.doubts["names"] = "the header names only some of its columns: give the others their own"
 
 
-def _is_padded(cells: list[str]) -> bool:
-    """Whether it seems to be a line above the table, filled up with delimiters to its width as spreadsheets do."""
-    return not cells[-1].strip() and 2 * sum(1 for cell in cells if cell.strip()) <= len(cells)
+def _is_padded(cells: list[str], usual: float) -> bool:
+    """Whether it seems to be a line above the table, filled up with delimiters to its width as spreadsheets do.
+
+    It has at most half of the cells that rows usually have, as a table may have columns that only make room.
+    """
+    return not cells[-1].strip() and 2 * _filled(cells) <= usual
+
+
+def _filled(cells: list[str]) -> int:
+    return sum(1 for cell in cells if cell.strip())
 
 
 def _are_values(first: list[str], others: list[list[str]]) -> bool:

@@ -197,6 +197,26 @@ def test_a_first_row_that_looks_like_values_is_a_doubt(sqlite_shop: Shop, capfd:
     assert "doubt: the first row looks like values" in text
 
 
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("sku;;name;price\n1;;Hose;2\n2;x;Rake;3\n", ["sku", "column 2", "name", "price"]),
+        ("Report;;;\n\nsku; ;name;\n1;;Hose;\n2;x;Rake;\n", ["sku", "column 2", "name"]),
+    ],
+)
+def test_columns_without_a_name_are_given_one(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str], text: str, names: list[str]
+) -> None:
+    (sqlite_shop.folder / "f.csv").write_text(text, encoding="utf-8")
+
+    said, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["csv"]["names"] == names
+    assert "doubt: the header names only some of its columns: give the others their own" in said
+    assert (feed["columns"]["sku"], feed["columns"]["name"]) == ("sku", "name")
+    assert synced(capfd, "f")["inserted"] == 2
+
+
 def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
     make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -311,6 +331,28 @@ def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
     assert text.count("such as 4.00638E+12") == 2
 
 
+def test_spaces_around_keys_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (sqlite_shop.folder / "f.csv").write_text("name,\tsku\nHose,\t1\nRake,2\nAxe,3 \n", encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["match_on"] == ["sku"]
+    doubt = "doubt: 2 of the first 3 rows have spaces around sku, which count; `key_form: {trim: true}` leaves them out"
+    assert doubt in text
+
+
+def test_spaces_around_a_key_of_numbers_are_none(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(
+        sqlite_url,
+        GERMAN.replace("sku: Mapped[str] = mapped_column(sa.String(32),", "sku: Mapped[int] = mapped_column("),
+    )
+    (shop.folder / "f.csv").write_text("name,\tsku\nHose,\t1\nRake,2\n", encoding="utf-8")
+
+    assert "spaces around" not in guess(shop, capfd, "f.csv")[0]
+
+
 def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     codes = ["10121", "101290", "101310", "999999"]
 
@@ -384,12 +426,13 @@ def test_lists_fill_what_holds_lists(
 def test_a_file_that_resembles_nothing_is_refused_with_both_lists(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (sqlite_shop.folder / "f.csv").write_text("aaa,bbb\n1,2\n", encoding="utf-8")
+    (sqlite_shop.folder / "f.csv").write_text('aaa,"bbb, ccc"\n1,2\n', encoding="utf-8")
 
     said = run_here(capfd, "feed", "guess", str(sqlite_shop.folder / "f.csv"), "--model", sqlite_shop.model())
 
     assert said.status == 2
-    assert "the file has aaa, bbb, the model has id, sku, name" in said.sentence
+    assert "the file has 'aaa', 'bbb, ccc', the model has id, sku, name" in said.sentence
+    assert "write the feed yourself, with `columns: {attribute: column}`, as docs/feeds.md shows" in said.sentence
 
 
 def test_a_model_without_an_app_beside_it_asks_for_one(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:

@@ -286,5 +286,33 @@ def test_a_header_between_rows_can_be_skipped_as_a_comment(table):
     assert rows == [["1", "2"], ["3", "4"]]
 
 
+def test_the_sentence_about_a_header_between_rows_says_how_to_skip_all_of_them(read_text):
+    with pytest.raises(SourceError, match=r"`csv: comment`, with `header_rows: 0` and `names`"):
+        read_text("sku,name\n1,2\nsku,name\n3,4\n")
+
+
+@pytest.mark.parametrize(
+    "rules,content,line",
+    [
+        ({"comment": "sku"}, "sku,n\n1,2\n3,4\n", 1),
+        ({"comment": "sku", "skip_until": "sku"}, "Prices\n\nsku,n\n\n1,2\n3,4\n", 3),
+        ({"comment": "#"}, "# made in May\n#sku,n\n1,2\n3,4\n", 2),
+        ({"comment": "#", "trailing_delimiter": True}, "#sku,n,\n1,2,\n3,4,\n", 1),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 4096])
+def test_a_row_below_a_header_that_is_skipped_as_a_comment_is_not_taken_for_the_header(
+    read_text, monkeypatch, rules, content, line, block
+):
+    monkeypatch.setattr(csv_text, "BLOCK_BYTES", block)
+
+    with pytest.raises(SourceError, match=rf"Line {line} of feed\.csv is skipped .*`header_rows: 0`"):
+        read_text(content, csv={"names": ["a", "b"], **rules})
+
+
+def test_a_comment_above_a_header_that_names_replace_is_skipped(table):
+    assert table("# a, b, and c\nsku,n\n1,2\n", names=["a", "b"], comment="#")[1] == [["1", "2"]]
+
+
 def test_a_value_like_the_only_name_is_a_value(table):
     assert table("sku\n1\nsku\n")[1] == [["1"], ["sku"]]

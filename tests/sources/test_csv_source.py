@@ -164,6 +164,7 @@ def test_a_row_that_does_not_end_is_not_tried_with_each_block(read_text, monkeyp
         ("a,a\n1,2\n", "two columns named 'a'"),
         ("a,\n1,2\n", r"column without a name \(number 2\); .* or skip .* `csv: skip_lines`"),
         ("a, \n1,2\n", r"column without a name \(number 2\)"),
+        ("a,,\n1,2,3\n", r"columns without a name \(numbers 2, 3\); .* or under `csv: names`, or skip"),
         ("a,_row\n1,2\n", "'_row', which restock uses itself"),
         ("a,_reason,_chunk,_restock_run\n1,2,3,4\n", "'_reason', '_chunk', '_restock_run', which restock uses itself"),
         ("a,b\0\n1,2\n", "NUL"),
