@@ -15,7 +15,6 @@ _MOVE = sa.text("""
     THEN CASE WHEN :highest > coalesce(pg_sequence_last_value(CAST(name AS regclass)), 0)
     THEN setval(CAST(name AS regclass), :highest) END END
     FROM (SELECT coalesce(CAST(to_regclass(:named) AS text), pg_get_serial_sequence(:table, :column)) AS name) AS own
-    WHERE name IS NOT NULL
 """)
 
 

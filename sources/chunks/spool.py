@@ -197,7 +197,7 @@ def _read_checked(path: Path) -> pa.Table:
     with pa.OSFile(str(path)) as file:
         content = file.read_buffer()
     length = content.size - _CHECKSUM_BYTES
-    if length < 0 or xxhash.xxh3_128_digest(content[:length]) != content[length:].to_pybytes():
+    if xxhash.xxh3_128_digest(content[:length]) != content[length:].to_pybytes():
         raise pa.ArrowInvalid("It is not what was written.")
     return pa.ipc.open_stream(content[:length]).read_all()
 

@@ -82,6 +82,16 @@ def test_nothing_is_staged_of_a_chunk_that_is_in_the_table_already(products: Tab
     assert not is_staged(statements)
 
 
+def test_rows_are_compared_some_at_a_time(products: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.staging.equal_rows._AT_ONCE", 3)
+    products.load(make_items(7))
+
+    [counts], [statements] = load(products, make_items(7))
+
+    assert counts == WriteCounts(unchanged=7)
+    assert not is_staged(statements)
+
+
 def test_rows_that_begin_alike_are_told_apart(products: Table) -> None:
     items: list[Record] = [{"name": "A name longer than what is looked at first", "sku": f"S{n}"} for n in range(4)]
     products.load(items)

@@ -16,7 +16,7 @@ from contracts.loads import MakeTable, Table, open_table
 from fix_shop import MakeShop
 
 from restock.errors import ConfigurationError, LeaseLost, TargetBusy
-from sinks.ledger.lease import Lease, keeping, renew
+from sinks.ledger.lease import Lease, fence, keeping, renew, take_lease
 from sinks.ledger.owners import Owner
 from sinks.ledger.tables import database_time, metadata
 
@@ -144,6 +144,37 @@ def test_a_lost_lease_cannot_be_renewed_and_is_not_given_back(products: Table) -
             renew(products.sink.database.connection(session), lease)
 
     assert held(products)["owner"] == "h|1|s"
+
+
+def test_leases_of_two_tables_are_renewed_and_given_back_each_by_itself(products: Table) -> None:
+    database = products.sink.database
+    lease, other = products.take_lease(), take_lease(database, "other", None)
+    assert lease.token == other.token
+
+    with keeping(database, lease), database.begin() as connection:
+        renew(connection, lease)
+
+    with pytest.raises(TargetBusy):
+        take_lease(database, "other", None)
+
+
+def test_a_lease_that_has_run_out_is_taken_when_what_its_owner_has_fenced_is_over(products: Table) -> None:
+    if products.sink.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer.")
+    database, lease, taken = products.sink.database, products.take_lease(), list[Lease]()
+    thread = threading.Thread(target=lambda: taken.append(products.take_lease()))
+
+    with database.begin() as connection:
+        fence(connection, lease)
+        products.shop.execute("UPDATE restock_lease SET expires_at = 0")
+        thread.start()
+        thread.join(timeout=1)
+        assert taken == []
+    thread.join(timeout=60)
+
+    assert [each.token for each in taken] == [lease.token + 1]
+    with database.begin() as connection, pytest.raises(LeaseLost):
+        fence(connection, lease)
 
 
 def test_a_lease_is_renewed_in_the_background_while_it_is_kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from contracts.loads import Table, make_items, open_table
 from fix_shop import MakeShop
 
@@ -48,6 +49,42 @@ def test_rows_that_are_there_use_no_key_up(products: Table) -> None:
 
     assert counts == [WriteCounts(unchanged=5), WriteCounts(updated=5)]
     assert next_id(products) == 6
+
+
+def test_a_row_that_is_refused_moves_no_sequence(products: Table) -> None:
+    first, second, _ = make_items(3)
+    products.load([{"id": 1, **first}])
+
+    counts = products.load([{"id": 7, **second}, {"id": 1000, **first}])
+
+    assert counts == WriteCounts(inserted=1, rejected=1)
+    assert next_id(products) == 8
+
+
+@pytest.mark.parametrize("granted", ["SELECT", "UPDATE"])
+def test_a_user_who_may_not_move_the_sequence_brings_keys_all_the_same(
+    make_shop: MakeShop, postgresql_url: str, granted: str
+) -> None:
+    products = open_table(make_shop(postgresql_url), match_on=[])
+    first, second = make_items(2)
+    products.load([{"id": 1, **first}])
+    role = products.shop.package
+    products.shop.execute(f"CREATE ROLE {role}")
+    try:
+        products.shop.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        products.shop.execute(f"GRANT {granted} ON ALL SEQUENCES IN SCHEMA public TO {role}")
+
+        @sa.event.listens_for(products.sink.database.engine, "begin")
+        def come_as_the_user(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
+
+        counts = products.load([{"id": 7, **second}])
+    finally:
+        products.shop.execute(f"DROP OWNED BY {role}")
+        products.shop.execute(f"DROP ROLE {role}")
+
+    assert counts == WriteCounts(inserted=1)
+    assert next_id(products) == 2
 
 
 def test_a_sequence_that_the_model_names_is_kept_ahead_as_well(make_shop: MakeShop, postgresql_url: str) -> None:

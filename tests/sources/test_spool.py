@@ -173,8 +173,9 @@ def test_what_goes_away_while_it_is_looked_at_counts_as_just_written(spool):
 def test_a_chunk_that_is_gone_or_broken_gets_a_sentence(spool):
     spool_file = write(spool, 1, table_of(["x", "y"]))
 
-    with pytest.raises(SourceError, match="holds 2 rows, not 3"):
-        spool.read(ref(spool_file, 3))
+    for rows in (1, 3):
+        with pytest.raises(SourceError, match=f"holds 2 rows, not {rows}"):
+            spool.read(ref(spool_file, rows))
     content = (spool.folder / spool_file).read_bytes()
     for rest in (content[:-10], content[:10], b""):
         (spool.folder / spool_file).write_bytes(rest)

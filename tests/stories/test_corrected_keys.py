@@ -70,6 +70,20 @@ def test_a_row_that_could_not_be_split_updates_what_its_own_text_names(
     assert counts(done.reports[0]) == {"inserted": 1, outcome: 1}
 
 
+@pytest.mark.parametrize("text", ["S-001:Lamp:, red", "S-000:'Saw\nS-001:Lamp' red"])
+def test_the_text_of_a_row_that_could_not_be_split_is_looked_through_as_its_feed_writes_it(
+    sqlite_shop: Shop, text: str
+) -> None:
+    shop = sqlite_shop
+    shop.feed(csv={"delimiter": ":", "quote": "'"})
+    (shop.folder / "products.csv").write_text(f"sku:name\nS-004:Rake\n{text}\n", encoding="utf-8")
+    path = export(shop, sync(shop).run.run_id)
+    shop.insert("product", {"sku": "S-001", "name": "of yesterday"})
+    mend(path, {"": {"sku": "S-001", "name": "Lamp"}}, delimiter=":", quotechar="'")
+
+    assert counts(correct(shop, path).reports[0]) == {"inserted": 1, "updated": 1}
+
+
 OFFERS = """\
 class Offer(db.Model):
     __tablename__ = "offer"

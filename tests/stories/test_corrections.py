@@ -378,6 +378,15 @@ def test_a_row_that_could_not_be_split_stays_open_until_somebody_mends_it(sqlite
     assert {(row["sku"], row["name"], row["stock"]) for row in rows} == {("S-1", "Lamp", 7), ("S-2", "Rake", 2)}
 
 
+def test_who_fills_in_the_columns_may_remove_the_text(sqlite_shop: Shop) -> None:
+    (sqlite_shop.folder / "products.csv").write_text("sku,name,stock\nS-1,La,mp,7\n", encoding="utf-8")
+    sqlite_shop.feed()
+    path = export(sqlite_shop, sync(sqlite_shop).run.run_id)
+    mend(path, {"": {"_raw": "", "sku": "S-1", "name": "Lamp", "stock": "7"}})
+
+    assert counts(correct(sqlite_shop, path).reports[0]) == {"inserted": 1}
+
+
 @pytest.mark.parametrize("text", ["S-1,Lamp,7\nS-3,Saw,3", "S-1,Lamp", "\n"])
 def test_a_corrected_text_has_to_make_one_row(sqlite_shop: Shop, text: str) -> None:
     """Of two, one would be lost."""
@@ -433,14 +442,14 @@ def test_cells_that_nobody_touched_are_what_the_source_sent_empty_text_too(shop:
 
 
 def test_a_spreadsheet_that_shortens_numbers_does_not_give_rows_other_keys(shop: Shop) -> None:
-    zeros, long = product(1) | {"sku": "00123", "name": ""}, product(2) | {"sku": "4006381333931", "name": ""}
+    zeros, long = product(1) | {"sku": "00123", "name": ""}, product(2) | {"sku": "4006385000000", "name": ""}
     untouched, meant = product(3) | {"sku": "00124", "name": ""}, product(4) | {"sku": "0012", "name": ""}
     other = product(5) | {"sku": "4006381333948", "name": ""}
     shop.write_csv("products.csv", [zeros, long, untouched, meant, other])
     path = export(shop, sync(shop).run.run_id)
     text = path.read_text(encoding="utf-8").replace("00123,", "123,Hose").replace("00124,", "124,")
-    text = text.replace("4006381333931,", '"4,00638E+12",Can').replace("0012,", "0013,Rake")
-    path.write_text(text.replace("4006381333948,", '"5,1E+12",Saw'), encoding="utf-8")
+    text = text.replace("4006385000000,", '"4,00639E+12",Can').replace("0012,", "0013,Rake")
+    path.write_text(text.replace("4006381333948,", '"4,00639E+12",Saw'), encoding="utf-8")
 
     done = correct(shop, path)
 
@@ -531,6 +540,7 @@ def test_a_row_that_stands_twice_in_a_correction_is_refused(sqlite_shop: Shop) -
         (lambda text: text.replace(",1,2,", ",1,two,"), "line 2: _chunk and _row must stay as they were written"),
         (lambda text: text.replace(",1,2,", ",1,1,"), "Row 1 of chunk 1 of run .* is no reject"),
         (lambda text: text.replace("S-002,", "S-002,,"), "line 2, has 9 fields, the header 8"),
+        (lambda text: text.replace("S-002,", ""), "line 2, has 7 fields, the header 8"),
         (lambda text: text.replace("2026", "1999"), "There is no run 1999"),
     ],
 )

@@ -169,18 +169,30 @@ def test_a_lost_spool_file_fails_its_chunk_with_a_sentence(sqlite_shop: Shop) ->
 def test_a_feed_whose_spool_was_lost_is_begun_anew(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     """The code is the same and so is the content: the run would go on, if there was anything to go on with."""
     sqlite_shop.feed(chunk_rows=2, max_rejects=0)
-    sqlite_shop.write_csv("products.csv", [*products([1, 2]), product(3, price="dear")])
+    sqlite_shop.write_csv("products.csv", [*products([1, 2]), product(3, price="dear"), *products([4, 5])])
     held = run_here(capfd, "sync", "products", "--json")
-    for path in (sqlite_shop.folder / "spool").rglob("*.arrows"):
-        path.unlink()
+    lost, _ = (sqlite_shop.folder / "spool").rglob("*.arrows")
+    lost.unlink()
 
     said = run_here(capfd, "sync", "products", "--force", "--json")
 
     assert (held.status, said.status) == (3, 0)
     assert said.answer["run_id"] != held.answer["run_id"]
+    assert (said.answer["unchanged"], said.answer["rejected"], said.answer["inserted"]) == (2, 1, 2)
+    assert statuses(sqlite_shop, held.answer["run_id"]) == ["loaded", "superseded", "superseded"]
+    assert f"The spool has lost chunks of run {held.answer['run_id']}, so the feed is begun anew." in said.err
+
+
+def test_a_feed_is_begun_anew_for_whoever_says_so(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    sqlite_shop.feed(chunk_rows=2, max_rejects=0)
+    sqlite_shop.write_csv("products.csv", [*products([1, 2]), product(3, price="dear")])
+    held = run_here(capfd, "sync", "products", "--json")
+
+    said = run_here(capfd, "sync", "products", "--fresh", "--force", "--json")
+
+    assert said.answer["run_id"] != held.answer["run_id"]
     assert (said.answer["unchanged"], said.answer["rejected"]) == (2, 1)
     assert statuses(sqlite_shop, held.answer["run_id"]) == ["loaded", "superseded"]
-    assert f"The spool has lost chunks of run {held.answer['run_id']}, so the feed is begun anew." in said.err
 
 
 def test_the_command_loads_a_chunk_after_its_transform_was_mended_in_place(sqlite_shop: Shop) -> None:
