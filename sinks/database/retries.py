@@ -143,6 +143,6 @@ def _end_of(trouble: Trouble, cause: BaseException, doing: str, is_last: bool) -
     if is_last:
         return SinkUnavailable(
             f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed is "
-            f"kept, so start the same command again {when_over(cause)}."
+            f"kept, so start again {when_over(cause)}."
         )
     return None

@@ -150,7 +150,7 @@ def test_a_check_that_is_asked_to_stop_speaks_of_nothing_that_it_kept(home: Shop
 
     assert said.returncode == 1
     assert said.stderr.splitlines()[-1] == (
-        "restock was asked to stop and did. Nothing is half done; start the same command again to go on."
+        "restock was asked to stop and did. Nothing is half done; start again to go on."
     )
 
 
@@ -216,6 +216,18 @@ def test_reprocess_says_when_there_is_nothing_to_do(home: Shop, capfd: Capture) 
 
     assert said.status == 0
     assert said.out == "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding.\n"
+
+
+def test_reprocess_of_one_run_that_owes_nothing_speaks_of_that_run_alone(home: Shop, capfd: Capture) -> None:
+    """It said that no feed's chunk was outstanding, while another run owed some."""
+    home.write_csv("products.csv", products([9]))
+    done = sync(home).run.run_id
+    owing = failed_night(home)
+
+    said = run_here(capfd, "reprocess", "--run", done)
+
+    assert (said.status, run_here(capfd, "show", owing, "--json").answer["outstanding"]) == (0, 1)
+    assert said.out == f"There is nothing to load again: no chunk of run {done} is outstanding.\n"
 
 
 def test_reprocess_names_the_runs_of_feeds_that_feeds_yaml_has_lost(home: Shop, capfd: Capture) -> None:

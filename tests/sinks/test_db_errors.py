@@ -452,7 +452,7 @@ def test_what_is_wrong_with_a_sqlite_file_is_said_and_not_that_it_is_away(
             with_retries(work, "loading", patience=ONCE)
 
     mine.dispose()
-    assert str(stopped.value).endswith(f"start the same command again {advice}")
+    assert str(stopped.value).endswith(f"so start again {advice}")
 
 
 def test_a_sqlite_file_that_cannot_be_opened_may_be_there_again_later(tried: list[str], tmp_path: Path) -> None:
