@@ -138,7 +138,8 @@ def _end_of(trouble: Trouble, cause: BaseException, doing: str, is_last: bool) -
         )
     if trouble is Trouble.FATAL:
         return ConfigurationError(
-            f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start again."
+            f"The database failed while {doing} ({describe(cause)}); what is committed is kept: look at its tables and "
+            "rights, then start again."
         )
     if is_last:
         return SinkUnavailable(
