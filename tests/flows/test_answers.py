@@ -14,7 +14,7 @@ from stories.doorway import run_here
 from stories.telling import BROKEN, add_transform, everything, export, mend, mend_transform, product, products, sync
 
 from flows.runs.workplace import open_workplace
-from flows.terminal.work import list_runs, report_of
+from flows.terminal.work import create_ledgers, list_runs, report_of
 from sinks.flask_sink import open_sink
 
 SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
@@ -317,6 +317,30 @@ def test_a_database_that_does_not_answer_is_named_and_the_others_are_listed(home
     assert [each["feed"] for each in said.answer["unreached"]] == ["lost"]
     assert "Feed lost could not be asked: The app nowhere:app cannot be imported" in people.err
     assert (said.status, people.status) == (1, 1)
+
+
+def test_a_ledger_that_may_not_be_read_is_named_and_the_others_are_listed(
+    make_shop: MakeShop, postgresql_url: str, sqlite_url: str, capfd: Capture
+) -> None:
+    """The database user had lost its rights, and `restock runs` and its like ended with that for all feeds."""
+    lost = make_shop(postgresql_url)
+    create_ledgers()
+    lost.execute(f"ALTER DATABASE {lost.engine.url.database} SET role = pg_monitor")
+    shop = make_shop(sqlite_url)
+    shop.feeds({"lost": {"match_on": ["sku"], "app": lost.app, "model": lost.model()}, "products": {}})
+    shop.write_csv("products.csv", products([1]))
+    run_id = sync(shop).run.run_id
+    lost.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND datname = current_database()"
+    )
+
+    listed, shown = run_here(capfd, "runs", "--json"), run_here(capfd, "show", run_id, "--json")
+    again = run_here(capfd, "reprocess")
+
+    assert [run["run_id"] for run in listed.answer["runs"]] == [run_id]
+    assert (listed.status, shown.status) == (1, 0)
+    assert "Feed lost could not be asked: The database failed while reading the ledger" in again.err
 
 
 def test_a_run_whose_feed_cannot_be_opened_is_shown_and_its_trouble_is_named(home: Shop, capfd: Capture) -> None:
