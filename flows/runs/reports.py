@@ -15,8 +15,11 @@ PLACES_NAMED = 5
 
 
 def nothing_new(feed: str) -> str:
-    """What a sync of a delta feed says that found no file to load, and no chunk that the feed owes."""
-    return f"Nothing is new: feed {feed} has no file that was not loaded."
+    """What a sync of a delta feed says that found no file to load, and no chunk that the feed owes.
+
+    Files are passed over that were loaded before, were given up, or hold no rows: the notes name each.
+    """
+    return f"There is nothing to load: the source of feed {feed} has nothing new."
 
 
 def nothing_owed(run_id: str | None) -> str:

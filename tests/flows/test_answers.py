@@ -87,7 +87,10 @@ def test_a_sync_tells_of_every_file_of_a_delta_and_then_that_none_is_new(home: S
     assert told == [["01.csv", 1, 1], ["02.csv", 1, 0]]
     assert shown.out.count("chunks loaded") == 2
     assert "price is not a number" in shown.out
-    assert (nothing.status, nothing.out) == (0, "Nothing is new: feed products has no file that was not loaded.\n")
+    assert (nothing.status, nothing.out) == (
+        0,
+        "There is nothing to load: the source of feed products has nothing new.\n",
+    )
 
 
 def test_rejects_do_not_make_a_sync_fail(home: Shop, capfd: Capture) -> None:

@@ -134,7 +134,7 @@ def test_a_sync_that_finds_nothing_new_speaks_of_its_own_feed_alone(server: Any,
     state = server.flow_run().state
     assert (state.name, state.message) == (
         "Completed",
-        "Nothing is new: feed products has no file that was not loaded.",
+        "There is nothing to load: the source of feed products has nothing new.",
     )
 
 
