@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from restock.chunks import RunSummary
 
 WAIT_SECONDS = 90.0
-NOTHING_OWED = "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding."
 
 wait = click.option(
     "--wait", default=WAIT_SECONDS, show_default=True, metavar="S", help="Seconds to wait while another run goes on."
@@ -54,12 +53,13 @@ def sync(feed: str, prefect: bool, wait: float, as_json: bool, **decided: Any) -
 
     def work() -> Answer:
         from flows.runs.choices import read_choices
+        from flows.runs.reports import nothing_new
         from flows.terminal.work import sync_feed
 
         reports = sync_feed(feed, read_choices(**decided), wait, prefect)
         if [report.run.kind for report in reports] == ["full"]:
             return Answer(reports[0].summary.as_dict(), lambda: _print_report(reports[0]), reports)
-        return _of_runs(reports, "" if reports else f"Nothing is new: feed {feed} has no file that was not loaded.")
+        return _of_runs(reports, "" if reports else nothing_new(feed))
 
     run(work, as_json, f"Opening feed {feed} …")
 
@@ -84,12 +84,13 @@ def reprocess(
         raise click.UsageError("--chunk needs the run it belongs to; add --run ID.")
 
     def work() -> Answer:
+        from flows.runs.reports import nothing_owed
         from flows.terminal.work import correct, reprocess_chunks
 
         if rejects is not None:
             return _of_correction(correct(rejects, wait))
         reports = reprocess_chunks(run_id, set(chunks) or None, wait, prefect)
-        return _of_runs(reports, "" if reports else NOTHING_OWED)
+        return _of_runs(reports, "" if reports else nothing_owed(run_id))
 
     run(work, as_json, "Looking for what is to be loaded again …")
 

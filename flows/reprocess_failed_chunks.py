@@ -7,7 +7,7 @@ from flows.orchestration.flow_runs import carry_out, run_date
 from flows.runs.choices import read_numbers, text_or_none
 from flows.runs.door import Door
 from flows.runs.progress import Progress
-from flows.runs.reports import RunReport
+from flows.runs.reports import RunReport, nothing_owed
 from flows.runs.reprocessing import reprocess
 from flows.runs.workplace import open_workplace
 from prefect import State, flow, runtime
@@ -40,7 +40,7 @@ def reprocess_failed_chunks(run_id: str = "", chunks: str = "") -> State[None]:
             raise ConfigurationError("The chunks were given without their run; give run_id as well.")
         return reprocess(open_workplace(), door, chosen, numbers)
 
-    return carry_out(work)
+    return carry_out(work, nothing_owed(run_id))
 
 
 def run_reprocess_flow(

@@ -11,7 +11,7 @@ from flows.runs.admission import sync
 from flows.runs.choices import Choices, read_choices
 from flows.runs.door import Door
 from flows.runs.progress import Progress
-from flows.runs.reports import RunReport
+from flows.runs.reports import RunReport, nothing_new
 from flows.runs.workplace import open_workplace
 from prefect import State, flow, runtime
 from restock.errors import ConfigurationError
@@ -45,7 +45,7 @@ def _bring_in(feed: str, file: object, fresh: object, max_rejects: object, force
         choices = read_choices(file, fresh, max_rejects, force, slot_of_schedule())
         return sync(place, place.feed(feed), door, choices)
 
-    return carry_out(work, feed)
+    return carry_out(work, nothing_new(feed), feed)
 
 
 def _run_name(feed: object) -> str:

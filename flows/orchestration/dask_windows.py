@@ -53,6 +53,6 @@ def _ended(future: Any) -> State[Any]:
     except (KilledWorker, CancelledError) as error:
         raise RunInterrupted(
             "Dask gave a task run up because its workers ended again and again; what is committed is kept: look at "
-            "their memory and logs, then start the same run again to go on."
+            "their memory and logs, then start again to go on."
         ) from error
     return state

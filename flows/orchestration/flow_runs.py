@@ -31,7 +31,6 @@ from restock.errors import (
     TargetBusy,
 )
 
-NOTHING_TO_DO = "There is nothing to load: nothing is new, and no chunk of a feed in feeds.yaml is outstanding."
 # A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
 WAIT_SECONDS = 3600.0
 # Worst first: a flow run over several runs ends as the worst of them.
@@ -48,12 +47,13 @@ class LoggedProgress(Progress):
 Work = Callable[[Door], list[RunReport]]
 
 
-def carry_out(work: Work, feed: str | None = None) -> State[None]:
+def carry_out(work: Work, idle: str, feed: str | None = None) -> State[None]:
     """Do the work of a flow run, show it in Prefect, and say how it ended.
 
     Errors become states: raised, Prefect would log them with their chain, which may quote rows.
 
     Args:
+        idle: what there is to say if the work finds nothing to load.
         feed: the feed that the flow run brings in, if it is one.
     """
     person = at_terminal.get()
@@ -73,7 +73,7 @@ def carry_out(work: Work, feed: str | None = None) -> State[None]:
                 run_stopped(feed, str(error))
             return _stopped_state(error)
         caller.reports = reports
-    return _end_state(reports)
+    return _end_state(reports) if reports else Completed(message=idle)
 
 
 def _stopped_state(error: Exception) -> State[None]:
@@ -84,8 +84,6 @@ def _stopped_state(error: Exception) -> State[None]:
 
 
 def _end_state(reports: list[RunReport]) -> State[None]:
-    if not reports:
-        return Completed(message=NOTHING_TO_DO)
     name, message = min((_ending(report) for report in reports), key=lambda ending: STATES.index(ending[0]))
     more = f" ({len(reports)} runs in all.)" if len(reports) > 1 else ""
     return (Failed if name in ("Held", "Incomplete") else Completed)(name=name, message=message + more)

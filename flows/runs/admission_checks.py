@@ -86,5 +86,5 @@ def refuse_small(feed: Feed, past: FeedRuns, rows: int) -> None:
     share = f" of the {last.read:,} that run {last.run_id} read" if limit.share is not None and last is not None else ""
     raise RunHeld(
         f"The source of feed {feed.name} has {rows:,} rows, and min_rows demands {limit}{share}; nothing was "
-        "written. Have it exported again, or, if it is right, go on with --force."
+        "written. Have it exported again, or, if it is right, bring it in with `--force` (in Prefect's form: `force`)."
     )

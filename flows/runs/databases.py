@@ -74,7 +74,7 @@ class FoundRun:
 
 
 def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
-    """Open each database of feeds.yaml once, and name those that cannot be reached."""
+    """Open each database of feeds.yaml once, and name those that cannot be reached, or whose ledger cannot be read."""
     visits: dict[str, Visit] = {}
     unreached: list[Unreached] = []
     for feed in place.feeds.values():
@@ -83,7 +83,7 @@ def visit_databases(place: Workplace) -> tuple[list[Visit], list[Unreached]]:
             key = sink.database.identity
             if key not in visits:
                 history = History(sink.database)
-                history.exists()  # a database that does not answer is found here
+                history.check_readable()  # a database that does not answer is found here
                 visits[key] = Visit({}, history)
             visits[key].sinks[feed.name] = sink
         except RestockError as error:

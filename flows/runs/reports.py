@@ -14,6 +14,20 @@ CHUNKS_NAMED = 12
 PLACES_NAMED = 5
 
 
+def nothing_new(feed: str) -> str:
+    """What a sync of a delta feed says that found no file to load, and no chunk that the feed owes.
+
+    Files are passed over that were loaded before, were given up, or hold no rows: the notes name each.
+    """
+    return f"There is nothing to load: the source of feed {feed} has nothing new."
+
+
+def nothing_owed(run_id: str | None) -> str:
+    """What a reprocess says that found nothing to load, of one run or, without its id, of all."""
+    whose = f"run {run_id}" if run_id else "a feed in feeds.yaml"
+    return f"There is nothing to load again: no chunk of {whose} is outstanding."
+
+
 @dataclass(frozen=True)
 class RunReport:
     """A run's totals, its chunks, and its open rejects by reason and column, most frequent first.

@@ -54,9 +54,7 @@ def check_stop() -> None:
         RunInterrupted: it was.
     """
     if _asked_to_stop.is_set():
-        raise RunInterrupted(
-            "restock was asked to stop and did. Nothing is half done; start the same command again to go on."
-        )
+        raise RunInterrupted("restock was asked to stop and did. Nothing is half done; start again to go on.")
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:

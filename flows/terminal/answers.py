@@ -98,7 +98,7 @@ def _explained(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, RestockError):
         return error.kind, str(error), error.exit_status
     if isinstance(error, KeyboardInterrupt):
-        told = "Interrupted. Nothing is half done; start the same command again to go on."
+        told = "Interrupted. Nothing is half done; start again to go on."
         return "Interrupted", told, UNEXPECTED
     from restock.references import place_of
 

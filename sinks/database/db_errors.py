@@ -77,6 +77,7 @@ _SQLITE = {
 }
 # Trouble that somebody has to end before it makes sense to try again; any other is over when the database is back.
 _WHEN_OVER = {
+    Trouble.TRANSIENT: "when no other transaction is in its way",
     Trouble.RESOURCE: "when there is room again",
     Trouble.READ_ONLY: "when the database accepts writes",
 }

@@ -18,7 +18,7 @@ from sinks.database.app_database import CommitUnknown
 from sinks.database.data_faults import ModelRefused
 from sinks.database.db_errors import Trouble, trouble_of, when_over
 from sinks.database.error_codes import describe
-from sinks.database.turned_away import turned_away
+from sinks.database.turned_away import CORRECT_IT, turned_away
 
 
 @dataclass(frozen=True)
@@ -133,16 +133,17 @@ def _end_of(trouble: Trouble, cause: BaseException, doing: str, is_last: bool) -
         return DataTrouble(doing)
     if (why := turned_away(cause)) is not None:
         return ConfigurationError(
-            f"The database server turned the app away while {doing}: {why} ({describe(cause)}); correct the address "
-            "that the app has of it."
+            f"The database server turned the app away while {doing}: {why} ({describe(cause)}); what is committed is "
+            f"kept: {CORRECT_IT}, then start again."
         )
     if trouble is Trouble.FATAL:
         return ConfigurationError(
-            f"The database failed while {doing} ({describe(cause)}); look at its tables and rights, then start again."
+            f"The database failed while {doing} ({describe(cause)}); what is committed is kept: look at its tables and "
+            "rights, then start again."
         )
     if is_last:
         return SinkUnavailable(
             f"The database could not be used while {doing}: {trouble.value} ({describe(cause)}); what is committed is "
-            f"kept, so start the same command again {when_over(cause)}."
+            f"kept, so start again {when_over(cause)}."
         )
     return None

@@ -14,7 +14,7 @@ from restock.errors import ConfigurationError, SinkUnavailable
 from restock.references import named, place_of, resolve_call
 from sinks.database.db_errors import PASSING, trouble_of, when_over
 from sinks.database.error_codes import describe
-from sinks.database.turned_away import server_of, turned_away
+from sinks.database.turned_away import CORRECT_IT, server_of, turned_away
 
 
 @cache
@@ -96,9 +96,7 @@ def _check_database(app_reference: str, error: SQLAlchemyError) -> None:
         ) from error
     told = f"could not use its database{server_of(error)} while it was made"
     if (why := turned_away(error)) is not None:
-        raise ConfigurationError(
-            f"The app {app_reference} {told}: {why} ({describe(error)}); correct the address that the app has of it."
-        ) from error
+        raise ConfigurationError(f"The app {app_reference} {told}: {why} ({describe(error)}); {CORRECT_IT}.") from error
     if trouble_of(error) in PASSING:
         raise SinkUnavailable(
             f"The app {app_reference} {told} ({describe(error)}); start again {when_over(error)}, if the address that "

@@ -50,7 +50,7 @@ def create_tables(database: AppDatabase) -> None:
                     f"{database.address} ({describe(error)})"
                 )
                 if trouble_of(error) in PASSING:
-                    raise SinkUnavailable(f"{told}; start the same command again {when_over(error)}.") from error
+                    raise SinkUnavailable(f"{told}; start again {when_over(error)}.") from error
                 raise ConfigurationError(
                     f"{told}; let a database user who may create and alter tables run `restock init` once."
                 ) from error

@@ -78,6 +78,18 @@ class History:
         """
         return is_there(self.database)
 
+    def check_readable(self) -> None:
+        """Ask the ledger, if there is one, for nothing: whether the database answers and lets its tables be read.
+
+        Raises:
+            RestockError: it does not.
+        """
+        if self.exists():
+            joined = runs.join(chunks, chunks.c.run_id == runs.c.run_id).join(
+                rejects, rejects.c.run_id == runs.c.run_id
+            )
+            self._read(lambda connection: connection.execute(sa.select(runs.c.run_id).select_from(joined).limit(0)))
+
     def runs(self) -> list[RunEntry]:
         """The runs of all feeds, newest first."""
         return self._read_runs(_NEWEST_FIRST)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from restock.errors import LeaseLost, RestockError, TargetBusy
+from restock.errors import LeaseLost, TargetBusy
 from sinks.database.app_database import AppDatabase
 from sinks.database.db_errors import Trouble, trouble_of
 from sinks.database.error_codes import describe
-from sinks.database.retries import ONCE, with_retries
+from sinks.database.retries import with_retries
 from sinks.database.time_limits import end_silent_transactions
 from sinks.ledger.owners import Owner
 from sinks.ledger.tables import database_time, fences, leases
@@ -184,13 +184,11 @@ def keeping(database: AppDatabase, lease: Lease) -> Iterator[None]:
 def _release(database: AppDatabase, lease: Lease) -> None:
     """Give the target free, if it is still ours. Tried once: a lease nobody renews ends by itself."""
 
-    def release() -> None:
+    try:
         with database.begin() as connection:
             connection.execute(sa.update(leases).where(_entry_of(lease)).values(owner=None, expires_at=0.0))
-
-    try:
-        with_retries(release, f"giving the lease of {lease.target} back", patience=ONCE)
-    except RestockError as error:
-        log.warning("%s", error)
     except Exception as error:  # of the app's own code, as above: what was done under the lease stands
-        log.warning("The lease of %s could not be given back (%s).", lease.target, describe(error))
+        log.warning(
+            "The lease of %s could not be given back (%s); nothing is lost by it: it ends by itself within %.0f s.",
+            lease.target, describe(error.__cause__ or error), lease.seconds,
+        )  # fmt: skip

@@ -56,7 +56,7 @@ def test_the_wait_for_a_server_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) 
         tried.append("once more")
         engine.connect()
 
-    with pytest.raises(SinkUnavailable, match="start the same command again"):
+    with pytest.raises(SinkUnavailable, match="so start again"):
         with_retries(work, "loading", patience=UNDER_WAY)
 
     assert len(tried) > 5

@@ -14,7 +14,7 @@ from stories.doorway import run_here
 from stories.telling import BROKEN, add_transform, everything, export, mend, mend_transform, product, products, sync
 
 from flows.runs.workplace import open_workplace
-from flows.terminal.work import list_runs, report_of
+from flows.terminal.work import create_ledgers, list_runs, report_of
 from sinks.flask_sink import open_sink
 
 SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
@@ -87,7 +87,10 @@ def test_a_sync_tells_of_every_file_of_a_delta_and_then_that_none_is_new(home: S
     assert told == [["01.csv", 1, 1], ["02.csv", 1, 0]]
     assert shown.out.count("chunks loaded") == 2
     assert "price is not a number" in shown.out
-    assert (nothing.status, nothing.out) == (0, "Nothing is new: feed products has no file that was not loaded.\n")
+    assert (nothing.status, nothing.out) == (
+        0,
+        "There is nothing to load: the source of feed products has nothing new.\n",
+    )
 
 
 def test_rejects_do_not_make_a_sync_fail(home: Shop, capfd: Capture) -> None:
@@ -150,7 +153,7 @@ def test_a_check_that_is_asked_to_stop_speaks_of_nothing_that_it_kept(home: Shop
 
     assert said.returncode == 1
     assert said.stderr.splitlines()[-1] == (
-        "restock was asked to stop and did. Nothing is half done; start the same command again to go on."
+        "restock was asked to stop and did. Nothing is half done; start again to go on."
     )
 
 
@@ -216,6 +219,18 @@ def test_reprocess_says_when_there_is_nothing_to_do(home: Shop, capfd: Capture) 
 
     assert said.status == 0
     assert said.out == "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding.\n"
+
+
+def test_reprocess_of_one_run_that_owes_nothing_speaks_of_that_run_alone(home: Shop, capfd: Capture) -> None:
+    """It said that no feed's chunk was outstanding, while another run owed some."""
+    home.write_csv("products.csv", products([9]))
+    done = sync(home).run.run_id
+    owing = failed_night(home)
+
+    said = run_here(capfd, "reprocess", "--run", done)
+
+    assert (said.status, run_here(capfd, "show", owing, "--json").answer["outstanding"]) == (0, 1)
+    assert said.out == f"There is nothing to load again: no chunk of run {done} is outstanding.\n"
 
 
 def test_reprocess_names_the_runs_of_feeds_that_feeds_yaml_has_lost(home: Shop, capfd: Capture) -> None:
@@ -305,6 +320,30 @@ def test_a_database_that_does_not_answer_is_named_and_the_others_are_listed(home
     assert [each["feed"] for each in said.answer["unreached"]] == ["lost"]
     assert "Feed lost could not be asked: The app nowhere:app cannot be imported" in people.err
     assert (said.status, people.status) == (1, 1)
+
+
+def test_a_ledger_that_may_not_be_read_is_named_and_the_others_are_listed(
+    make_shop: MakeShop, postgresql_url: str, sqlite_url: str, capfd: Capture
+) -> None:
+    """The database user had lost its rights, and `restock runs` and its like ended with that for all feeds."""
+    lost = make_shop(postgresql_url)
+    create_ledgers()
+    lost.execute(f"ALTER DATABASE {lost.engine.url.database} SET role = pg_monitor")
+    shop = make_shop(sqlite_url)
+    shop.feeds({"lost": {"match_on": ["sku"], "app": lost.app, "model": lost.model()}, "products": {}})
+    shop.write_csv("products.csv", products([1]))
+    run_id = sync(shop).run.run_id
+    lost.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND datname = current_database()"
+    )
+
+    listed, shown = run_here(capfd, "runs", "--json"), run_here(capfd, "show", run_id, "--json")
+    again = run_here(capfd, "reprocess")
+
+    assert [run["run_id"] for run in listed.answer["runs"]] == [run_id]
+    assert (listed.status, shown.status) == (1, 0)
+    assert "Feed lost could not be asked: The database failed while reading the ledger" in again.err
 
 
 def test_a_run_whose_feed_cannot_be_opened_is_shown_and_its_trouble_is_named(home: Shop, capfd: Capture) -> None:

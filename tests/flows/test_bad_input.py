@@ -19,6 +19,9 @@ from shops import Shop, run_restock
 from stories.doorway import Said, run_here
 from stories.telling import everything, products, sync
 
+from restock.errors import ConfigurationError
+from sinks.database.retries import with_retries
+
 Break = Callable[[Shop], object]
 SYNC = ("sync", "products")
 
@@ -346,6 +349,7 @@ def create_app():
     [
         ("postgresql", {"database": "no_such_shop"}, 2, "it has no database of that name"),
         ("postgresql", {"username": "nobody-here"}, 2, "it does not accept the app's user or password"),
+        ("postgresql", {"username": "pg_monitor"}, 2, "it does not let the app's user log in"),
         ("mariadb", {"database": "no_such_shop"}, 2, "it has no database of that name"),
         ("mariadb", {"username": "nobody-here", "password": "s3cret"}, 2, "does not accept the app's user or password"),
         ("postgresql", {"host": "127.0.0.1", "port": 1}, 1, "127.0.0.1:1"),
@@ -379,6 +383,28 @@ def test_a_wrong_address_of_the_database_is_told_apart_from_one_that_is_away(
 
     check_refusal(said, status, told, stocked)
     assert not [each for each in ("s3cret", "nobody-here") if each in said.err]
+
+
+def test_a_postgresql_database_that_the_user_may_not_use_is_not_said_to_be_away(
+    make_shop: MakeShop, postgresql_url: str
+) -> None:
+    shop = make_shop(postgresql_url)
+    database = shop.engine.url.database
+    role = f"{database}_guest"
+    shop.execute(f"CREATE ROLE {role} LOGIN")
+    shop.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+    guest = sa.create_engine(shop.engine.url.set(username=role), poolclass=sa.NullPool)
+    try:
+        with pytest.raises(ConfigurationError) as told:
+            with_retries(lambda: guest.connect(), "loading")
+    finally:
+        shop.execute(f"DROP ROLE {role}")
+
+    assert str(told.value) == (
+        "The database server turned the app away while loading: it has no database of that name that the app's user "
+        "may use (OperationalError); what is committed is kept: correct the address that the app has of it, or the "
+        "rights of that user, then start again."
+    )
 
 
 def test_a_server_that_does_not_tell_whether_it_has_the_database_is_told_apart_too(

@@ -121,7 +121,20 @@ def test_with_nothing_outstanding_a_reprocess_completes_and_says_so(server: Any,
     state = server.flow_run().state
     assert (state.name, state.message) == (
         "Completed",
-        "There is nothing to load: nothing is new, and no chunk of a feed in feeds.yaml is outstanding.",
+        "There is nothing to load again: no chunk of a feed in feeds.yaml is outstanding.",
+    )
+
+
+def test_a_sync_that_finds_nothing_new_speaks_of_its_own_feed_alone(server: Any, chunked_shop: Shop) -> None:
+    """It said that no feed's chunk was outstanding, while another feed owed some."""
+    chunked_shop.feed(kind="delta")
+    run_sync()
+
+    assert run_sync_flow("products", Choices(), Progress()) == []
+    state = server.flow_run().state
+    assert (state.name, state.message) == (
+        "Completed",
+        "There is nothing to load: the source of feed products has nothing new.",
     )
 
 

@@ -282,6 +282,46 @@ def test_a_lock_that_somebody_else_holds_is_passing_trouble(make_shop: MakeShop,
     assert trouble_of(error) is Trouble.TRANSIENT
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_database_whose_row_is_locked_is_not_said_to_be_away(
+    kind: str, make_shop: MakeShop, make_database: MakeDatabase
+) -> None:
+    shop = make_shop(make_database(kind), PARTS)
+    shop.insert("part", GOOD)
+
+    def work() -> None:
+        with shop.engine.begin() as connection:
+            connection.execute(sa.text("SELECT * FROM part FOR UPDATE NOWAIT"))
+
+    with shop.engine.begin() as holder:
+        holder.execute(sa.text("UPDATE part SET small = 2"))
+        with pytest.raises(SinkUnavailable) as stopped:
+            with_retries(work, "loading", patience=ONCE)
+
+    assert str(stopped.value).endswith(
+        "what is committed is kept, so start again when no other transaction is in its way."
+    )
+
+
+def test_a_database_without_rights_says_that_what_is_committed_is_kept(
+    make_shop: MakeShop, postgresql_url: str
+) -> None:
+    shop = make_shop(postgresql_url, PARTS)
+
+    def work() -> None:
+        with shop.engine.begin() as connection:
+            connection.execute(sa.text("SET LOCAL ROLE pg_monitor"))
+            connection.execute(sa.text("SELECT * FROM part"))
+
+    with pytest.raises(ConfigurationError) as stopped:
+        with_retries(work, "loading")
+
+    assert str(stopped.value) == (
+        "The database failed while loading (InsufficientPrivilege 42501); what is committed is kept: look at its "
+        "tables and rights, then start again."
+    )
+
+
 def test_a_transaction_that_cannot_be_put_in_order_is_passing_trouble(make_shop: MakeShop, postgresql_url: str) -> None:
     shop = make_shop(postgresql_url, PARTS)
     shop.insert("part", GOOD)
@@ -452,7 +492,7 @@ def test_what_is_wrong_with_a_sqlite_file_is_said_and_not_that_it_is_away(
             with_retries(work, "loading", patience=ONCE)
 
     mine.dispose()
-    assert str(stopped.value).endswith(f"start the same command again {advice}")
+    assert str(stopped.value).endswith(f"so start again {advice}")
 
 
 def test_a_sqlite_file_that_cannot_be_opened_may_be_there_again_later(tried: list[str], tmp_path: Path) -> None:

@@ -221,7 +221,10 @@ def test_what_was_done_under_a_lease_stands_where_the_app_s_own_code_keeps_it_fr
         sa.event.listen(products.sink.database.engine, "checkout", fail)
     sa.event.remove(products.sink.database.engine, "checkout", fail)
 
-    assert "The lease of product could not be given back (OSError)" in caplog.text
+    assert (
+        "The lease of product could not be given back (OSError); nothing is lost by it: it ends by itself within 60 s."
+        in caplog.text.replace("within 300 s", "within 60 s")  # on SQLite
+    )
     assert "SECRET" not in caplog.text
     assert held(products)["owner"] is not None
 

@@ -125,9 +125,7 @@ def test_a_ledger_for_a_file_that_may_not_be_written_waits_for_that_and_not_for_
 
     assert told.returncode == 1
     assert "SQLITE_READONLY" in told.stderr
-    assert told.stderr.endswith(
-        "start the same command again when the SQLite file and its folder are there and may be written.\n"
-    )
+    assert told.stderr.endswith("start again when the SQLite file and its folder are there and may be written.\n")
 
 
 @contextmanager

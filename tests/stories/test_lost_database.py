@@ -116,7 +116,7 @@ def test_a_run_whose_database_goes_away_stops_with_a_sentence_and_goes_on_later(
     assert statuses(shop, run["run_id"])[0] == "loaded"
     assert set(statuses(shop, run["run_id"])[1:]) <= {"planned", "loading"}
     assert table(shop) == expected(NIGHT[:2])
-    assert "start the same command again when the database is back" in str(stopped.value)
+    assert "so start again when the database is back" in str(stopped.value)
     assert "\n" not in str(stopped.value)
 
     line.join()
