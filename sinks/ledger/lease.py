@@ -92,10 +92,14 @@ def _take(connection: sa.Connection, target: str, feed: str | None, seconds: flo
     if held.owner is not None and held.expires_at > held.now:
         owner = Owner.read(held.owner)
         if owner == mine or not owner.is_dead_here:
+            by_own_feed = feed is not None and held.feed == feed
+            advice = "wait for it to end, then start again"
+            if by_own_feed:
+                advice = "it brings the same feed in, so start again only if that has changed since"
             raise TargetBusy(
                 f"The table {target} is being written by {owner.name} (run {held.run_id or 'not yet begun'}, for "
-                f"{held.now - held.taken_at:.0f} s); wait for it to end, then start again.",
-                by_own_feed=feed is not None and held.feed == feed,
+                f"{held.now - held.taken_at:.0f} s); {advice}.",
+                by_own_feed,
             )
     # Waits for every transaction that the former owner has fenced.
     if not connection.execute(sa.update(fences).where(fences.c.target == target).values(token=held.token)).rowcount:

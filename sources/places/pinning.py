@@ -120,11 +120,13 @@ class LocalFile:
         size = os.fstat(handle.fileno()).st_size
         if size != self.found.size:
             raise SourceChanged(
-                f"{self.name} changed while it was read: it had {self.found.size} bytes and has {size}; start again."
+                f"{self.name} changed while it was read: it had {self.found.size} bytes and has {size}; "
+                "nothing of it was loaded, so start again."
             ) from cause
         if cast("CheckedFile", handle).checksum() != self.found.checksum:
             raise SourceChanged(
-                f"{self.name} changed while it was read: its size is the same and its content is not; start again."
+                f"{self.name} changed while it was read: its size is the same and its content is not; nothing of it "
+                "was loaded, so start again."
             ) from cause
 
 

@@ -68,7 +68,9 @@ class RemoteFile:
         if self._copy is None:
             with self._store.reading(self._address) as reading:
                 if reading.version != self._version:
-                    raise SourceChanged(f"{self._address} changed since it was found; start again.")
+                    raise SourceChanged(
+                        f"{self._address} changed since it was found; nothing of it was loaded, so start again."
+                    )
                 self._copy = self._brought(reading.parts)
         return self._copy.open()
 
@@ -84,7 +86,10 @@ class RemoteFile:
             ) from error
         promised = self._version.size
         if promised is not None and copy.size != promised:
-            raise SourceError(f"{self._address} broke off after {copy.size} of {promised} bytes; start again.")
+            raise SourceError(
+                f"{self._address} broke off after {copy.size} of {promised} bytes; nothing of it was loaded, so start "
+                "again."
+            )
         return copy
 
     def _refuse_other_version(self) -> None:
@@ -92,4 +97,6 @@ class RemoteFile:
             return
         with self._store.reading(self._address) as reading:
             if reading.version != self._version:
-                raise SourceChanged(f"{self._address} changed while it was read; start again.")
+                raise SourceChanged(
+                    f"{self._address} changed while it was read; nothing of it was loaded, so start again."
+                )

@@ -109,7 +109,7 @@ class FileSystem:
                     yield part
             system.invalidate_cache()
             if _version(system.info(_place(address))) != version:
-                raise SourceChanged(f"{address} changed while it was read; start again.")
+                raise SourceChanged(f"{address} changed while it was read; nothing of it was loaded, so start again.")
 
     def _connected(self) -> Any:
         return self._class(**self._login(), skip_instance_cache=True)
@@ -154,7 +154,9 @@ def _reaching(address: Address) -> Iterator[None]:
         ) from error
     except Exception as error:  # each library has errors of its own, with no class in common
         if type(error).__name__ == "FileExpired":
-            raise SourceChanged(f"{address} changed while it was read; start again.") from error
+            raise SourceChanged(
+                f"{address} changed while it was read; nothing of it was loaded, so start again."
+            ) from error
         raise SourceError(
             f"{address} cannot be read ({type(error).__name__}); check the address, the network and the credentials in "
             "the environment."

@@ -87,7 +87,7 @@ def _parts(response: http.client.HTTPResponse, address: Address) -> Iterator[byt
         while part := response.read(PART_BYTES):
             yield part
     except (OSError, http.client.HTTPException) as error:
-        raise SourceError(f"{address} broke off ({_kind(error)}); start again.") from error
+        raise SourceError(f"{address} broke off ({_kind(error)}); nothing of it was loaded, so start again.") from error
 
 
 def _meaning(address: Address, status: int) -> str:
