@@ -22,7 +22,8 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 log = logging.getLogger("restock")
 
-ANSWER_SECONDS = 5.0
+# A busy server takes its time; one that is not there is refused at once.
+ANSWER_SECONDS = 15.0
 # A server that is away keeps the thread busy for little more than one call in this time.
 REST_SECONDS = 20.0
 Answer = TypeVar("Answer")
