@@ -53,20 +53,17 @@ def open_form(page: Page, deployment: str, field: str = "max_rejects") -> None:
     page.get_by_label(field).wait_for()
 
 
-def pressed(page: Page) -> Response:
-    """What Prefect answered to Submit."""
+def answer_to_submit(page: Page) -> Response | None:
+    """What Prefect answers to the form; None if it met its own SQLite file locked, and asks to be asked again."""
     # The message with "View run" is gone after seconds, which a busy machine may not show in time.
     with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as waited:
         page.get_by_role("button", name="Submit").click()
-    return waited.value
+    return None if waited.value.status == 503 else waited.value
 
 
 def submit(house: House, page: Page) -> str:
     """Submit the form and open the run's page; the id of the flow run."""
-    answer = pressed(page)
-    while answer.status == 503:  # Prefect met its own SQLite file locked, and asks to be asked again.
-        page.wait_for_timeout(1000)
-        answer = pressed(page)
+    answer = look_until(lambda: answer_to_submit(page))
     assert answer.status == 201, answer.text()
     run_id = answer.json()["id"]
     page.goto(f"{house.pages}/v2/runs/flow-run/{run_id}")
