@@ -42,12 +42,17 @@ class ChunkRef:
 
 @dataclass(frozen=True)
 class PlannedChunk:
-    """A chunk as it waits in the spool, before the ledger knows of it."""
+    """A chunk as it waits in the spool, before the ledger knows of it.
+
+    It holds `rows` rows of its source from `first_row` on. Where the source was put in the order of its keys, it holds
+    of them only those at the positions `unmoved`, and others in place of the rest.
+    """
 
     number: int
     spool_file: str
     first_row: int
     rows: int
+    unmoved: tuple[int, ...] | None = None
 
     def ref(self, run_id: str) -> ChunkRef:
         """Its address in a run; nobody has handed it out yet."""

@@ -65,6 +65,11 @@ class Contract:
     key: tuple[str, ...]
     version: str | None = None
 
+    @property
+    def takes_keyless(self) -> bool:
+        """Whether a row may come without its key, because the database makes one."""
+        return all(self.fields[name].nullable for name in self.key if name in self.fields)
+
     def only(self, names: tuple[str, ...]) -> Contract:
         """The same demands on some of the columns."""
         return Contract({n: self.fields[n] for n in names if n in self.fields}, self.key, self.version)

@@ -20,6 +20,7 @@ from sources.drift import Settlement, settle
 from sources.duplicates.losers import FileRows, Losers
 from sources.duplicates.superseded import superseded_list
 from sources.duplicates.winners import CanonicalKeys, Duplicates, HashedChunk
+from sources.key_order import KeyOrder, Sample
 from sources.parquet_files.source import ParquetSource
 
 if TYPE_CHECKING:
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from restock.feeds import Feed
     from sources.chunks.spool import RunSpool
     from sources.places.locations import SourceFile
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How a source's rows are divided among chunks.
+
+    Attributes:
+        rows: the rows of a chunk; fewer only in the last one, and where the types of two files differ.
+        in_key_order: whether rows with neighbouring keys are to be in one chunk, wherever the source has them.
+    """
+
+    rows: int
+    in_key_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,7 @@ def extract(
     files: list[SourceFile],
     feed: Feed,
     spool: RunSpool,
-    chunk_rows: int,
+    chunking: Chunking,
     canonical_keys: CanonicalKeys,
     contract: Contract,
     on_rows: Callable[[int], None],
@@ -69,10 +83,10 @@ def extract(
         files: the files of the source, in order; rows are counted on from one to the next.
         feed: how they are read.
         spool: where the chunks go.
-        chunk_rows: the rows of a chunk; fewer only in the last one, and where the types of two files differ.
+        chunking: how its rows are divided among chunks.
         canonical_keys: turns rows into their keys as they are compared.
         contract: what the model demands of the columns that the feed may fill.
-        on_rows: called with the rows of each chunk that was spooled.
+        on_rows: called with the rows of each chunk that was spooled, and with 0 as they are put in order.
 
     Raises:
         SourceError: a file cannot be read to its end or its columns are wrong, or the spool cannot be written.
@@ -85,19 +99,24 @@ def extract(
         with Scratch(spool.whole.folder) as scratch:
             file_rows = FileRows()
             duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, file_rows)
+            order, samples = KeyOrder(canonical_keys, contract.key, spool), []
 
-            def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk]:
-                return spool.write(*numbered), duplicates.hashed(numbered[1])
+            def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk, Sample]:
+                return spool.write(*numbered), duplicates.hashed(numbered[1]), order.sample(numbered[1])
 
-            tables = chunked(_tables(opened, settlement, file_rows), chunk_rows)
+            tables = chunked(_tables(opened, settlement, file_rows), chunking.rows)
             with closing(in_order(spooled, enumerate(tables, 1))) as done:
-                for chunk, hashed in done:
+                for chunk, hashed, sample in done:
                     chunks.append(chunk)
                     duplicates.add(hashed)
+                    samples.append(sample)
                     on_rows(chunk.rows)
             losers = duplicates.losers(lambda place: spool.read(chunks[place]))
             _set_aside(losers, duplicates, spool, chunks)
             told = str(losers) if len(losers) else None
+        # Keys that the database makes follow those it has met: none of them may come before its row.
+        if chunking.in_key_order and not (duplicates.keyless and contract.takes_keyless):
+            chunks = order.settled(chunks, samples, lambda: on_rows(0))
     except BaseException:
         with suppress(OSError):  # what went wrong first is what matters
             spool.forget()

@@ -135,7 +135,7 @@ def _left_out(
     good: pd.DataFrame, loadable: pd.DataFrame, rejects: list[Reject], feed: Feed, contract: Contract
 ) -> list[int]:
     """The skipped rows without a key, by their position, where the database makes one for them."""
-    if not all(contract.fields[name].nullable for name in contract.key if name in contract.fields):
+    if not contract.takes_keyless:
         return []
     skipped = good.loc[good.index.difference(loadable.index).difference([reject.row for reject in rejects])]
     keys = canonical_keys(skipped, feed, contract)[list(contract.key)]

@@ -9,7 +9,7 @@ from flows.runs.stopping import check_stop
 from restock.interpreter import settle_interpreter
 from sinks.flask_sink import FlaskSink
 from sources.chunks.spool import RunSpool
-from sources.extract import Extraction, extract
+from sources.extract import Chunking, Extraction, extract
 from sources.places.locations import SourceFile
 from transforms.apply import canonical_keys
 
@@ -33,13 +33,18 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: RunSpool, prog
         files,
         feed,
         spool,
-        feed.chunk_rows or sink.usual_chunk_rows,
+        Chunking(feed.chunk_rows or sink.usual_chunk_rows, sink.target.lies_in_key_order),
         partial(canonical_keys, feed=feed, contract=contract),
         contract,
         read,
     )
     if extraction.duplicates is not None:
         progress.note(extraction.duplicates)
+    if any(chunk.unmoved is not None for chunk in extraction.chunks):
+        progress.note(
+            f"The rows come in no order of {', '.join(sink.target.key)}; they were put in that order, so that each "
+            f"chunk meets its own part of {sink.target.name}."
+        )
     if extraction.keyless and sink.target.inserts_keyless:
         progress.note(
             f"{extraction.keyless:,} of {extraction.rows:,} rows come without {', '.join(sink.target.key)}, so nothing "

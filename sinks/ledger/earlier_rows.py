@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
@@ -12,8 +13,23 @@ from restock.chunks import ChunkRef
 from sinks.ledger.entries import is_chunk
 from sinks.ledger.tables import chunks, rejects, runs
 
-Spans = list[tuple[str, int, int]]
 Places = set[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The positions of the rows that an earlier chunk holds; `only` those of them, if others were moved elsewhere.
+
+    A row that was moved had a sound key, by which it is recognised.
+    """
+
+    run_id: str
+    first: int
+    end: int
+    only: frozenset[int] | None
+
+    def __contains__(self, position: int) -> bool:
+        return self.first <= position < self.end and (self.only is None or position in self.only)
 
 
 def loaded_before(connection: sa.Connection, ref: ChunkRef) -> Callable[[int], bool]:
@@ -24,12 +40,12 @@ def loaded_before(connection: sa.Connection, ref: ChunkRef) -> Callable[[int], b
     """
 
     @cache
-    def earlier() -> tuple[Spans, Places]:
+    def earlier() -> tuple[list[_Span], Places]:
         return _loaded_spans(connection, ref)
 
     def is_loaded(position: int) -> bool:
         spans, not_loaded = earlier()
-        return any(start <= position < end and (run, position) not in not_loaded for run, start, end in spans)
+        return any(position in span and (span.run_id, position) not in not_loaded for span in spans)
 
     return is_loaded
 
@@ -43,7 +59,7 @@ def note_left_out(connection: sa.Connection, ref: ChunkRef, positions: list[int]
     connection.execute(sa.update(chunks).where(is_chunk(ref)).values(left_out=json.dumps(together)))
 
 
-def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[Spans, Places]:
+def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[list[_Span], Places]:
     """Chunks of earlier runs of the same content that share positions with a chunk, and the rows they did not load."""
     this = runs.alias("this")
     same = sa.and_(
@@ -56,8 +72,8 @@ def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[Spans, Plac
         chunks.c.first_row < ref.first_row + ref.rows,
         chunks.c.first_row + chunks.c.row_count > ref.first_row,
     )
-    first, ends = chunks.c.first_row, chunks.c.first_row + chunks.c.row_count
-    found = connection.execute(sa.select(chunks.c.run_id, first, ends, chunks.c.left_out).where(same)).all()
+    columns = chunks.c.run_id, chunks.c.first_row, chunks.c.row_count, chunks.c.left_out, chunks.c.unmoved
+    found = connection.execute(sa.select(*columns).where(same)).all()
     refused = connection.execute(
         sa.select(rejects.c.run_id, rejects.c.position).where(
             same,
@@ -67,5 +83,9 @@ def _loaded_spans(connection: sa.Connection, ref: ChunkRef) -> tuple[Spans, Plac
         )
     ).all()
     not_loaded = {(run, position) for run, position in refused}
-    not_loaded |= {(run, position) for run, _, _, left_out in found for position in json.loads(left_out or "[]")}
-    return [(run, start, end) for run, start, end, _ in found], not_loaded
+    spans = []
+    for run, first, rows, left_out, unmoved in found:
+        not_loaded |= {(run, position) for position in json.loads(left_out or "[]")}
+        only = None if unmoved is None else frozenset(json.loads(unmoved))
+        spans.append(_Span(run, first, first + rows, only))
+    return spans, not_loaded

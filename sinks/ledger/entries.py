@@ -101,6 +101,7 @@ def chunk_values(run_id: str, chunk: PlannedChunk) -> dict[str, object]:
         "spool_file": chunk.spool_file,
         "first_row": chunk.first_row,
         "row_count": chunk.rows,
+        "unmoved": None if chunk.unmoved is None else json.dumps(chunk.unmoved),
     }
 
 

@@ -69,6 +69,9 @@ chunks = sa.Table(
     sa.Column("error", _LONG),
     # JSON: positions of its rows without a key that were left out on purpose, and so are in no table; else null.
     sa.Column("left_out", _LONG),
+    # JSON: positions of the rows that it holds of its source's `row_count` from `first_row` on, where the others were
+    # changed for some with neighbouring keys; null: all of them.
+    sa.Column("unmoved", _LONG),
     **_ON_MYSQL,
 )
 

@@ -60,6 +60,15 @@ class Target:
         return table
 
     @property
+    def lies_in_key_order(self) -> bool:
+        """Whether rows with neighbouring keys are neighbours in the table, or in an index that is written with them.
+
+        They are by the primary key. Where a row may refer to another one, its source says which has to be there first.
+        """
+        own = {key.target_fullname.rpartition(".")[0] for key in self.table.foreign_keys}
+        return self.key == self.primary_key and self.table.fullname not in own
+
+    @property
     def version(self) -> str | None:
         """The attribute that orders the versions of a row, if the feed names one."""
         return self.contract.version

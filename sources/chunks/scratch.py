@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from sources.chunks.spool import unwritable
 
 
@@ -16,6 +18,14 @@ class Place(NamedTuple):
 
     start: int
     size: int
+
+
+class PlacedRows(NamedTuple):
+    """Where in a scratch some rows lie, how many, and the types of their columns."""
+
+    place: Place
+    rows: int
+    schema: pa.Schema
 
 
 class Scratch:
@@ -44,6 +54,14 @@ class Scratch:
             raise unwritable(self._folder, error) from error
         self._end += place.size
         return place
+
+    def set_down_rows(self, rows: pa.RecordBatch) -> PlacedRows:
+        """Set rows down; raises as the constructor does."""
+        return PlacedRows(self.set_down(memoryview(rows.serialize())), rows.num_rows, rows.schema)
+
+    def rows_at(self, placed: PlacedRows) -> pa.RecordBatch:
+        """The rows that lie at a place."""
+        return pa.ipc.read_record_batch(self.read(placed.place), placed.schema)
 
     def read(self, place: Place) -> bytes:
         """What lies at a place."""

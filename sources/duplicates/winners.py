@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
 from sources.chunks.framing import as_frame
-from sources.chunks.scratch import Place, Scratch
+from sources.chunks.scratch import Place, PlacedRows, Scratch
 from sources.duplicates.key_hashes import Hashes, hashes_of
 from sources.duplicates.losers import LOSER, FileRows, Losers, Numbers
 
@@ -102,7 +102,7 @@ class Duplicates:
         found = [_repeated(map(self._hashes_at, self._hashes), slice_) for slice_ in range(SLICES)]
         repeated = np.concatenate([hashes for hashes, _ in found])
         parts = math.ceil(sum(rows for _, rows in found) * self._row_bytes / PART_BYTES)
-        pieces: list[list[tuple[pa.Schema, Place]]] = [[] for _ in range(parts)]
+        pieces: list[list[PlacedRows]] = [[] for _ in range(parts)]
         for chunk, (place, flags) in enumerate(zip(self._hashes, self._takes_part, strict=True)):
             hashes = self._hashes_at(place)
             at = _those_in(repeated, hashes, np.unpackbits(flags, count=len(hashes)).astype(bool))
@@ -115,11 +115,10 @@ class Duplicates:
             for part, end in enumerate(ends):
                 start = ends[part - 1] if part else 0
                 if start < end:
-                    piece = rows.slice(start, end - start).serialize()
-                    pieces[part].append((rows.schema, self._scratch.set_down(memoryview(piece))))
+                    pieces[part].append(self._scratch.set_down_rows(rows.slice(start, end - start)))
         for some in pieces:
             if some:
-                yield _alike(pa.ipc.read_record_batch(self._scratch.read(place), schema) for schema, place in some)
+                yield _alike(map(self._scratch.rows_at, some))
 
     def _hashes_at(self, place: Place) -> Hashes:
         return np.frombuffer(self._scratch.read(place), np.uint64)

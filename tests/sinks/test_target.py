@@ -183,6 +183,50 @@ def test_a_key_may_be_whatever_the_model_keeps_unique(make_shop: MakeShop, sqlit
     assert target.generates_key == (key in ([], ["id"]))
 
 
+KIN = """\
+class Shop(db.Model):
+    __tablename__ = "shop"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+
+
+class Shelf(db.Model):
+    __tablename__ = "shelf"
+    __table_args__ = (sa.ForeignKeyConstraint(["shop", "owner"], ["shop.id", "shop.owner"]),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop: Mapped[int]
+    owner: Mapped[str] = mapped_column(sa.String(20))
+    ean: Mapped[str] = mapped_column(sa.String(13), unique=True)
+
+
+class Part(db.Model):
+    __tablename__ = "part"
+    __table_args__ = (sa.ForeignKeyConstraint(["whole", "owner"], ["part.id", "part.owner"]),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    whole: Mapped[int | None]
+"""
+
+
+@pytest.mark.parametrize(
+    "model, key, is_so",
+    [
+        ("Shop", [], True),
+        ("Shop", ["id", "owner"], True),
+        ("Shelf", [], True),
+        ("Shelf", ["ean"], False),
+        ("Part", [], False),
+    ],
+)
+def test_a_table_lies_in_the_order_of_its_primary_key(
+    make_shop: MakeShop, sqlite_url: str, model: str, key: list[str], is_so: bool
+) -> None:
+    assert open_table(make_shop(sqlite_url, KIN), model, match_on=key).sink.target.lies_in_key_order == is_so
+
+
 def test_required_is_what_neither_the_model_nor_the_database_fills(make_shop: MakeShop, sqlite_url: str) -> None:
     shop = make_shop(sqlite_url, MODELS)
 

@@ -12,7 +12,7 @@ from restock.chunks import FAULT, RAW, ChunkRef
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
 from sources.chunks.spool import Spool
-from sources.extract import extract
+from sources.extract import Chunking, extract
 from sources.places.locations import find_source
 
 KINDS = {
@@ -44,7 +44,7 @@ def bring(tmp_path, make_feed, settings_in):
                 (tmp_path / f"{number}.csv").write_text(content)
         feed = make_feed(source=["*.parquet", "*.csv"] if all_kinds(contents) else pattern(contents), **keys)
         spool, files = Spool(tmp_path / "spool"), find_source(feed, settings_in(tmp_path))
-        done = extract(files, feed, spool.of("run-1"), 100, keys_of, CONTRACT, lambda rows: None)
+        done = extract(files, feed, spool.of("run-1"), Chunking(100), keys_of, CONTRACT, lambda rows: None)
         refs = [ChunkRef("run-1", each.number, each.spool_file, each.first_row, each.rows, 0) for each in done.chunks]
         return done, pd.concat([spool.read(ref) for ref in refs], ignore_index=True)
 
@@ -226,7 +226,7 @@ def test_the_published_files_of_an_evolving_schema(data, make_feed, settings_in,
     files = sorted(find_source(feed, settings_in(data / "parquet")), key=lambda file: file.name, reverse=True)
 
     done = extract(
-        files, feed, Spool(tmp_path).of("run-1"), 10, lambda rows: rows[["name"]], contract, lambda rows: None
+        files, feed, Spool(tmp_path).of("run-1"), Chunking(10), lambda rows: rows[["name"]], contract, lambda rows: None
     )
 
     assert (done.rows, done.ignored_columns) == (2, ["email"])

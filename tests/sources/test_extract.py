@@ -10,7 +10,7 @@ from restock.chunks import FAULT, LINE, RAW, ROW, SUPERSEDED, ChunkRef
 from restock.contract import Contract, FieldSpec, Kind
 from restock.errors import SourceError
 from sources.chunks.spool import Spool
-from sources.extract import extract
+from sources.extract import Chunking, extract
 from sources.places.locations import find_source
 
 CONTRACT = Contract({name: FieldSpec(name, Kind.TEXT) for name in ("sku", "name", "version")}, ("sku",))
@@ -25,7 +25,10 @@ def spool(tmp_path):
 def bring(tmp_path, spool, make_feed, settings_in):
     """Extract files given by name and content; the extraction, and its rows as they wait in the spool."""
 
-    def run(files, chunk_rows=2, keys=("sku",), on_rows=lambda rows: None, **feed_keys):
+    def run(files, chunk_rows=2, keys=("sku",), on_rows=lambda rows: None, in_key_order=False, **feed_keys):
+        def canonical(rows):
+            return rows.rename(columns={"id": "sku"})[list(keys)]
+
         for name, content in files.items():
             if isinstance(content, pa.Table):
                 pq.write_table(content, tmp_path / name)
@@ -33,7 +36,8 @@ def bring(tmp_path, spool, make_feed, settings_in):
                 (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         feed = make_feed(source=list(files), **feed_keys)
         found = find_source(feed, settings_in(tmp_path))
-        done = extract(found, feed, spool.of("run-1"), chunk_rows, lambda rows: rows[list(keys)], CONTRACT, on_rows)
+        chunking = Chunking(chunk_rows, in_key_order)
+        done = extract(found, feed, spool.of("run-1"), chunking, canonical, CONTRACT, on_rows)
         refs = [
             ChunkRef("run-1", chunk.number, chunk.spool_file, chunk.first_row, chunk.rows, 0) for chunk in done.chunks
         ]
@@ -134,7 +138,7 @@ def test_files_of_different_types_share_no_chunk(bring):
 
 
 def test_ignored_columns_are_listed(bring):
-    done, _ = bring({"feed.csv": "id,name,extra\na,1,2\n"}, keys=("id",), columns={"sku": "id"})
+    done, _ = bring({"feed.csv": "id,name,extra\na,1,2\n"}, columns={"sku": "id"})
 
     assert done.ignored_columns == ["name", "extra"]
 
@@ -168,6 +172,39 @@ def test_an_interruption_leaves_nothing_in_the_spool(bring, spool):
 
     with pytest.raises(KeyboardInterrupt):
         bring({"feed.csv": "sku\na\nb\nc\n"}, on_rows=interrupt)
+    assert spool.runs() == []
+
+
+def scattered_csv(rows=12_000):
+    """Every third key, then every third from the next one on, and then the others."""
+    return "sku,name\n" + "".join(f"{each:05},n\n" for start in range(3) for each in range(start, rows, 3))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_scattered_source_is_put_in_the_order_of_its_keys_where_that_is_asked_for(bring, kind):
+    keys = [line.split(",")[0] for line in scattered_csv().splitlines()[1:]]
+    files = {f"feed.{kind}": content_of(kind, [(key, "n") for key in keys])}
+    called = []
+
+    as_it_is, plain = bring(files, 2_000)
+    in_order, frame = bring(files, 2_000, on_rows=called.append, in_key_order=True)
+
+    assert plain["sku"].tolist() == keys
+    assert [chunk.unmoved for chunk in as_it_is.chunks] == [None] * 6
+    assert [chunk.unmoved for chunk in in_order.chunks] == [()] * 6
+    assert frame.sort_values(ROW, ignore_index=True).equals(plain)
+    chunks = [frame["sku"][first : first + 2_000].astype(int) for first in range(0, 12_000, 2_000)]
+    assert all(chunk.max() - chunk.min() < 3_000 for chunk in chunks)
+    assert called == [2_000] * 6 + [0] * 12
+
+
+def test_an_interruption_while_rows_are_put_in_order_leaves_nothing_in_the_spool(bring, spool):
+    def interrupt(rows):
+        if not rows:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bring({"feed.csv": scattered_csv()}, 2_000, on_rows=interrupt, in_key_order=True)
     assert spool.runs() == []
 
 
