@@ -33,7 +33,10 @@ Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class SoundBlock:
-    """The rows of a block: a table of text, the line each begins on, where the unused text begins and on which line."""
+    """The rows of a block: a table of text, the line each begins on, where the unused text begins and on which line.
+
+    Lines are counted from that on which the block begins.
+    """
 
     table: pa.Table
     lines: Places
@@ -59,13 +62,8 @@ class BlockReader:
             quoted_strings_can_be_null=True,
         )
 
-    def read(self, data: bytes, line: int) -> SoundBlock | None:
-        """The rows of a block that begins with a row, up to its last certain line end; None where one is in doubt.
-
-        Args:
-            data: the block in UTF-8.
-            line: the line it begins on.
-        """
+    def read(self, data: bytes) -> SoundBlock | None:
+        """The rows of UTF-8 text that begins with a row, up to its last certain line end; None if one is in doubt."""
         if not self._is_possible or self._needs_care(data):
             return None
         if self._delimiter != self._declared:
@@ -82,7 +80,7 @@ class BlockReader:
             return None
         stood_in = marks.delimiters.count() if self._delimiter != self._declared else 0
         used_bytes = used + stood_in * (len(self._declared) - 1)
-        return SoundBlock(table, line + lines, used_bytes, line + marks.lines)
+        return SoundBlock(table, lines, used_bytes, marks.lines)
 
     def likely_end(self, held: bytes, data: bytes) -> int:
         """The place behind the last line end of data that is not inside quotes, if all are sound; else that of any.

@@ -40,13 +40,21 @@ class Stretch:
 
 
 class Piece(NamedTuple):
-    """Some rows: their cells, the line each begins on, and of each the fault, its text and its byte, if any has one."""
+    """Some rows: their cells, the line each begins on, and of each the fault, its text and its byte, if any has one.
+
+    The lines are counted from line `above`, which may be known only later.
+    """
 
     cells: pa.Table
     lines: Places
     faults: list[str | None] | None = None
     raws: list[str | None] | None = None
     places: list[int | None] | None = None
+    above: int = 0
+
+    def table(self) -> pa.Table:
+        """The rows with the spool columns beside the cells."""
+        return with_spool_columns(self.cells, self.lines + self.above, self.faults, self.raws, self.places)
 
 
 class Rows(NamedTuple):
@@ -57,12 +65,12 @@ class Rows(NamedTuple):
 
     def on(self, line: int) -> Rows:
         """The same rows, where the stretch was read as from line 0 and begins on this one."""
-        pieces = [piece._replace(lines=piece.lines + line) for piece in self.pieces]
+        pieces = [piece._replace(above=piece.above + line) for piece in self.pieces]
         return Rows(pieces, replace(self.rest, line=self.rest.line + line))
 
     def tables(self) -> list[pa.Table]:
         """The rows in tables, with the spool columns beside the cells."""
-        return [with_spool_columns(*piece) for piece in self.pieces]
+        return [piece.table() for piece in self.pieces]
 
 
 class TableReader:
@@ -108,10 +116,10 @@ class TableReader:
             return Rows([], text)
         if len(text.data) > DOUBTFUL_BYTES:
             return self._read_carefully(text)
-        block = self._blocks.read(text.data, text.line)
+        block = self._blocks.read(text.data)
         if block is not None:
-            piece = Piece(block.table, block.lines)
-            rest = replace(text, data=text.data[block.used_bytes :], line=block.next_line)
+            piece = Piece(block.table, block.lines, above=text.line)
+            rest = replace(text, data=text.data[block.used_bytes :], line=text.line + block.next_line)
             if not (rest.is_last and rest.data):
                 return Rows([piece], rest)
             more, rest = self._read_carefully(rest)

@@ -294,7 +294,7 @@ def test_a_file_that_changes_after_its_header_was_read_is_refused(tmp_path, foun
     ],
 )
 def test_text_is_read_at_once_where_its_quotes_are_sound_and_only_there(row, is_sound):
-    block = BlockReader(CsvRules(), ["a", "b"]).read(f"{row}\n".encode(), 1)
+    block = BlockReader(CsvRules(), ["a", "b"]).read(f"{row}\n".encode())
 
     assert (block is not None) == is_sound
 
