@@ -64,8 +64,10 @@ def arm(failpoint: Failpoint) -> None:
     _watch([failpoint.place], arrived)
 
 
-def count_arrivals(file: Path) -> None:
-    """Keep count, in a file, of how often this process comes to each place."""
+def count_arrivals(file: Path, prepare: Callable[[], None] | None = None) -> None:
+    """Keep count, in a file, of how often this process comes to each place; it may need some preparation besides."""
+    if prepare is not None:
+        prepare()
     arrivals = Counter[str]()
 
     def arrived(place: str) -> None:

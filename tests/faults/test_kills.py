@@ -9,30 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
 
-from faults import children, oracle
+from faults import children, oracle, upsets
 from faults.failpoints import PLACES, Failpoint, count_arrivals
-from faults.loads import CHUNKS, Load
+from faults.loads import CHUNK_ROWS, CHUNKS, ROWS, Load
 from faults.shops_at_risk import DEADLY
 
 TWO_DAYS = 2 * 86_400
 
 
-def killed_and_resumed(load: Load, failpoint: Failpoint) -> list[str]:
+def killed_and_resumed(load: Load, failpoint: Failpoint, prepare: children.Preparation | None = None) -> list[str]:
     """What is wrong after a kill, and after the same command was given again."""
     load.reset()
-    status, said = children.run(["sync", "products"], load.shop, failpoint)
+    status, said = children.run(["sync", "products"], load.shop, failpoint, prepare=prepare)
     found = [] if status == -signal.SIGKILL else [f"it ended with {status}: {said}"]
     found += [f"after the kill: {each}" for each in load.untruths()]
-    status, said = children.run(["sync", "products"], load.shop)
+    status, said = children.run(["sync", "products"], load.shop, prepare=prepare)
     found += [] if status == 0 else [f"the second command ended with {status}: {said}"]
     return [f"{failpoint}: {each}" for each in found + load.violations()]
 
 
-def arrivals(load: Load) -> dict[str, int]:
+def arrivals(load: Load, prepare: children.Preparation | None = None) -> dict[str, int]:
     """How often an undisturbed load comes to each place."""
     file = load.shop.folder / "arrivals.json"
     children.run(["init"], load.shop)
-    status, said = children.run(["sync", "products"], load.shop, prepare=partial(count_arrivals, file))
+    status, said = children.run(["sync", "products"], load.shop, prepare=partial(count_arrivals, file, prepare))
     assert status == 0, said
     assert load.violations() == []
     return json.loads(file.read_text(encoding="utf-8"))
@@ -81,6 +81,21 @@ def test_two_kills_at_their_worst_leave_nothing_of_a_finished_run_in_the_spool(s
 
     assert children.run(["sync", "products"], sqlite_load.shop)[0] == 0
     assert sqlite_load.violations() == []
+
+
+def test_who_is_killed_while_rows_are_put_in_order_begins_anew_and_comes_to_the_same_end(sqlite_load: Load) -> None:
+    sqlite_load.write(ROWS, CHUNK_ROWS)
+    header, *lines = sqlite_load.file.read_text(encoding="utf-8").splitlines(keepends=True)
+    sqlite_load.file.write_text("".join([header, *lines[::2], *lines[1::2]]), encoding="utf-8")
+    times = arrivals(sqlite_load, upsets.put_all_in_order)
+    found: list[str] = []
+
+    # Chunks are spooled twice, and in between where rows were superseded.
+    for arrival in range(CHUNKS + 1, times["chunk spooled"] + 1):
+        found += killed_and_resumed(sqlite_load, Failpoint("chunk spooled", arrival), upsets.put_all_in_order)
+
+    assert times["chunk spooled"] > 2 * CHUNKS
+    assert not found, "\n".join(found)
 
 
 def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Load) -> None:
