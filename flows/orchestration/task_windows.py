@@ -22,8 +22,9 @@ from restock.feeds import Feed
 from restock.references import place_of
 from restock.settings import read_settings
 
-# A task run costs Prefect's server some rows and events; a few hundred of them it still shows at once.
-TASK_RUNS = 200
+# A task run costs Prefect's server 0.04 s of a processor, a seventh of what a chunk of usual size costs restock. So a
+# run has a few of them anyway, more if each has so many rows, and no more than Prefect still shows at once.
+FEW_TASK_RUNS, WORTH_ROWS, MOST_TASK_RUNS = 8, 200_000, 200
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _states_on_dask(feed: Feed, calls: list[dict[str, Any]], scheduler: str | No
 
 def windows(refs: list[ChunkRef]) -> list[list[ChunkRef]]:
     """The chunks in order, in windows of equal size: of one chunk, or of more where there are many."""
-    size = max(1, math.ceil(len(refs) / TASK_RUNS))
+    worth_it = max(FEW_TASK_RUNS, sum(ref.rows for ref in refs) // WORTH_ROWS)
+    size = max(1, math.ceil(len(refs) / min(worth_it, MOST_TASK_RUNS)))
     return [refs[start : start + size] for start in range(0, len(refs), size)]
 
 

@@ -28,7 +28,7 @@ from restock.errors import RunInterrupted
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ROWS = 24
-CHUNKS = 12
+CHUNKS = 8
 # The worker that comes by first in the middle of the file waits to be killed; every chunk leaves its process behind.
 RULES = """
 import os
@@ -41,14 +41,14 @@ def trace(frame):
     sku = frame["sku"].iloc[0]
     (here / f"{sku}.{os.getpid()}").touch()
     time.sleep(0.2)
-    if sku == "S-00011" and not (here / "victim").exists():
+    if sku == "S-00010" and not (here / "victim").exists():
         (here / "victim.new").write_text(str(os.getpid()))
         (here / "victim.new").rename(here / "victim")
         time.sleep(60)
     return frame
 
 def kill(frame):
-    if frame["sku"].iloc[0] == "S-00011":
+    if frame["sku"].iloc[0] == "S-00010":
         os.kill(os.getpid(), 9)
     return frame
 """
@@ -56,10 +56,10 @@ def kill(frame):
 
 @pytest.fixture
 def far_shop(make_shop: MakeShop, make_database: MakeDatabase) -> Shop:
-    """A shop on PostgreSQL with two rows in a chunk, loaded by Dask."""
+    """A shop on PostgreSQL with three rows in a chunk, loaded by Dask."""
     shop = make_shop(make_database("postgresql"))
     (shop.folder / shop.package / "rules.py").write_text(RULES, encoding="utf-8")
-    shop.feed(chunk_rows=2, task_runner="dask", transform=f"{shop.package}.rules:trace")
+    shop.feed(chunk_rows=3, task_runner="dask", transform=f"{shop.package}.rules:trace")
     shop.write_csv("products.csv", [{"sku": f"S-{n:05}", "name": f"Product {n}"} for n in range(1, ROWS + 1)])
     return shop
 
@@ -108,11 +108,11 @@ def test_a_worker_killed_in_the_middle_leaves_the_same_table_and_no_chunk_twice(
     assert (report.summary.inserted, report.summary.chunks_loaded, report.summary.outstanding) == (ROWS, CHUNKS, 0)
     assert sorted(row["sku"] for row in far_shop.rows("product")) == [f"S-{n:05}" for n in range(1, ROWS + 1)]
     attempts = {chunk.number: chunk.attempts for chunk in report.chunks}
-    assert {number for number, count in attempts.items() if count > 1} == {6}
+    assert {number for number, count in attempts.items() if count > 1} == {4}
     processes = {path.suffix for path in victim.parent.glob("S-*.*")}
     assert len(processes) >= 2
     assert os.getpid() not in {int(suffix[1:]) for suffix in processes}
-    loaded = ("Completed", "2 rows: 2 inserted.")
+    loaded = ("Completed", "3 rows: 3 inserted.")
     assert server.task_states(CHUNKS) == {f"chunk {n}": loaded for n in range(1, CHUNKS + 1)}
 
 
@@ -120,12 +120,12 @@ def test_a_worker_killed_in_the_middle_leaves_the_same_table_and_no_chunk_twice(
 def test_a_chunk_that_ends_its_workers_stops_the_run_and_can_be_loaded_later(
     server: Any, far_shop: Shop, cluster: None
 ) -> None:
-    far_shop.feed(chunk_rows=2, task_runner="dask", transform=f"{far_shop.package}.rules:kill")
+    far_shop.feed(chunk_rows=3, task_runner="dask", transform=f"{far_shop.package}.rules:kill")
 
     with pytest.raises(RunInterrupted, match="its workers ended again and again"):
         run_sync_flow("products", Choices(), Progress())
 
-    far_shop.feed(chunk_rows=2)
+    far_shop.feed(chunk_rows=3)
     [report] = run_sync_flow("products", Choices(), Progress())
     assert report.summary.outstanding == 0
     assert len(far_shop.rows("product")) == ROWS

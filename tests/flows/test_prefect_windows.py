@@ -18,11 +18,22 @@ from sinks.ledger.entries import RunEntry
 
 
 @pytest.mark.parametrize(
-    "chunks, task_runs, largest",
-    [(0, 0, 0), (1, 1, 1), (200, 200, 1), (201, 101, 2), (400, 200, 2), (10_000, 200, 50)],
+    "chunks, rows, task_runs, largest",
+    [
+        pytest.param(0, 50_000, 0, 0, id="nothing"),
+        pytest.param(8, 100, 8, 1, id="a few chunks, however small"),
+        pytest.param(9, 100, 5, 2, id="many small ones"),
+        pytest.param(1_000, 100, 8, 125, id="very many small ones"),
+        pytest.param(20, 50_000, 7, 3, id="a million rows"),
+        pytest.param(200, 50_000, 50, 4, id="ten million rows"),
+        pytest.param(200, 1_000_000, 200, 1, id="large chunks"),
+        pytest.param(20_000, 50_000, 200, 100, id="a billion rows"),
+    ],
 )
-def test_a_run_has_at_most_two_hundred_task_runs(chunks: int, task_runs: int, largest: int) -> None:
-    refs = [make_ref(number=number) for number in range(1, chunks + 1)]
+def test_a_run_has_a_few_task_runs_or_as_many_as_its_rows_are_worth(
+    chunks: int, rows: int, task_runs: int, largest: int
+) -> None:
+    refs = [make_ref(number=number, rows=rows) for number in range(1, chunks + 1)]
 
     found = windows(refs)
 
