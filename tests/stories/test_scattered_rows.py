@@ -258,3 +258,29 @@ def test_a_look_meets_the_chunks_that_a_sync_would_load(shop: Shop, capfd: pytes
     failed = [n for n, status in enumerate(statuses(shop, report.run.run_id), 1) if status == "failed"]
     assert failed
     assert [f"Chunk {number} has" in looked.out + looked.err for number in failed] == [True] * len(failed)
+
+
+@pytest.mark.parametrize("options", [[], ["--table"]])
+def test_a_look_names_the_first_rows_of_the_source_and_not_of_the_keys(
+    shop: Shop, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    rows = scattered([product(number) for number in range(60)])
+    shop.feed(match_on=[], chunk_rows=10)
+    shop.write_csv("products.csv", rows)
+    sync(shop)
+    for row in rows[10::5]:
+        row["price"] = "dear"
+    for row in rows[11::5]:
+        row["name"] = "Caf\u00c3\u00a9"
+    shop.write_csv("products.csv", [*rows[3:10], *rows])
+
+    [check] = run_here(capfd, "check", "products", "--json", *options).answer["checks"]
+
+    def lines(samples: list[dict[str, int]]) -> list[int]:
+        return [sample["line"] for sample in samples]
+
+    assert lines(check["reasons"][0]["samples"]) == [19, 24, 29, 34, 39]
+    assert lines(check["doubtful"][0]["samples"]) == [20, 25, 30, 35, 40]
+    assert lines(check["superseded_samples"]) == [2, 3, 4, 5, 6]
+    for changed in check["in_table"]["changed"] if options else ():
+        assert lines(changed["samples"]) == sorted(lines(changed["samples"]))
