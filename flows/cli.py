@@ -143,7 +143,7 @@ def runs(as_json: bool) -> None:
 def show(run_id: str, as_json: bool) -> None:
     """Show one run.
 
-    Its counts, why it is held, its rejects by reason, and its chunks that are not loaded.
+    Its counts, what it needs of you, its rejects by reason, and its chunks that are not loaded.
     """
 
     def work() -> Answer:

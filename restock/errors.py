@@ -68,9 +68,16 @@ class RunInterrupted(RestockError):
 
 
 class RunHeld(RestockError):
-    """A limit of the run tripped. The chunk that crossed it was not loaded; a person decides how to go on."""
+    """A limit of the run tripped. The chunk that crossed it was not loaded; a person decides how to go on.
+
+    `again` says that the run had been held before: whoever is called for has been.
+    """
 
     exit_status = 3
+
+    def __init__(self, told: str, again: bool = False) -> None:
+        super().__init__(told)
+        self.again = again
 
 
 class RunIncomplete(RestockError):

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from flows.looking.doubts import SUSPECT, doubt_about
-from flows.looking.findings import ChangedValue, Check, InTable, Reason, Sample
+from flows.looking.findings import SAMPLES, ChangedValue, Check, InTable, Reason, Sample, keep_first
 from flows.runs.progress import Progress
 from flows.runs.spooling import QUIET, spool_source
 from flows.runs.stopping import check_stop
@@ -28,7 +28,6 @@ from sources.extract import Extraction
 from sources.places.locations import SourceFile, find_source
 from transforms.apply import check_rules, transform_chunk
 
-SAMPLES = 5
 # Says what a sync would do with a chunk.
 Judge = Callable[[Chunk], Foreseen]
 
@@ -134,9 +133,9 @@ class _Look:
             for fault in reject.faults:
                 _note(self._found.reasons, fault, reject.row, reject.line)
         self._note_doubtful(chunk)
-        samples = self._found.superseded_samples
-        losers = chunk.raw[chunk.raw[SUPERSEDED].astype(bool)].head(SAMPLES - len(samples))
-        samples += [Sample(int(row), _number(line)) for row, line in zip(losers[ROW], losers[LINE], strict=True)]
+        losers = chunk.raw[chunk.raw[SUPERSEDED].astype(bool)].nsmallest(SAMPLES, ROW)
+        for row, line in zip(losers[ROW], losers[LINE], strict=True):
+            keep_first(self._found.superseded_samples, Sample(int(row), _number(line)))
 
     def _note_doubtful(self, chunk: Chunk) -> None:
         for name in chunk.frame.columns:
@@ -177,7 +176,7 @@ class _Look:
             column.rows += change.rows
             for each in change.first:
                 values = [None if value is None else presentable(str(value)) for value in (each.stored, each.sent)]
-                column.samples.append(ChangedValue(each.position, _number(lines.at[each.position]), *values))
+                keep_first(column.samples, ChangedValue(each.position, _number(lines.at[each.position]), *values))
 
     def _note_lacking(self, chunk: Chunk) -> None:
         if self._feed.mode != "update_only":
@@ -205,8 +204,7 @@ def _note(reasons: list[Reason], fault: Fault, row: int, line: int | None) -> No
         reason = Reason(fault.code, fault.column)
         reasons.append(reason)
     reason.rows += 1
-    if len(reason.samples) < SAMPLES:
-        reason.samples.append(Sample(row, line, fault.value))
+    keep_first(reason.samples, Sample(row, line, fault.value))
 
 
 def _number(line: Any) -> int | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete
 
+# So many rows are told of each kind.
+SAMPLES = 5
 # What may become of an accepted row in the table.
 FATES = ("inserted", "updated", "unchanged", "stale")
 
@@ -51,9 +54,18 @@ class ChangedValue:
         return " → ".join("NULL" if value is None else repr(value) for value in (self.stored, self.sent))
 
 
+Placed = TypeVar("Placed", Sample, ChangedValue)
+
+
+def keep_first(samples: list[Placed], one: Placed) -> None:
+    """Keep another row if it is among the first in the source: where this is in no order, chunks are of another."""
+    insort(samples, one, key=lambda each: each.row)
+    del samples[SAMPLES:]
+
+
 @dataclass
 class ChangedColumn:
-    """An attribute that rows would change: of how many, and the first of them."""
+    """An attribute that rows would change: of how many, and some of them in the order of their source."""
 
     column: str
     rows: int = 0

@@ -21,7 +21,7 @@ def chunk_failed(feed: str, ref: ChunkRef, error: ChunkFailed) -> None:
 
 
 def run_held(report: RunReport) -> None:
-    """Announce `restock.run.held`: a limit tripped, and a person decides."""
+    """Announce `restock.run.held`: a limit tripped, and a person decides. Once for a run, however often it is tried."""
     reason = {"reason": report.run.reason or ""}
     _announce("run.held", report.run.feed, {"run_id": report.run.run_id, **reason, **_counts(report)})
 

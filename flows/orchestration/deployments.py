@@ -64,9 +64,10 @@ def _entry(feed: Feed, outside: set[str]) -> str:
     if FORBIDDEN.search(feed.name) or feed.name in outside:
         why = "another deployment has that name" if feed.name in outside else "it has one of the characters / % & > <"
         raise ConfigurationError(f"The feed {feed.name!r} cannot be a deployment: {why}; rename it in feeds.yaml.")
+    schedule = "Its schedule is" if feed.schedule else "It has no schedule: one would be"
     lines = [
         f"- name: {_text(feed.name)}",
-        f"  description: {_text(f'Brings the feed {feed.name} in. Its schedule is written in feeds.yaml.')}",
+        f"  description: {_text(f'Brings the feed {feed.name} in. {schedule} written in feeds.yaml.')}",
         "  entrypoint: flows/sync_products.py:sync_feed_of_deployment",
         # An empty list, because Prefect keeps the schedules of a deployment that no longer names any.
         *(["  schedules: []"] if feed.schedule is None else _schedule(feed.schedule.cron, feed.schedule.timezone)),

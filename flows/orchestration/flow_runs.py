@@ -23,7 +23,6 @@ from flows.runs.stopping import check_stop, heeding_signals
 from prefect import State, get_run_logger, runtime
 from restock.errors import (
     AlreadyServed,
-    RestockError,
     RunHeld,
     RunIncomplete,
     RunInterrupted,
@@ -34,7 +33,7 @@ from restock.errors import (
 # A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
 WAIT_SECONDS = 3600.0
 # Worst first: a flow run over several runs ends as the worst of them.
-STATES = ("Held", "Incomplete", "Completed with rejects", "Completed")
+STATES = ("Held", "Still held", "Incomplete", "Completed with rejects", "Completed")
 
 
 class LoggedProgress(Progress):
@@ -79,24 +78,27 @@ def carry_out(work: Work, idle: str, feed: str | None = None) -> State[None]:
 def _stopped_state(error: Exception) -> State[None]:
     if isinstance(error, AlreadyServed) or (isinstance(error, TargetBusy) and error.by_own_feed):
         return Completed(name="Skipped", message=str(error))
-    names: dict[type[Exception], str] = {RunHeld: "Held", RunIncomplete: "Incomplete", RunInterrupted: "Interrupted"}
-    return Failed(name=names.get(type(error), "Failed"), message=explained(error))
+    return Failed(name=_name_of(error), message=explained(error))
+
+
+def _name_of(error: Exception) -> str:
+    """What an end by an error is called. By some of these names an automation calls for a person: once for a thing."""
+    if isinstance(error, RunHeld):
+        return "Still held" if error.again else "Held"
+    names: dict[type[Exception], str] = {RunIncomplete: "Incomplete", RunInterrupted: "Interrupted"}
+    return names.get(type(error), "Failed")
 
 
 def _end_state(reports: list[RunReport]) -> State[None]:
     name, message = min((_ending(report) for report in reports), key=lambda ending: STATES.index(ending[0]))
     more = f" ({len(reports)} runs in all.)" if len(reports) > 1 else ""
-    return (Failed if name in ("Held", "Incomplete") else Completed)(name=name, message=message + more)
+    return (Completed if name.startswith("Completed") else Failed)(name=name, message=message + more)
 
 
 def _ending(report: RunReport) -> tuple[str, str]:
     """The name of the state that a run has earned, and its sentence."""
-    try:
-        report.verdict()
-    except RunHeld as held:
-        return "Held", str(held)
-    except RestockError as incomplete:
-        return "Incomplete", str(incomplete)
+    if report.trouble is not None:
+        return _name_of(report.trouble), str(report.trouble)
     summary = report.summary
     begin = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}"
     sentence = f"{begin}; of {summary.read:,} rows: {told(summary)}."

@@ -63,7 +63,7 @@ class ShownProgress(Progress):
     def ended(self, report: RunReport) -> None:
         self._door.ended(report)
         show_summary(report, self._showcase)
-        if report.summary.status == "held":
+        if report.summary.status == "held" and not report.was_held:
             run_held(report)
         elif not report.summary.outstanding:
             run_completed(report)

@@ -87,7 +87,7 @@ def _advice(report: RunReport) -> list[str]:
     advice = []
     if report.summary.status == "held":
         advice.append(
-            "Mend the source and bring it in again, or go on in spite of the limit: run the deployment "
+            "Mend the source as it says above, or go on in spite of the limit: run the deployment "
             f"`sync-products/{feed}` with `force`, or `restock sync {feed} --force`."
         )
     elif report.summary.outstanding:

@@ -126,4 +126,8 @@ def explained(error: Exception) -> str:
     """An error as one sentence without the values it may hold."""
     if isinstance(error, RestockError):
         return str(error)
-    return f"An unexpected {type(error).__name__} in {place_of(error)} stopped the run; what is committed is kept."
+    return (
+        f"An unexpected {type(error).__name__} in {place_of(error)} stopped the run; what is committed is kept. Start "
+        "again to go on; if it comes back, do the same in a terminal with RESTOCK_DEBUG=1 to see where it comes from, "
+        "and please report it."
+    )

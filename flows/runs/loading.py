@@ -183,7 +183,7 @@ def load_run(sink: FlaskSink, lease: Lease, run_id: str, door: Door, numbers: se
     settle_interpreter()
     history = History(sink.database)
     refs = [ref for ref in history.outstanding(run_id, lease) if numbers is None or ref.number in numbers]
-    sink.ledger.resume(lease, run_id)
+    was_held = sink.ledger.resume(lease, run_id) == "held"
     door.progress.loading(sink.feed.name, refs)
     held: str | None = None
     rows = 0
@@ -197,7 +197,7 @@ def load_run(sink: FlaskSink, lease: Lease, run_id: str, door: Door, numbers: se
         sink.ledger.settle(run_id)
         raise
     sink.ledger.settle(run_id, held)
-    report = read_report(history, run_id).timed(time.monotonic() - started, rows)
+    report = read_report(history, run_id).executed(time.monotonic() - started, rows, was_held)
     door.progress.ended(report)
     return report
 

@@ -33,7 +33,8 @@ class RunReport:
     """A run's totals, its chunks, and its open rejects by reason and column, most frequent first.
 
     A row with several faults is among the rows of each of their reasons. `places` says of each reason and column where
-    its first rejects stand in the source, as `line 7` or `row 7`.
+    its first rejects stand in the source, as `line 7` or `row 7`. `was_held` says that a limit had held the run before
+    the execution that has just ended.
     """
 
     run: RunEntry
@@ -41,32 +42,41 @@ class RunReport:
     chunks: list[ChunkEntry]
     reasons: list[tuple[str, str | None, int]]
     places: dict[tuple[str, str | None], list[str]] = field(default_factory=dict)
+    was_held: bool = False
 
     @property
     def failed(self) -> list[ChunkEntry]:
         return [chunk for chunk in self.chunks if chunk.status == "failed"]
 
-    def timed(self, seconds: float, rows: int) -> RunReport:
-        """The same report with the figures of the execution that has just ended."""
+    def executed(self, seconds: float, rows: int, was_held: bool) -> RunReport:
+        """The same report with what is known of the execution that has just ended."""
         pace = round(rows / seconds, 1) if seconds else 0.0
-        return replace(self, summary=replace(self.summary, seconds=round(seconds, 3), rows_per_second=pace))
+        summary = replace(self.summary, seconds=round(seconds, 3), rows_per_second=pace)
+        return replace(self, summary=summary, was_held=was_held)
+
+    @property
+    def trouble(self) -> RunHeld | RunIncomplete | None:
+        """What a run needs of a person, if nobody is at work on it: a limit tripped, chunks are outstanding, or the
+        totals do not add up.
+        """
+        if not self.summary.adds_up:
+            return RunIncomplete(
+                f"The counts of run {self.run.run_id} do not add up to the {self.summary.read} rows that were read; "
+                f"please report this with the output of `restock show {self.run.run_id} --json`."
+            )
+        if self.summary.status == "held":
+            before = " It had been held before." if self.was_held else ""
+            return RunHeld((self.run.reason or f"Run {self.run.run_id} is held.") + before, self.was_held)
+        return RunIncomplete(self._what_is_left()) if self.summary.outstanding else None
 
     def verdict(self) -> None:
         """Say what a run that needs a person needs; be silent about one that is finished.
 
         Raises:
-            RunHeld: a limit tripped.
-            RunIncomplete: chunks are outstanding, or the totals do not add up.
+            RunHeld, RunIncomplete: its trouble.
         """
-        if not self.summary.adds_up:
-            raise RunIncomplete(
-                f"The counts of run {self.run.run_id} do not add up to the {self.summary.read} rows that were read; "
-                f"please report this with the output of `restock show {self.run.run_id} --json`."
-            )
-        if self.summary.status == "held":
-            raise RunHeld(self.run.reason or f"Run {self.run.run_id} is held.")
-        if self.summary.outstanding:
-            raise RunIncomplete(self._what_is_left())
+        if self.trouble is not None:
+            raise self.trouble
 
     def _what_is_left(self) -> str:
         run_id, failed = self.run.run_id, self.failed

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Any, Protocol
 
 import click
@@ -57,13 +59,11 @@ def run(work: Callable[[], Answer], as_json: bool, begin: str | None = None) -> 
     """
     if begin is not None:
         click.echo(begin, err=True)
-    from flows.terminal.screen import print_json, stdout_for_the_answer_only
-
-    with stdout_for_the_answer_only() if as_json else nullcontext(sys.stdout) as answer_file:
+    with _stdout_for_the_answer_only() if as_json else nullcontext(sys.stdout) as answer_file:
         try:
             answer = work()
             if as_json:
-                print_json(answer.plain, answer_file)
+                _print_json(answer.plain, answer_file)
             else:
                 answer.show()
             status = max([0, *(_verdict(report) for report in answer.reports)])
@@ -76,11 +76,34 @@ def run(work: Callable[[], Answer], as_json: bool, begin: str | None = None) -> 
     sys.exit(status)
 
 
+@contextmanager
+def _stdout_for_the_answer_only() -> Iterator[IO[str]]:
+    """Give the caller standard output alone: whatever the user's code prints there goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as answer:
+            yield answer
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _print_json(answer: Any, file: IO[str]) -> None:
+    """Print one JSON object and a line end."""
+    file.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
 def print_error(file: IO[str], kind: str, message: str) -> None:
     """Print an error as the JSON object that scripts expect."""
-    from flows.terminal.screen import print_json
-
-    print_json({"error": {"kind": kind, "message": message}}, file)
+    _print_json({"error": {"kind": kind, "message": message}}, file)
 
 
 def _verdict(report: Judged) -> int:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from typing import IO, Any
+from collections.abc import Iterable
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -41,34 +36,9 @@ MENDED_WORDS = {
 }
 
 
-@contextmanager
-def stdout_for_the_answer_only() -> Iterator[IO[str]]:
-    """Give the caller standard output alone: whatever the user's code prints there goes to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as answer:
-            yield answer
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
 def plain_console(**settings: Any) -> Console:
     """A console that shows text as it is: to Rich, brackets and colons in a file's cells would be commands."""
     return Console(highlight=False, markup=False, emoji=False, **settings)
-
-
-def print_json(answer: Any, file: IO[str]) -> None:
-    """Print one JSON object and a line end."""
-    file.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
-    file.flush()
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class TerminalProgress(Progress):
@@ -133,11 +103,11 @@ def print_report(report: RunReport) -> None:
 
 
 def print_whole_report(report: RunReport) -> None:
-    """Print all of a run: its summary, why it is held, all reasons, and the chunks that are not loaded."""
+    """Print all of a run: its summary, what it needs of a person, all reasons, and the chunks that are not loaded."""
     console = plain_console()
     _print_totals(console, report)
-    if report.summary.status == "held" and report.run.reason:
-        console.print(f"  {report.run.reason}", soft_wrap=True)
+    if report.trouble is not None and report.summary.status != "running":
+        console.print(f"  {report.trouble}", soft_wrap=True)
     _print_reasons(console, report.reasons)
     _print_hints(console, report)
     _print_chunks(console, report)

@@ -88,12 +88,17 @@ class Ledger:
 
         return with_retries(enter, f"admitting run {run.run_id}", entered, UNDER_WAY)
 
-    def resume(self, lease: Lease, run_id: str) -> None:
-        """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so."""
+    def resume(self, lease: Lease, run_id: str) -> str:
+        """Say that a run goes on, in this execution. One that was superseded since it was chosen stays so.
 
-        def write() -> None:
+        Returns:
+            The status that it had.
+        """
+
+        def write() -> str:
             with self.database.begin() as connection:
                 renew(connection, lease, run_id)
+                status: str = connection.execute(sa.select(runs.c.status).where(runs.c.run_id == run_id)).scalar_one()
                 rejected = sa.select(sa.func.coalesce(sa.func.sum(chunks.c.rejected), 0))
                 going_on = {"status": "running", "finished_at": None, "reason": None}
                 connection.execute(
@@ -101,8 +106,9 @@ class Ledger:
                     .where(runs.c.run_id == run_id, runs.c.status != "superseded")
                     .values(**going_on, rejected_rows=rejected.where(chunks.c.run_id == run_id).scalar_subquery())
                 )
+                return status
 
-        with_retries(write, f"resuming run {run_id}", patience=UNDER_WAY)
+        return with_retries(write, f"resuming run {run_id}", patience=UNDER_WAY)
 
     def begin_attempt(self, ref: ChunkRef) -> None:
         """Count an attempt at a chunk before it is made.

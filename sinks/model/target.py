@@ -63,10 +63,12 @@ class Target:
     def lies_in_key_order(self) -> bool:
         """Whether rows with neighbouring keys are neighbours in the table, or in an index that is written with them.
 
-        They are by the primary key. Where a row may refer to another one, its source says which has to be there first.
+        They are by the primary key. Where a row may refer to another one, or take a unique value that another one gives
+        up, its source says which has to come first, and which come together.
         """
         own = {key.target_fullname.rpartition(".")[0] for key in self.table.foreign_keys}
-        return self.key == self.primary_key and self.table.fullname not in own
+        has_other_claims = any(set(names) != set(self.primary_key) for names in self.unique_keys)
+        return self.key == self.primary_key and self.table.fullname not in own and not has_other_claims
 
     @property
     def version(self) -> str | None:

@@ -83,6 +83,7 @@ def test_a_held_run_is_announced_with_its_reason(announced: Callable[..., Any], 
     chunked_shop.write_csv("products.csv", [{"sku": "S-00001", "name": "Ax"}, {"sku": "S-00002", "name": ""}])
 
     report = sync(chunked_shop, "held", max_rejects=0)
+    assert sync(chunked_shop, "held", max_rejects=0).was_held  # which is no news
 
     (event,) = announced("restock.run.held", "held", 1)
     payload = small(event)

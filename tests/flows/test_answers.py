@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from contextlib import ExitStack
 
 import pytest
 from contracts.loads import recorded_statements
@@ -16,6 +19,7 @@ from stories.telling import BROKEN, add_transform, everything, export, mend, men
 from flows.runs.workplace import open_workplace
 from flows.terminal.work import create_ledgers, list_runs, report_of
 from sinks.flask_sink import open_sink
+from sinks.ledger.lease import keeping, take_lease
 
 SUMMARY = ["run_id", "feed", "source", "generation", "status", "read"]
 SUMMARY += [
@@ -437,6 +441,26 @@ def test_show_for_people_names_the_failed_chunk_and_why(
     assert "secret" not in said.out
 
 
+@pytest.mark.parametrize("ends", ["by a chunk that failed", "with its process", "not yet"])
+def test_show_says_how_a_run_goes_on_that_nobody_is_at_work_on(home: Shop, capfd: Capture, ends: str) -> None:
+    run_id = failed_night(home)
+    with ExitStack() as stack:
+        if ends != "by a chunk that failed":
+            home.execute("UPDATE restock_chunk SET status = 'planned', error = NULL WHERE status = 'failed'")
+            home.execute("UPDATE restock_run SET status = 'running'")
+        if ends == "not yet":
+            sink = open_sink(open_workplace().feed("products"))
+            lease = take_lease(sink.database, sink.target.name, "products")
+            stack.enter_context(keeping(sink.database, lease))
+            sink.ledger.resume(lease, run_id)
+        shown = run_here(capfd, "show", run_id)
+
+    advice = f"with `restock reprocess --run {run_id}`."
+    assert shown.status == 0
+    assert (advice in shown.out) == (ends != "not yet")
+    assert ("1 of 2 chunks failed (2), the first with: " in shown.out) == (ends == "by a chunk that failed")
+
+
 def test_show_says_why_a_run_is_held_and_rejects_which_run_has_none(home: Shop, capfd: Capture) -> None:
     home.feed(max_rejects=0)
     home.write_csv("products.csv", [product(1), product(2, price="cheap")])
@@ -615,3 +639,31 @@ def test_a_report_reads_the_chunks_of_its_run_once(home: Shop) -> None:
 
     assert (report.summary.rejected, len(report.chunks)) == (1, 2)
     assert len([each for each in statements if "FROM restock_chunk" in each]) == 1
+
+
+# Somebody presses Ctrl-C while the command is still being imported, of which a busy machine makes seconds.
+INTERRUPTED = """
+import sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "sqlalchemy":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+from flows.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_command_that_is_interrupted_while_it_is_imported_says_so(home: Shop, options: list[str]) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, "sync", "products", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    told = "Interrupted. Nothing is half done; start again to go on."
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    if options:
+        assert json.loads(ended.stdout) == {"error": {"kind": "Interrupted", "message": told}}
+    else:
+        assert ended.stderr.endswith(f"{told}\n")

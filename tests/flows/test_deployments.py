@@ -37,6 +37,8 @@ def test_each_feed_becomes_a_deployment_with_its_schedule(project: Path) -> None
     assert written["tools"]["schedules"] == [{"cron": "5 1 * * 1-5", "timezone": "Europe/Berlin"}]
     assert written["tools"]["entrypoint"] == "flows/sync_products.py:sync_feed_of_deployment"
     assert written["yes"]["schedules"] == []
+    assert written["tools"]["description"] == "Brings the feed tools in. Its schedule is written in feeds.yaml."
+    assert "Brings the feed yes in. It has no schedule" in written["yes"]["description"]
     assert {entry["work_pool"]["name"] for entry in written.values()} == {"restock"}
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from flows.runs.choices import Choices
 from flows.runs.progress import Progress
 from flows.sync_products import run_sync_flow
 from restock.chunks import ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, TargetBusy
+from restock.errors import ChunkFailed, ConfigurationError, LeaseLost, RunHeld, TargetBusy
 
 
 class Notes(Progress):
@@ -147,7 +147,44 @@ def test_a_run_over_its_limit_is_held_until_it_is_forced(server: Any, chunked_sh
     state = server.flow_run().state
     assert (held.summary.status, state.type.value, state.name) == ("held", "FAILED", "Held")
     assert state.message == held.run.reason
+    assert not held.was_held
     assert run_sync(force=True).summary.status == "completed with rejects"
+
+
+@pytest.mark.parametrize("kind, is_any_new", [("full", False), ("delta", False), ("delta", True)])
+def test_a_held_run_that_is_tried_again_is_still_held_and_calls_for_nobody_anew(
+    server: Any, chunked_shop: Shop, kind: str, is_any_new: bool
+) -> None:
+    """At each slot of its schedule a delta feed was Held, with a letter each time."""
+    chunked_shop.feed(chunk_rows=2, max_rejects=0, kind=kind, source="products*.csv")
+    chunked_shop.write_csv("products.csv", [{"sku": "A", "name": "Ax"}, {"sku": "B", "name": ""}])
+    held = run_sync()
+    if is_any_new:
+        chunked_shop.write_csv("products2.csv", [{"sku": "C", "name": "Cap"}])
+
+    with pytest.raises(RunHeld) if is_any_new else nullcontext():
+        assert run_sync().was_held
+
+    state = server.flow_run().state
+    assert (state.type.value, state.name) == ("FAILED", "Still held")
+    assert state.message == f"{held.run.reason} It had been held before."
+
+
+def test_an_error_that_nobody_expected_says_what_to_do(
+    server: Any, chunked_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("4711")
+
+    monkeypatch.setattr("flows.runs.admission.check_rules", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_sync()
+
+    message = server.flow_run().state.message
+    assert "An unexpected ZeroDivisionError in " in message
+    assert "what is committed is kept. Start again to go on; if it comes back, " in message
+    assert "RESTOCK_DEBUG=1" in message
+    assert "4711" not in message
 
 
 def test_a_run_of_a_table_that_another_run_writes_is_skipped(server: Any, chunked_shop: Shop) -> None:

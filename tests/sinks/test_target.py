@@ -201,6 +201,15 @@ class Shelf(db.Model):
     ean: Mapped[str] = mapped_column(sa.String(13), unique=True)
 
 
+class Room(db.Model):
+    __tablename__ = "room"
+    __table_args__ = (sa.ForeignKeyConstraint(["shop", "owner"], ["shop.id", "shop.owner"]),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shop: Mapped[int]
+    owner: Mapped[str] = mapped_column(sa.String(20))
+
+
 class Part(db.Model):
     __tablename__ = "part"
     __table_args__ = (sa.ForeignKeyConstraint(["whole", "owner"], ["part.id", "part.owner"]),)
@@ -216,7 +225,8 @@ class Part(db.Model):
     [
         ("Shop", [], True),
         ("Shop", ["id", "owner"], True),
-        ("Shelf", [], True),
+        ("Room", [], True),
+        ("Shelf", [], False),
         ("Shelf", ["ean"], False),
         ("Part", [], False),
     ],

@@ -47,6 +47,13 @@ class Category(db.Model):
     name: Mapped[str] = mapped_column(sa.String(100))
 
 
+class Coded(db.Model):
+    __tablename__ = "coded"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(sa.String(20), unique=True)
+
+
 class Page(db.Model):
     __tablename__ = "page"
 
@@ -246,6 +253,19 @@ def test_rows_that_refer_to_their_own_table_come_as_their_source_has_them(shop: 
     assert spool_places(shop, report.run.run_id) == [None] * 6
 
 
+def test_rows_that_trade_a_unique_value_come_as_their_source_has_them(shop: Shop) -> None:
+    """They stand together there, and are written in one chunk; in key order each was a reject, every night."""
+    shop.feed(model=shop.model("Coded"), match_on=[], chunk_rows=10)
+    rows = [{"id": number, "code": f"C{number:03}"} for number in random.Random(4).sample(range(1, 61), 60)]
+    shop.write_csv("products.csv", rows)
+    sync(shop)
+    for one, other in zip(rows[::2], rows[1::2], strict=True):
+        one["code"], other["code"] = other["code"], one["code"]
+    shop.write_csv("products.csv", rows)
+
+    assert counts(sync(shop)) == {"updated": 60}
+
+
 def test_a_look_meets_the_chunks_that_a_sync_would_load(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     """By the limit of a chunk: the rejects are neighbours by their keys, and far from each other in the file."""
     rows = scattered([product(number, **({"price": "dear"} if 20 <= number < 26 else {})) for number in range(60)])
@@ -258,3 +278,29 @@ def test_a_look_meets_the_chunks_that_a_sync_would_load(shop: Shop, capfd: pytes
     failed = [n for n, status in enumerate(statuses(shop, report.run.run_id), 1) if status == "failed"]
     assert failed
     assert [f"Chunk {number} has" in looked.out + looked.err for number in failed] == [True] * len(failed)
+
+
+@pytest.mark.parametrize("options", [[], ["--table"]])
+def test_a_look_names_the_first_rows_of_the_source_and_not_of_the_keys(
+    shop: Shop, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    rows = scattered([product(number) for number in range(60)])
+    shop.feed(match_on=[], chunk_rows=10)
+    shop.write_csv("products.csv", rows)
+    sync(shop)
+    for row in rows[10::5]:
+        row["price"] = "dear"
+    for row in rows[11::5]:
+        row["name"] = "Caf\u00c3\u00a9"
+    shop.write_csv("products.csv", [*rows[3:10], *rows])
+
+    [check] = run_here(capfd, "check", "products", "--json", *options).answer["checks"]
+
+    def lines(samples: list[dict[str, int]]) -> list[int]:
+        return [sample["line"] for sample in samples]
+
+    assert lines(check["reasons"][0]["samples"]) == [19, 24, 29, 34, 39]
+    assert lines(check["doubtful"][0]["samples"]) == [20, 25, 30, 35, 40]
+    assert lines(check["superseded_samples"]) == [2, 3, 4, 5, 6]
+    for changed in check["in_table"]["changed"] if options else ():
+        assert lines(changed["samples"]) == sorted(lines(changed["samples"]))
