@@ -82,6 +82,14 @@ def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
     return guessed
 
 
+def could_hold(spec: FieldSpec, cells: pd.Series) -> bool:
+    """Whether there are rules without an unknown currency under which an attribute takes all cells but null words."""
+    guessed = guess_rules(cells.to_frame(spec.name), Contract({spec.name: spec}, ()))
+    rules = CsvRules.model_validate(guessed.rules)
+    known = cells[~cells.isin(rules.null_values)]
+    return "currency" not in guessed.doubts and not known.empty and not _read([(spec, known)], rules)[1]
+
+
 def _guess_null_words(
     columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules
 ) -> list[tuple[FieldSpec, pd.Series]]:

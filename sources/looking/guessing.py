@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SAMPLE_BYTES = 64 * 1024
 _DELIMITERS = (",", ";", "\t", "|")
 # Of several signs; each holds one that may be taken for the whole.
-_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ")
+_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ", ",\t", ";\t")
 _ONE_SIGN = "\x1f"  # stands for a delimiter of several signs, where a reader knows only one
 _COMMENTS = ("#", "//", "--")
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
@@ -146,11 +146,17 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     ]
     usual = median(_filled(rows[place][1]) for place in tabular)
     header = next((place for place in tabular if not _is_padded(rows[place][1], usual)), tabular[0])
-    line, names = rows[header]
+    names, columns = rows[header][1], width - is_behind_each
+    upper = None if _tell_apart(names, columns) else _upper_of_two(rows, header, columns)
+    if upper is not None:
+        header, names = upper, _put_together(rows[upper][1], rows[upper + 1][1])
+        guessed.rules["header_rows"] = 2
+        guessed.doubts["header_rows"] = "the header seems to have two rows, which together name its columns"
+    line = rows[header][0]
     if header:
         guessed.rules["skip_lines"] = line - 1
         guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
-    numbered = [f"column {place}" for place in range(1, width - is_behind_each + 1)]
+    numbered = [f"column {place}" for place in range(1, columns + 1)]
     if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
         guessed.rules |= {"header_rows": 0, "names": numbered}
         guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
@@ -163,6 +169,31 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     elif not all(name.strip() for name in names[: len(numbered)]):
         guessed.rules["names"] = [name if name.strip() else other for name, other in zip(names, numbered, strict=False)]
         guessed.doubts["names"] = "the header names only some of its columns: give the others their own"
+
+
+def _tell_apart(names: list[str], columns: int) -> bool:
+    """Whether a header names each of so many columns, and no two alike."""
+    return all(name.strip() for name in names[:columns]) and len(set(names[:columns])) == columns
+
+
+def _put_together(upper: list[str], lower: list[str]) -> list[str]:
+    return [" ".join(filter(None, parts)) for parts in zip(upper, lower, strict=False)]
+
+
+def _upper_of_two(rows: list[tuple[int, list[str]]], header: int, columns: int) -> int | None:
+    """The first of two header rows, one of them found: they tell the columns apart, and words stand over numbers."""
+    for place in range(max(header - 1, 0), min(header + 1, len(rows) - 3)):
+        (line, upper), (next_line, lower) = rows[place : place + 2]
+        others = [cells for _, cells in rows[place + 2 :] if len(cells) == len(lower)]
+        is_header = next_line == line + 1 and len(upper) == len(lower) and not any(map(_has_digit, [*upper, *lower]))
+        below = [lower[at].strip() and all(_has_digit(cells[at]) for cells in others) for at in range(len(lower))]
+        if is_header and others and any(below) and _tell_apart(_put_together(upper, lower), columns):
+            return place
+    return None
+
+
+def _has_digit(cell: str) -> bool:
+    return any(sign.isdigit() for sign in cell)
 
 
 def _is_padded(cells: list[str], usual: float) -> bool:

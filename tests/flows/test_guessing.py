@@ -163,6 +163,12 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
         ("sku,name\n1,'Hose, green'\n2,'Rake, red'\n", {"quote": "'"}),
         ("sku||name\n1||Hose\n2||Rake\n", {"delimiter": "||"}),
         ('sku, name\n1, "Hose, green"\n2, Rake\n', {"delimiter": ", "}),
+        ('sku,\tname\n1,\t"Hose, green"\n2,\tRake\n', {"delimiter": ",\t"}),
+        ("sku;name;price;\n;;net;gross\n1;Hose;2;3\n2;Rake;3;4\n", {"delimiter": ";", "header_rows": 2}),
+        (
+            "Shop\n;;A;B\nsku;name;price;price\n1;Hose;2;3\n2;Rake;3;4\n",
+            {"delimiter": ";", "header_rows": 2, "skip_lines": 1},
+        ),
         ("sku::name::\n1::Hose::\n2::Rake::\n", {"delimiter": "::", "trailing_delimiter": True}),
     ],
 )
@@ -243,12 +249,68 @@ def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
         ("sku", "Art.-Nr."),
         ("net_price", "VK netto"),
         ("weight_kg", "Gewicht (kg)"),
+        ("net_price", "Nettopreis €"),
+        ("net_price", "Prix HT (€)"),
+        ("sku", "Référence"),
+        ("name", "Nazwa"),
+        ("stock", "Giacenza"),
+        ("price", "Цена"),
     ],
 )
 def test_a_column_is_matched_by_its_meaning_in_another_language(attribute: str, column: str) -> None:
     [match] = match_columns(["Farbe", column], ["weight", attribute])
 
     assert (match.attribute, match.column, match.doubt) == (attribute, column, "matched by its meaning")
+
+
+@pytest.mark.parametrize(
+    "attribute, column", [("name", "NombreProducto"), ("price", "PrecioUnidad"), ("name", "artikelname")]
+)
+def test_the_words_of_a_column_are_told_apart_though_no_sign_parts_them(attribute: str, column: str) -> None:
+    [match] = match_columns(["KeyProducto", column], ["weight", attribute])
+
+    assert (match.column, match.doubt) == (column, "matched because its name holds the attribute's")
+
+
+def test_columns_whose_names_tell_nothing_are_matched_by_values_that_one_attribute_alone_takes(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN.replace("[decimal.Decimal | None]", "[decimal.Decimal]"))
+    rows = "Код1;Товар;Стоимость;Осталось;Вид\n{}"
+    lines = [f"A{n};Лопата № {n} с длинной ручкой из дерева;1 249,{n}0;{n};\n" for n in range(3)]
+    (shop.folder / "f.csv").write_text(rows.format("".join(lines)), encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "Код1", "name": "Товар", "price": "Стоимость"}
+    assert feed["match_on"] == ["sku"]
+    assert text.count("doubt: matched by its values alone") == 3
+    assert "doubt: stock: nothing fills it; Осталось could, by its values alone" in text
+    assert synced(capfd, "f")["inserted"] == 3
+
+
+def test_a_column_that_two_attributes_could_take_or_that_is_named_as_something_else_is_matched_with_none(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    (shop.folder / "f.csv").write_text("sku,name,x,weight\nA1,Hose,3,1.5\nA2,Rake,4,2.5\n", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name"}
+    assert "by its values" not in text
+
+
+def test_spaces_and_gaps_are_no_values_of_what_must_have_one(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    (shop.folder / "f.csv").write_text("sku,x,y,price\nA1,, ,3.5\nA2,Rake, ,4\n", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "price": "price"}
+    assert "doubt: name: nothing fills it" in text
 
 
 @pytest.mark.parametrize(
