@@ -24,6 +24,8 @@ from sources.parquet_files.nested import kinds_for
 from sources.places.locations import open_pinned
 
 if TYPE_CHECKING:
+    from clevercsv.dialect import SimpleDialect
+
     from restock.contract import Kind
     from sources.places.locations import SourceFile
 
@@ -91,11 +93,10 @@ def _guess_encoding(start: bytes, guessed: Dialect) -> str:
 
 
 def _guess_signs(text: str, guessed: Dialect) -> None:
-    """Delimiter and quote, as CleverCSV finds them."""
-    try:
-        found = Detector().detect(text)
-    except clevercsv.Error:
-        found = None
+    """Delimiter and quote, as CleverCSV finds them; an unusual delimiter only where no usual one reads a table."""
+    found = _detected(text)
+    if found is None or found.delimiter not in _DELIMITERS:
+        found = _detected(text, _delimiters_of_a_table(text)) or found
     if found is None or not found.delimiter:
         first = text.partition("\n")[0]
         delimiter = max(_DELIMITERS, key=first.count)
@@ -114,6 +115,19 @@ def _guess_signs(text: str, guessed: Dialect) -> None:
     elif '"' in text and not re.search(rf'(?:^|{re.escape(delimiter)})"', text, re.MULTILINE):
         guessed.rules["quote"] = None
         guessed.doubts["quote"] = 'no field begins with ", so it is taken for text, an inch mark perhaps'
+
+
+def _detected(text: str, delimiters: list[str] | None = None) -> SimpleDialect | None:
+    try:
+        return Detector().detect(text, delimiters=delimiters)
+    except clevercsv.Error:
+        return None
+
+
+def _delimiters_of_a_table(text: str) -> list[str] | None:
+    """The usual delimiters by which all rows have one width, if there are any: long texts lead CleverCSV to blanks."""
+    widths = {sign: {len(cells) for _, cells in _rows(text, {"delimiter": sign})} for sign in _DELIMITERS}
+    return [sign for sign, found in widths.items() if len(found) == 1 and found != {1}] or None
 
 
 def _longer(text: str, delimiter: str) -> str:

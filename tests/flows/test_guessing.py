@@ -183,6 +183,17 @@ def test_the_layout_of_a_table_is_guessed(
     assert synced(capfd, "f")["inserted"] == text.count("Hose") + text.count("Rake")
 
 
+def test_long_texts_do_not_hide_the_delimiter(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "<div>\n  <h3>Hose green</h3>\n" + "  <p>Une coupe moderne, dans une nuance facile à assortir.</p>\n" * 9
+    rows = "".join(f'{n},"Hose {n}","{text}{n}",{n}\n' for n in range(9))
+    (sqlite_shop.folder / "f.csv").write_text(f"sku,name,description,price\n{rows}", encoding="utf-8")
+
+    _, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name", "price": "price"}
+    assert synced(capfd, "f")["inserted"] == 9
+
+
 def test_what_stands_beside_numbers_and_is_no_known_currency_is_a_doubt(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
