@@ -7,6 +7,7 @@ from typing import Any
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete
+from restock.wording import counted
 
 # What may become of an accepted row in the table.
 FATES = ("inserted", "updated", "unchanged", "stale")
@@ -140,4 +141,6 @@ class Check:
         if self.held is not None:
             raise RunHeld(self.held)
         if self.trouble:
-            raise RunIncomplete(f"{len(self.trouble)} chunks of {self.source} would fail; mend their cause first.")
+            raise RunIncomplete(
+                f"{counted(len(self.trouble), 'chunk')} of {self.source} would fail; mend their cause first."
+            )

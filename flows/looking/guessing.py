@@ -19,6 +19,7 @@ from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from restock.references import add_to_import_path, resolve
 from restock.settings import Settings, read_settings
+from restock.wording import counted
 from sinks.flask_sink import open_sink
 from sinks.model.target import Target
 from sources.chunks.framing import as_frame, chunked
@@ -151,7 +152,7 @@ def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> Non
     """What the rows of a sample say about key and values."""
     faulty = frame[FAULT].value_counts()
     for code, rows in faulty.items():
-        proposal.doubt("source", f"{rows:,} of the first {len(frame):,} rows cannot be read ({code})")
+        proposal.doubt("source", f"{rows:,} of the first {counted(len(frame), 'row')} not to be read ({code})")
     names = [str(name) for name in frame.columns if name not in SPOOL_COLUMNS]
     proposal.samples = {name: list(clean_samples(frame[name])) for name in names}
     sound = frame[frame[FAULT].isna()].reset_index(drop=True)
@@ -178,15 +179,16 @@ def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> Non
         if not set(key) <= set(columns):
             continue
         cells = sample[[columns[name] for name in key]]
+        first = f"the first {counted(len(cells), 'row')}"
         missing, repeated = int(cells.isna().any(axis=1).sum()), int(cells.dropna().duplicated().sum())
         if missing:
-            proposal.doubt("match_on", f"{missing:,} of the first {len(cells):,} rows have no {' and '.join(key)}")
+            proposal.doubt("match_on", f"{missing:,} of {first} without {' and '.join(key)}")
         if repeated:
-            proposal.doubt("match_on", f"{repeated:,} of the first {len(cells):,} rows repeat the key of another one")
+            proposal.doubt("match_on", f"{repeated:,} of {first} with the key of another one")
         if spaced := _spaced(proposal, sample, key, target):
             proposal.doubt(
                 "match_on",
-                f"{spaced:,} of the first {len(cells):,} rows have spaces around {' or '.join(key)}, which count; "
+                f"{spaced:,} of {first} with spaces around {' or '.join(key)}, which count; "
                 "`key_form: {trim: true}` leaves them out",
             )
         if key != generated and set(generated) & set(columns):

@@ -138,7 +138,7 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
     assert rules["null_values"] == ["", "-"]
     assert rules["datetime_format"] == "%d.%m.%Y %H:%M"
     assert {"ja", "nein"} <= {*rules["true_values"], *rules["false_values"]}
-    assert "doubt: NA stands in 1 rows and stays text unless null_values names it" in text
+    assert "doubt: NA stands in 1 row and stays text unless null_values names it" in text
     assert (
         "doubt: timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin: a column without a "
         "zone then gets UTC, so leave timezone out to store the clock time as it is written"
@@ -400,7 +400,7 @@ def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
 
     text, _ = guess(sqlite_shop, capfd, "f.csv")
 
-    assert "doubt: 1 of the first 2 rows repeat the key of another one" in text
+    assert "doubt: 1 of the first 2 rows with the key of another one" in text
     assert text.count("such as 4.00638E+12") == 2
 
 
@@ -410,7 +410,7 @@ def test_spaces_around_keys_are_a_doubt(sqlite_shop: Shop, capfd: pytest.Capture
     text, feed = guess(sqlite_shop, capfd, "f.csv")
 
     assert feed["match_on"] == ["sku"]
-    doubt = "doubt: 2 of the first 3 rows have spaces around sku, which count; `key_form: {trim: true}` leaves them out"
+    doubt = "doubt: 2 of the first 3 rows with spaces around sku, which count; `key_form: {trim: true}` leaves them out"
     assert doubt in text
 
 
@@ -434,7 +434,7 @@ def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capf
         (sqlite_shop.folder / "f.csv").write_text(f"sku,name\n{lines}", encoding="utf-8")
         return guess(sqlite_shop, capfd, "f.csv")[0]
 
-    assert "1 of 4 have fewer than 6 digits" in guessed(*codes)
+    assert "1 of 4 with fewer than 6 digits" in guessed(*codes)
     assert "`key_form: {zero_pad: 6}` puts them back" in guessed(*codes)
     assert "zero_pad" not in guessed(*codes, "012345")
     assert "zero_pad" not in guessed(*codes, "A-1234")
