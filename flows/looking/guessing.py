@@ -123,13 +123,13 @@ def _matched(
         source = open_source(file, feed, contract)
         generated = target.primary_key if target.generates_key else ()
         keys = [key for key in target.unique_keys if key != generated]
-        by_name = match_columns(source.columns, list(contract.fields)) if feed.csv.header_rows else []
+        by_name = match_columns(source.columns, list(contract.fields))
         filled, taken = {each.attribute for each in by_name}, {each.column for each in by_name}
         open_ = {n: spec for n, spec in contract.fields.items() if n not in filled and n not in generated}
         rest = Contract(open_, keys[0] if keys else ())
         sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
         cells = sample[sample[FAULT].isna()][[name for name in source.columns if name not in taken]]
-        if not feed.csv.header_rows:
+        if not (feed.csv.header_rows or by_name):
             return source.columns, match_values(cells, rest)
         by_values = match_leftovers(cells.head(LEFTOVER_ROWS), rest, target.required)
         found = {each.attribute: each for each in [*by_name, *by_values]}

@@ -35,6 +35,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 # Of several signs; each holds one that may be taken for the whole.
 _LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ", ",\t", ";\t")
 _ONE_SIGN = "\x1f"  # stands for a delimiter of several signs, where a reader knows only one
+_COMMENT_LENGTH = 16  # that a feed takes
 _COMMENTS = ("#", "//", "--")
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
 
@@ -171,7 +172,11 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
         guessed.rules["skip_lines"] = line - 1
         guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
     numbered = [f"column {place}" for place in range(1, columns + 1)]
-    if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
+    if upper is None and any(cells == names for _, cells in rows[header + 1 :]):
+        _guess_repeated(
+            text, line, [name.strip() or other for name, other in zip(names, numbered, strict=False)], guessed
+        )
+    elif _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
         guessed.rules |= {"header_rows": 0, "names": numbered}
         guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
         guessed.doubts["names"] = "the file has none: give each column its own"
@@ -183,6 +188,16 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     elif not all(name.strip() for name in names[: len(numbered)]):
         guessed.rules["names"] = [name if name.strip() else other for name, other in zip(names, numbered, strict=False)]
         guessed.doubts["names"] = "the header names only some of its columns: give the others their own"
+
+
+def _guess_repeated(text: str, line: int, names: list[str], guessed: Dialect) -> None:
+    """A header that stands above each page of a report: all of its lines are skipped, by what they begin with."""
+    begin = list(io.StringIO(text, newline=""))[line - 1].rstrip("\r\n")[:_COMMENT_LENGTH]
+    delimiter, quote = guessed.rules["delimiter"], guessed.rules.get("quote", '"')
+    if begin[:1] in ("", delimiter[0], quote) or "comment" in guessed.rules or len(set(names)) < len(names):
+        return
+    guessed.rules |= {"comment": begin, "header_rows": 0, "names": names}
+    guessed.doubts["comment"] = "the header stands there again and again; every line that begins so is skipped"
 
 
 def _tell_apart(names: list[str], columns: int) -> bool:

@@ -183,6 +183,21 @@ def test_the_layout_of_a_table_is_guessed(
     assert synced(capfd, "f")["inserted"] == text.count("Hose") + text.count("Rake")
 
 
+def test_a_header_above_each_page_of_a_report_is_skipped(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    page = "Report;;;\n\nsku;;name;price\n{0}1;;Hose;2,50\n{0}2;;Rake;3,00\n"
+    (sqlite_shop.folder / "f.csv").write_text("".join(map(page.format, "ABC")), encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    names = ["sku", "column 2", "name", "price"]
+    layout = {"skip_lines": 2, "comment": "sku;;name;price", "header_rows": 0, "names": names}
+    assert {key: feed["csv"][key] for key in layout} == layout
+    assert feed["columns"] == {"sku": "sku", "name": "name", "price": "price"}
+    assert "doubt: the header stands there again and again; every line that begins so is skipped" in text
+    summary = synced(capfd, "f")
+    assert (summary["read"], summary["inserted"]) == (8, 6)
+
+
 def test_long_texts_do_not_hide_the_delimiter(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     text = "<div>\n  <h3>Hose green</h3>\n" + "  <p>Une coupe moderne, dans une nuance facile à assortir.</p>\n" * 9
     rows = "".join(f'{n},"Hose {n}","{text}{n}",{n}\n' for n in range(9))
