@@ -13,6 +13,7 @@ from flows.terminal.check_command import check
 from flows.terminal.feed_command import feed
 from flows.terminal.operations_commands import automations, deployments, metrics
 from flows.terminal.row_commands import rejects, superseded
+from restock.wording import counted
 
 if TYPE_CHECKING:
     from flows.runs.correcting import Corrected
@@ -194,7 +195,8 @@ def prune(older_than: float) -> None:
         from flows.terminal.work import prune_all
 
         done = prune_all(older_than)
-        told = f"{len(done.forgotten)} runs are forgotten, and {len(done.orphans)} leavings are gone from the spool"
+        runs, leavings = counted(len(done.forgotten), "run"), counted(len(done.orphans), "leaving")
+        told = f"{runs} forgotten, and {leavings} gone from the spool"
         kept = "; unknown files stay there" if done.unreached else ""
         return Answer(None, lambda: click.echo(f"{told}{kept}."), done.unreached)
 

@@ -16,6 +16,7 @@ from restock.csv_rules import CsvRules
 from restock.key_form import SHORTENED
 from restock.originals import texts_of
 from restock.records import plain_values
+from restock.wording import counted
 from transforms.contract_check import cast_column
 
 NUMBERS = (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT)
@@ -82,6 +83,14 @@ def guess_rules(sample: pd.DataFrame, contract: Contract) -> GuessedRules:
     return guessed
 
 
+def could_hold(spec: FieldSpec, cells: pd.Series) -> bool:
+    """Whether there are rules without an unknown currency under which an attribute takes all cells but null words."""
+    guessed = guess_rules(cells.to_frame(spec.name), Contract({spec.name: spec}, ()))
+    rules = CsvRules.model_validate(guessed.rules)
+    known = cells[~cells.isin(rules.null_values)]
+    return "currency" not in guessed.doubts and not known.empty and not _read([(spec, known)], rules)[1]
+
+
 def _guess_null_words(
     columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedRules
 ) -> list[tuple[FieldSpec, pd.Series]]:
@@ -98,7 +107,7 @@ def _guess_null_words(
                 rows = int((cells == word).sum())
                 told = "is read as no value here too" if word in found else "stays text unless null_values names it"
                 if rows:
-                    guessed.doubt(f"columns.{spec.name}", f"{word} stands in {rows:,} rows and {told}")
+                    guessed.doubt(f"columns.{spec.name}", f"{word} stands in {counted(rows, 'row')} and {told}")
     return [(spec, cells[~cells.isin(list(found))]) for spec, cells in columns]
 
 
@@ -203,7 +212,7 @@ def _doubt_misfits(columns: list[tuple[FieldSpec, pd.Series]], guessed: GuessedR
         codes = Counter(cast_column(cells, spec, rules).faults.values())
         for code, rows in codes.most_common(3):
             does = "does" if rows == 1 else "do"
-            told = f"{rows:,} of the {len(cells):,} cells {does} not fit ({code})"
+            told = f"{rows:,} of the {counted(len(cells), 'cell')} {does} not fit ({code})"
             if code == "not_in_enum":
                 words = ", ".join(spec.choices[:_WORDS_SHOWN]) + (" …" if len(spec.choices) > _WORDS_SHOWN else "")
                 told += f"; the model's Enum stores {words}; a transform can make these words of others"
@@ -234,7 +243,7 @@ def _doubt_digits(texts: list[tuple[FieldSpec, pd.Series]], key: tuple[str, ...]
         if cells.str.fullmatch("[1-9][0-9]*").all() and min(widths) > most - 3:
             guessed.doubt(
                 f"columns.{name}",
-                f"{len(cells) - widths[most]:,} of {len(cells):,} have fewer than {most} digits; if zeros in front "
+                f"{len(cells) - widths[most]:,} of {len(cells):,} with fewer than {most} digits; if zeros in front "
                 f"were lost, `key_form: {{zero_pad: {most}}}` puts them back",
             )
 

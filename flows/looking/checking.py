@@ -20,6 +20,7 @@ from restock.chunks import LINE, ROW, SUPERSEDED, Chunk, ChunkRef, Fault
 from restock.errors import ChunkFailed, ConfigurationError, NoRows, SinkUnavailable
 from restock.feeds import Feed
 from restock.originals import presentable
+from restock.wording import counted
 from sinks.flask_sink import FlaskSink, open_sink
 from sinks.foresight import Foreseen, Foresight
 from sinks.staging.newcomers import Newcomers
@@ -154,7 +155,8 @@ class _Look:
             return True
         self._found.outstanding += ref.rows
         self._found.trouble.append(
-            f"Chunk {ref.number} has {rejects} rejects in {ref.rows} rows, more than max_chunk_rejects {limit} allows."
+            f"Chunk {ref.number} has {counted(rejects, 'reject')} in {counted(ref.rows, 'row')}, more than "
+            f"max_chunk_rejects {limit} allows."
         )
         return False
 
@@ -187,14 +189,17 @@ class _Look:
         """A share is of the last run's rows, which only the database knows."""
         limit = self._feed.min_rows
         if limit is not None and limit.is_missed(rows, 0):
-            self._found.held = f"A sync would be held: the source has {rows:,} rows, and min_rows demands {limit}."
+            self._found.held = (
+                f"A sync would be held: the source has {counted(rows, 'row')}, and min_rows demands {limit}."
+            )
 
     def _apply_run_limit(self, ref: ChunkRef, rows: int) -> None:
         found, limit = self._found, self._feed.max_rejects
         if found.held is None and limit is not None and limit.is_exceeded(found.rejected, rows):
             found.held = (
-                f"A sync would be held before chunk {ref.number}: {found.rejected} of the {rows} rows are rejects by "
-                f"then, more than max_rejects {limit} allows; mend the source or the feed, or raise the limit."
+                f"A sync would be held before chunk {ref.number}: {counted(found.rejected, 'reject')} in "
+                f"{counted(rows, 'row')} by then, more than max_rejects {limit} allows; mend the source or the "
+                "feed, or raise the limit."
             )
 
 

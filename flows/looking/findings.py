@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError, RunHeld, RunIncomplete
+from restock.wording import counted
 
 # So many rows are told of each kind.
 SAMPLES = 5
@@ -152,4 +153,6 @@ class Check:
         if self.held is not None:
             raise RunHeld(self.held)
         if self.trouble:
-            raise RunIncomplete(f"{len(self.trouble)} chunks of {self.source} would fail; mend their cause first.")
+            raise RunIncomplete(
+                f"{counted(len(self.trouble), 'chunk')} of {self.source} would fail; mend their cause first."
+            )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from flows.looking.matching import Match, match_columns, match_values
+from flows.looking.matching import Match, match_columns, match_leftovers, match_values
 from restock.chunks import FAULT, SPOOL_COLUMNS
 from restock.column_rules import ColumnRule
 from restock.contract import Contract, Kind
@@ -19,6 +19,7 @@ from restock.errors import ConfigurationError
 from restock.feeds import Feed
 from restock.references import add_to_import_path, resolve
 from restock.settings import Settings, read_settings
+from restock.wording import counted
 from sinks.flask_sink import open_sink
 from sinks.model.target import Target
 from sources.chunks.framing import as_frame, chunked
@@ -29,6 +30,7 @@ from sources.places.locations import SourceFile, find_source
 from transforms.guessed_rules import GuessedRules, clean_samples, guess_rules
 
 SAMPLE_ROWS = 10_000
+LEFTOVER_ROWS = 1_000  # are enough to tell what a column may hold
 
 
 @dataclass
@@ -119,14 +121,23 @@ def _matched(
     contract = target.contract
     if file.format == "csv":
         source = open_source(file, feed, contract)
-        if feed.csv.header_rows:
-            return source.columns, match_columns(source.columns, list(contract.fields))
-        sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
         generated = target.primary_key if target.generates_key else ()
         keys = [key for key in target.unique_keys if key != generated]
-        wanted = {name: spec for name, spec in contract.fields.items() if name not in generated}
-        cells = sample[sample[FAULT].isna()][source.columns]
-        return source.columns, match_values(cells, Contract(wanted, keys[0] if keys else ()))
+        by_name = match_columns(source.columns, list(contract.fields))
+        filled, taken = {each.attribute for each in by_name}, {each.column for each in by_name}
+        open_ = {n: spec for n, spec in contract.fields.items() if n not in filled and n not in generated}
+        rest = Contract(open_, keys[0] if keys else ())
+        sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
+        cells = sample[sample[FAULT].isna()][[name for name in source.columns if name not in taken]]
+        if not (feed.csv.header_rows or by_name):
+            return source.columns, match_values(cells, rest)
+        by_values = match_leftovers(cells.head(LEFTOVER_ROWS), rest, target.required)
+        found = {each.attribute: each for each in [*by_name, *by_values]}
+        for each in by_values:  # what the model can do without is not filled by a guess as weak as this
+            if each.attribute not in (*target.required, *rest.key):
+                doubts[f"columns.{each.attribute}"] = [f"{each.column} could, by its values alone"]
+                del found[each.attribute]
+        return source.columns, [found[name] for name in contract.fields if name in found]
     kinds = parquet_columns(file)
     matches = match_columns(list(kinds), list(contract.fields))
     fitting = [m for m in matches if not kinds[m.column] or contract.fields[m.attribute].kind in kinds[m.column]]
@@ -141,7 +152,7 @@ def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> Non
     """What the rows of a sample say about key and values."""
     faulty = frame[FAULT].value_counts()
     for code, rows in faulty.items():
-        proposal.doubt("source", f"{rows:,} of the first {len(frame):,} rows cannot be read ({code})")
+        proposal.doubt("source", f"{rows:,} of the first {counted(len(frame), 'row')} not to be read ({code})")
     names = [str(name) for name in frame.columns if name not in SPOOL_COLUMNS]
     proposal.samples = {name: list(clean_samples(frame[name])) for name in names}
     sound = frame[frame[FAULT].isna()].reset_index(drop=True)
@@ -168,15 +179,16 @@ def _choose_key(proposal: Proposal, sample: pd.DataFrame, target: Target) -> Non
         if not set(key) <= set(columns):
             continue
         cells = sample[[columns[name] for name in key]]
+        first = f"the first {counted(len(cells), 'row')}"
         missing, repeated = int(cells.isna().any(axis=1).sum()), int(cells.dropna().duplicated().sum())
         if missing:
-            proposal.doubt("match_on", f"{missing:,} of the first {len(cells):,} rows have no {' and '.join(key)}")
+            proposal.doubt("match_on", f"{missing:,} of {first} without {' and '.join(key)}")
         if repeated:
-            proposal.doubt("match_on", f"{repeated:,} of the first {len(cells):,} rows repeat the key of another one")
+            proposal.doubt("match_on", f"{repeated:,} of {first} with the key of another one")
         if spaced := _spaced(proposal, sample, key, target):
             proposal.doubt(
                 "match_on",
-                f"{spaced:,} of the first {len(cells):,} rows have spaces around {' or '.join(key)}, which count; "
+                f"{spaced:,} of {first} with spaces around {' or '.join(key)}, which count; "
                 "`key_form: {trim: true}` leaves them out",
             )
         if key != generated and set(generated) & set(columns):

@@ -9,6 +9,7 @@ import yaml
 
 from flows.looking.guessing import Proposal
 from restock.csv_rules import CsvRules
+from restock.wording import counted
 
 SAMPLE_CHARACTERS = 40
 UNUSED_SHOWN = 60
@@ -23,7 +24,8 @@ def _lines(proposal: Proposal) -> Iterator[str]:
     feed = proposal.feed
     doubts = sum(len(texts) for texts in proposal.doubts.values())
     doubts += len([match for match in proposal.matches if match.doubt and match.attribute in proposal.columns])
-    yield f"# Guessed from the first {proposal.rows:,} rows of {_shown(feed.source[0])}, with {_counted(doubts)}."
+    told = counted(doubts, "doubt") if doubts else "no doubts"
+    yield f"# Guessed from the first {counted(proposal.rows, 'row')} of {_shown(feed.source[0])}, with {told}."
     yield "# Read it, correct it and put it into feeds.yaml. Then this says what a sync would meet, and writes nothing:"
     yield f"#   restock check {feed.name}"
     yield "feeds:"
@@ -52,7 +54,7 @@ def _columns(proposal: Proposal) -> Iterator[str]:
     for column in proposal.unused[:UNUSED_SHOWN]:
         yield f"      # not used: {_scalar(column)}{_comment(_samples(proposal, column))}"
     if len(proposal.unused) > UNUSED_SHOWN:
-        yield f"      # and {len(proposal.unused) - UNUSED_SHOWN} more columns are not used"
+        yield f"      # and {counted(len(proposal.unused) - UNUSED_SHOWN, 'more column')} not used"
 
 
 def _csv(proposal: Proposal) -> Iterator[str]:
@@ -82,10 +84,6 @@ def _key(proposal: Proposal, indent: int, key: str, value: Any, comment: str = "
 def _doubts(proposal: Proposal, indent: int, key: str) -> Iterator[str]:
     for text in proposal.doubts.get(key, []):
         yield f"{' ' * indent}# doubt: {_shown(text)}"
-
-
-def _counted(doubts: int) -> str:
-    return f"{doubts or 'no'} doubt{'' if doubts == 1 else 's'}"
 
 
 def _comment(text: str) -> str:

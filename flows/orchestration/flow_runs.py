@@ -29,6 +29,7 @@ from restock.errors import (
     SinkUnavailable,
     TargetBusy,
 )
+from restock.wording import counted
 
 # A deployed run waits so long for a table that another feed's run writes: nobody else would bring in what it brings.
 WAIT_SECONDS = 3600.0
@@ -101,7 +102,7 @@ def _ending(report: RunReport) -> tuple[str, str]:
         return _name_of(report.trouble), str(report.trouble)
     summary = report.summary
     begin = f"Run {summary.run_id} of feed {summary.feed} is {summary.status}"
-    sentence = f"{begin}; of {summary.read:,} rows: {told(summary)}."
+    sentence = f"{begin}; of {counted(summary.read, 'row')}: {told(summary)}."
     return "Completed with rejects" if summary.rejected else "Completed", sentence
 
 

@@ -11,6 +11,7 @@ from flows.runs.progress import Progress
 from flows.runs.reports import RunReport
 from restock.chunks import ChunkRef, WriteCounts
 from restock.errors import ChunkFailed, TargetBusy
+from restock.wording import counted
 
 UPDATE_SECONDS = 1.0
 
@@ -41,7 +42,7 @@ class ShownProgress(Progress):
         self._door.loading(feed, refs)
         self._chunks, self._loaded, self._updated_at = len(refs), 0, time.monotonic()
         self._feed, self._failed = feed, 0
-        description = f"Of {len(refs)} chunks, loaded or failed"
+        description = f"Of {counted(len(refs), 'chunk')}, loaded or failed"
         self._artifact = self._showcase.create("progress", f"{key_of(feed)}-progress", self._percent, description)
 
     def loaded(self, ref: ChunkRef, outcome: WriteCounts | ChunkFailed) -> None:

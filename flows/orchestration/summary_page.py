@@ -9,6 +9,7 @@ from flows.orchestration.artifacts import Showcase, key_of
 from flows.runs.reports import RunReport
 from restock.chunks import OUTCOMES
 from restock.reasons import sentence
+from restock.wording import counted
 
 REASONS_SHOWN = 10
 FAILED_SHOWN = 50
@@ -22,12 +23,12 @@ def show_summary(report: RunReport, showcase: Showcase) -> None:
     Where there are none, a table is shown only in the place of one that tells of an earlier run.
     """
     summary, key = report.summary, key_of(report.run.feed)
-    told = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
+    told = f"{summary.chunks_loaded} of {counted(summary.chunks_planned, 'chunk')} loaded"
     showcase.create("markdown", f"{key}-summary", summary_page(report), f"{summary.status.capitalize()}: {told}")
     tables = {
-        "counts": (counts_table(report), f"What became of {summary.read:,} rows"),
-        "failed-chunks": (failed_table(report), f"{summary.chunks_failed} failed chunks, and why"),
-        "rejects": (rejects_table(report), f"{summary.rejected:,} rejected rows, and why"),
+        "counts": (counts_table(report), f"What became of {counted(summary.read, 'row')}"),
+        "failed-chunks": (failed_table(report), f"{counted(summary.chunks_failed, 'failed chunk')}, and why"),
+        "rejects": (rejects_table(report), f"{counted(summary.rejected, 'rejected row')}, and why"),
     }
     for name, (rows, description) in tables.items():
         if rows:
@@ -69,7 +70,7 @@ def summary_page(report: RunReport) -> str:
     lines = [
         f"# {_cell(run.feed)}: {summary.status}",
         f"Run `{run.run_id}` of {_cell(run.source)}, generation {run.generation}; "
-        f"{summary.chunks_loaded} of {summary.chunks_planned} chunks are loaded.{pace}",
+        f"{summary.chunks_loaded} of {counted(summary.chunks_planned, 'chunk')} loaded.{pace}",
     ]
     if summary.status == "held" and run.reason:
         lines.append(f"**Held:** {_cell(run.reason)}")

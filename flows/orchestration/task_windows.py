@@ -21,6 +21,7 @@ from restock.errors import ChunkFailed, ConfigurationError, RestockError, RunInt
 from restock.feeds import Feed
 from restock.references import place_of
 from restock.settings import read_settings
+from restock.wording import counted
 
 # A task run costs Prefect's server 0.04 s of a processor, a seventh of what a chunk of usual size costs restock. So a
 # run has a few of them anyway, more if each has so many rows, and no more than Prefect still shows at once.
@@ -113,7 +114,7 @@ def _ended(done: WindowOutcome) -> State[WindowOutcome]:
         others = f" ({len(failed)} chunks of this window failed.)" if len(failed) > 1 else ""
         return Failed(message=failed[0] + others, data=done)
     counts = sum((outcome for _, outcome in done.outcomes if isinstance(outcome, WriteCounts)), WriteCounts())
-    return Completed(message=f"{counts.total:,} rows: {told(counts)}.", data=done)
+    return Completed(message=f"{counted(counts.total, 'row')}: {told(counts)}.", data=done)
 
 
 def told(counts: WriteCounts | RunSummary) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from restock.errors import AlreadyServed, ConfigurationError, RunHeld
 from restock.feeds import Feed
+from restock.wording import counted
 from sinks.flask_sink import FlaskSink
 from sinks.ledger.entries import RunEntry
 from sinks.ledger.history import FeedRuns, History
@@ -85,6 +86,6 @@ def refuse_small(feed: Feed, past: FeedRuns, rows: int) -> None:
         return
     share = f" of the {last.read:,} that run {last.run_id} read" if limit.share is not None and last is not None else ""
     raise RunHeld(
-        f"The source of feed {feed.name} has {rows:,} rows, and min_rows demands {limit}{share}; nothing was "
+        f"The source of feed {feed.name} has {counted(rows, 'row')}, and min_rows demands {limit}{share}; nothing was "
         "written. Have it exported again, or, if it is right, bring it in with `--force` (in Prefect's form: `force`)."
     )

@@ -15,6 +15,7 @@ from flows.runs.spooling import spool_source
 from flows.runs.workplace import Workplace
 from restock.errors import ConfigurationError, LeaseLost, RunHeld
 from restock.feeds import Feed
+from restock.wording import counted
 from sinks.flask_sink import FlaskSink
 from sinks.ledger.entries import Admission
 from sinks.ledger.history import FeedRuns, History
@@ -69,7 +70,9 @@ class Entrance:
             self.progress.note(f"The spool has lost chunks of run {run_id}, so the feed is begun anew.")
             return None
         chunks = len(self.history.chunks(run_id))
-        self.progress.note(f"Run {run_id} of the same content goes on: {len(left)} of its {chunks} chunks are left.")
+        self.progress.note(
+            f"Run {run_id} of the same content goes on: {len(left)} of its {counted(chunks, 'chunk')} left."
+        )
         return run_id
 
     def admit(self, files: list[SourceFile], past: FeedRuns) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from restock.chunks import ChunkEntry, RunSummary
 from restock.errors import RunHeld, RunIncomplete
+from restock.wording import counted
 from sinks.ledger.entries import RunEntry
 from sinks.ledger.history import History, summary_of
 
@@ -61,7 +62,7 @@ class RunReport:
         """
         if not self.summary.adds_up:
             return RunIncomplete(
-                f"The counts of run {self.run.run_id} do not add up to the {self.summary.read} rows that were read; "
+                f"The counts of run {self.run.run_id} do not add up to the {counted(self.summary.read, 'row')} read; "
                 f"please report this with the output of `restock show {self.run.run_id} --json`."
             )
         if self.summary.status == "held":
@@ -83,11 +84,12 @@ class RunReport:
         again = f"`restock reprocess --run {run_id}`"
         if not failed:
             waiting = self.summary.chunks_planned - self.summary.chunks_loaded
-            return f"Run {run_id} is incomplete: {waiting} chunks are still to be loaded; go on with {again}."
+            return f"Run {run_id} is incomplete: {counted(waiting, 'chunk')} still to be loaded; go on with {again}."
         reason = (failed[0].error or "").rstrip(".")
+        share = f"{len(failed)} of {counted(len(self.chunks), 'chunk')} failed ({_numbers(failed)})"
         return (
-            f"Run {run_id} is incomplete: {len(failed)} of {len(self.chunks)} chunks failed ({_numbers(failed)}), the "
-            f"first with: {reason}; mend the cause, then load them again with {again}."
+            f"Run {run_id} is incomplete: {share}, the first with: {reason}; mend the cause, then load them again with "
+            f"{again}."
         )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from flows.runs.progress import Progress
 from flows.runs.stopping import check_stop
 from restock.interpreter import settle_interpreter
+from restock.wording import counted
 from sinks.flask_sink import FlaskSink
 from sources.chunks.spool import RunSpool
 from sources.extract import Chunking, Extraction, extract
@@ -47,8 +48,8 @@ def spool_source(sink: FlaskSink, files: list[SourceFile], spool: RunSpool, prog
         )
     if extraction.keyless and sink.target.inserts_keyless:
         progress.note(
-            f"{extraction.keyless:,} of {extraction.rows:,} rows come without {', '.join(sink.target.key)}, so nothing "
-            "recognises them: content that differs in one row is inserted with all of them. To have them recognised, "
-            "name a key that they hold in match_on."
+            f"{extraction.keyless:,} of {counted(extraction.rows, 'row')} without {', '.join(sink.target.key)}: "
+            "nothing recognises such rows, so content that differs in one row is inserted with all of them. To have "
+            "them recognised, name a key that they hold in match_on."
         )
     return extraction

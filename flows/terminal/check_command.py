@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.terminal.answers import Answer, as_json, run
+from restock.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ def _print_findings(console: Console, found: Check, with_values: bool) -> None:
         told = f"{reason.rows:,} × {sentence(reason.code, reason.column)} ({reason.code})"
         say(f"{told} {_places(reason.samples, with_values, reason.rows)}")
     if len(found.reasons) > REASONS_SHOWN:
-        say(f"and {len(found.reasons) - REASONS_SHOWN} more reasons")
+        say(f"and {counted(len(found.reasons) - REASONS_SHOWN, 'more reason')}")
     for changed in found.in_table.changed if found.in_table else ():
         say(f"{changed.rows:,} × {changed.column} would change {_places(changed.samples, with_values, changed.rows)}")
     for reason in found.doubtful:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from flows.terminal.answers import Answer, as_json, run
+from restock.wording import counted
 
 
 @click.command()
@@ -29,7 +30,9 @@ def rejects(run_id: str, path: Path | None, as_json: bool) -> None:
             plain = {"run_id": run_id, "rejects": [each.as_dict() for each in found]}
             return Answer(plain, lambda: print_rejects(found) if found else click.echo(none))
         count = export(run_id, path)
-        told = f"{count} rejects written to {path}; mend them there, then `restock reprocess --rejects {path}`."
+        told = (
+            f"{counted(count, 'reject')} written to {path}; mend them there, then `restock reprocess --rejects {path}`."
+        )
         return Answer({"run_id": run_id, "written": count}, lambda: click.echo(told))
 
     run(work, as_json)
@@ -51,7 +54,7 @@ def superseded(run_id: str, path: Path | None, as_json: bool) -> None:
 
         first, count = superseded_of(run_id, path, ROWS_SHOWN)
         if path is not None:
-            told = f"{count} superseded rows written to {path}."
+            told = f"{counted(count, 'superseded row')} written to {path}."
             return Answer({"run_id": run_id, "written": count}, lambda: click.echo(told))
         none = "No row lost to another one of its source, or the list is in the spool of another machine."
         plain = {"run_id": run_id, "superseded": count, "first": first}

@@ -18,6 +18,7 @@ from flows.terminal.shown_rejects import ShownReject
 from restock.chunks import OUTCOMES, ChunkRef, RunSummary, WriteCounts
 from restock.errors import ChunkFailed
 from restock.reasons import sentence, sentences
+from restock.wording import counted
 from sinks.ledger.entries import RunEntry
 
 # Always shown, also when zero: what a person looks for first.
@@ -98,7 +99,9 @@ def print_report(report: RunReport) -> None:
     _print_reasons(console, report.reasons[:REASONS_SHOWN])
     more = len(report.reasons) - REASONS_SHOWN
     if more > 0:
-        console.print(f"  and {more} more reasons; `restock show {report.run.run_id}` lists them all", soft_wrap=True)
+        console.print(
+            f"  and {counted(more, 'more reason')}; `restock show {report.run.run_id}` has all", soft_wrap=True
+        )
     _print_hints(console, report)
 
 
@@ -124,7 +127,7 @@ def _print_totals(console: Console, report: RunReport) -> None:
     for name in (*USUAL_COUNTS, *others):
         table.add_row(name, f"{counts[name]:,}")
     table.add_section()
-    chunks = f"{summary.chunks_loaded} of {summary.chunks_planned} chunks loaded"
+    chunks = f"{summary.chunks_loaded} of {counted(summary.chunks_planned, 'chunk')} loaded"
     pace = f", {summary.rows_per_second:,.0f} rows/s" if summary.rows_per_second else ""
     table.caption = f"{chunks} in {summary.seconds:.1f} s{pace}" if summary.seconds else chunks
     table.add_row("status", _status(report.run, summary))
@@ -133,7 +136,7 @@ def _print_totals(console: Console, report: RunReport) -> None:
 
 def _status(run: RunEntry, summary: RunSummary) -> str:
     if summary.abandoned and summary.status != "abandoned":
-        return f"{summary.status}, {summary.abandoned:,} rows abandoned"
+        return f"{summary.status}, {counted(summary.abandoned, 'row')} abandoned"
     return f"{summary.status} ({run.reason})" if run.reason == "interrupted" else summary.status
 
 

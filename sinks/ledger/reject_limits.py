@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef, Reject
 from restock.errors import ChunkFailed, RunHeld
 from restock.feeds import Feed
+from restock.wording import counted
 from sinks.ledger.results import Result
 from sinks.ledger.tables import runs
 
@@ -24,9 +25,9 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
     chunk_limit = feed.max_chunk_rejects
     if chunk_limit is not None and chunk_limit.is_exceeded(counts.rejected, ref.rows):
         raise ChunkFailed(
-            f"The {ref} has {counts.rejected} rejects in {ref.rows} rows, more than max_chunk_rejects {chunk_limit} of "
-            f"feed {feed.name} allows (here {_reasons(rejects)}); raise the limit and reprocess it, or "
-            f"{feed.how_to_mend(ref.run_id)}."
+            f"The {ref} has {counted(counts.rejected, 'reject')} in {counted(ref.rows, 'row')}, more than "
+            f"max_chunk_rejects {chunk_limit} of feed {feed.name} allows (here {_reasons(rejects)}); raise the limit "
+            f"and reprocess it, or {feed.how_to_mend(ref.run_id)}."
         )
     if feed.max_rejects is None or not counts.rejected:
         return
@@ -36,10 +37,10 @@ def check_limits(connection: sa.Connection, feed: Feed, ref: ChunkRef, result: R
     rejected = run.rejected_rows + counts.rejected
     if feed.max_rejects.is_exceeded(rejected, run.read_rows):
         raise RunHeld(
-            f"Run {ref.run_id} is held: {rejected} of its {run.read_rows} rows are rejects with chunk {ref.number}, "
-            f"more than max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk {_reasons(rejects)}); "
-            f"`restock check {feed.name} --samples` shows them, but for what the database refused; "
-            f"{feed.how_to_mend(ref.run_id)}, or go on with `restock sync {feed.name} --force`."
+            f"Run {ref.run_id} is held: {counted(rejected, 'reject')} in {counted(run.read_rows, 'row')} with chunk "
+            f"{ref.number}, more than max_rejects {feed.max_rejects} of feed {feed.name} allows (in that chunk "
+            f"{_reasons(rejects)}); `restock check {feed.name} --samples` shows them, but for what the database "
+            f"refused; {feed.how_to_mend(ref.run_id)}, or go on with `restock sync {feed.name} --force`."
         )
 
 

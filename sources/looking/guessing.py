@@ -24,6 +24,8 @@ from sources.parquet_files.nested import kinds_for
 from sources.places.locations import open_pinned
 
 if TYPE_CHECKING:
+    from clevercsv.dialect import SimpleDialect
+
     from restock.contract import Kind
     from sources.places.locations import SourceFile
 
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 SAMPLE_BYTES = 64 * 1024
 _DELIMITERS = (",", ";", "\t", "|")
 # Of several signs; each holds one that may be taken for the whole.
-_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ")
+_LONG_DELIMITERS = ("||", "::", ";;", "~|~", "^|^", "|~|", "\t\t", " | ", ", ", "; ", ",\t", ";\t")
 _ONE_SIGN = "\x1f"  # stands for a delimiter of several signs, where a reader knows only one
+_COMMENT_LENGTH = 16  # that a feed takes
 _COMMENTS = ("#", "//", "--")
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*")
 
@@ -91,11 +94,10 @@ def _guess_encoding(start: bytes, guessed: Dialect) -> str:
 
 
 def _guess_signs(text: str, guessed: Dialect) -> None:
-    """Delimiter and quote, as CleverCSV finds them."""
-    try:
-        found = Detector().detect(text)
-    except clevercsv.Error:
-        found = None
+    """Delimiter and quote, as CleverCSV finds them; an unusual delimiter only where no usual one reads a table."""
+    found = _detected(text)
+    if found is None or found.delimiter not in _DELIMITERS:
+        found = _detected(text, _delimiters_of_a_table(text)) or found
     if found is None or not found.delimiter:
         first = text.partition("\n")[0]
         delimiter = max(_DELIMITERS, key=first.count)
@@ -114,6 +116,19 @@ def _guess_signs(text: str, guessed: Dialect) -> None:
     elif '"' in text and not re.search(rf'(?:^|{re.escape(delimiter)})"', text, re.MULTILINE):
         guessed.rules["quote"] = None
         guessed.doubts["quote"] = 'no field begins with ", so it is taken for text, an inch mark perhaps'
+
+
+def _detected(text: str, delimiters: list[str] | None = None) -> SimpleDialect | None:
+    try:
+        return Detector().detect(text, delimiters=delimiters)
+    except clevercsv.Error:
+        return None
+
+
+def _delimiters_of_a_table(text: str) -> list[str] | None:
+    """The usual delimiters by which all rows have one width, if there are any: long texts lead CleverCSV to blanks."""
+    widths = {sign: {len(cells) for _, cells in _rows(text, {"delimiter": sign})} for sign in _DELIMITERS}
+    return [sign for sign, found in widths.items() if len(found) == 1 and found != {1}] or None
 
 
 def _longer(text: str, delimiter: str) -> str:
@@ -146,12 +161,22 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     ]
     usual = median(_filled(rows[place][1]) for place in tabular)
     header = next((place for place in tabular if not _is_padded(rows[place][1], usual)), tabular[0])
-    line, names = rows[header]
+    names, columns = rows[header][1], width - is_behind_each
+    upper = None if _tell_apart(names, columns) else _upper_of_two(rows, header, columns)
+    if upper is not None:
+        header, names = upper, _put_together(rows[upper][1], rows[upper + 1][1])
+        guessed.rules["header_rows"] = 2
+        guessed.doubts["header_rows"] = "the header seems to have two rows, which together name its columns"
+    line = rows[header][0]
     if header:
         guessed.rules["skip_lines"] = line - 1
         guessed.doubts["skip_lines"] = f"the table seems to begin on line {line}"
-    numbered = [f"column {place}" for place in range(1, width - is_behind_each + 1)]
-    if _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
+    numbered = [f"column {place}" for place in range(1, columns + 1)]
+    if upper is None and any(cells == names for _, cells in rows[header + 1 :]):
+        _guess_repeated(
+            text, line, [name.strip() or other for name, other in zip(names, numbered, strict=False)], guessed
+        )
+    elif _are_values(names, [cells for _, cells in rows[header + 1 :] if len(cells) == width]):
         guessed.rules |= {"header_rows": 0, "names": numbered}
         guessed.doubts["header_rows"] = "the first row looks like the others, so there seems to be no header"
         guessed.doubts["names"] = "the file has none: give each column its own"
@@ -163,6 +188,41 @@ def _guess_layout(text: str, guessed: Dialect) -> None:
     elif not all(name.strip() for name in names[: len(numbered)]):
         guessed.rules["names"] = [name if name.strip() else other for name, other in zip(names, numbered, strict=False)]
         guessed.doubts["names"] = "the header names only some of its columns: give the others their own"
+
+
+def _guess_repeated(text: str, line: int, names: list[str], guessed: Dialect) -> None:
+    """A header that stands above each page of a report: all of its lines are skipped, by what they begin with."""
+    begin = list(io.StringIO(text, newline=""))[line - 1].rstrip("\r\n")[:_COMMENT_LENGTH]
+    delimiter, quote = guessed.rules["delimiter"], guessed.rules.get("quote", '"')
+    if begin[:1] in ("", delimiter[0], quote) or "comment" in guessed.rules or len(set(names)) < len(names):
+        return
+    guessed.rules |= {"comment": begin, "header_rows": 0, "names": names}
+    guessed.doubts["comment"] = "the header stands there again and again; every line that begins so is skipped"
+
+
+def _tell_apart(names: list[str], columns: int) -> bool:
+    """Whether a header names each of so many columns, and no two alike."""
+    return all(name.strip() for name in names[:columns]) and len(set(names[:columns])) == columns
+
+
+def _put_together(upper: list[str], lower: list[str]) -> list[str]:
+    return [" ".join(filter(None, parts)) for parts in zip(upper, lower, strict=False)]
+
+
+def _upper_of_two(rows: list[tuple[int, list[str]]], header: int, columns: int) -> int | None:
+    """The first of two header rows, one of them found: they tell the columns apart, and words stand over numbers."""
+    for place in range(max(header - 1, 0), min(header + 1, len(rows) - 3)):
+        (line, upper), (next_line, lower) = rows[place : place + 2]
+        others = [cells for _, cells in rows[place + 2 :] if len(cells) == len(lower)]
+        is_header = next_line == line + 1 and len(upper) == len(lower) and not any(map(_has_digit, [*upper, *lower]))
+        below = [lower[at].strip() and all(_has_digit(cells[at]) for cells in others) for at in range(len(lower))]
+        if is_header and others and any(below) and _tell_apart(_put_together(upper, lower), columns):
+            return place
+    return None
+
+
+def _has_digit(cell: str) -> bool:
+    return any(sign.isdigit() for sign in cell)
 
 
 def _is_padded(cells: list[str], usual: float) -> bool:

@@ -109,7 +109,7 @@ def test_what_a_killed_extraction_leaves_in_the_spool_is_pruned(sqlite_load: Loa
     status, said = children.run(["prune"], load.shop)
 
     assert status == 0
-    assert "1 leavings are gone" in said
+    assert "1 leaving gone" in said
     assert oracle.spooled(load.spool) == []
     assert load.violations() == []
 

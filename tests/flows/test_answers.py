@@ -89,7 +89,7 @@ def test_a_sync_tells_of_every_file_of_a_delta_and_then_that_none_is_new(home: S
     assert list(said.answer) == ["runs", "outstanding"]
     told = [[run[name] for name in ("source", "inserted", "rejected")] for run in said.answer["runs"]]
     assert told == [["01.csv", 1, 1], ["02.csv", 1, 0]]
-    assert shown.out.count("chunks loaded") == 2
+    assert shown.out.count("1 of 1 chunk loaded") == 2
     assert "price is not a number" in shown.out
     assert (nothing.status, nothing.out) == (
         0,
@@ -401,7 +401,7 @@ def test_prune_clears_away_what_it_can_and_says_what_it_could_not_ask(home: Shop
     said = run_here(capfd, "prune")
 
     assert said.status == 1
-    assert said.out == "0 runs are forgotten, and 0 leavings are gone from the spool; unknown files stay there.\n"
+    assert said.out == "0 runs forgotten, and 0 leavings gone from the spool; unknown files stay there.\n"
     assert said.sentence.startswith("Feed lost could not be asked: The app nowhere:app cannot be imported")
 
 
@@ -468,7 +468,7 @@ def test_show_says_why_a_run_is_held_and_rejects_which_run_has_none(home: Shop, 
 
     shown, listed = run_here(capfd, "show", run_id), run_here(capfd, "rejects", run_id)
 
-    assert f"Run {run_id} is held: 1 of its 2 rows are rejects with chunk 1, more than max_rejects 0" in shown.out
+    assert f"Run {run_id} is held: 1 reject in 2 rows with chunk 1, more than max_rejects 0" in shown.out
     assert "`restock check products --samples` shows them, but for what the database refused" in shown.out
     assert (listed.status, listed.out) == (0, f"Run {run_id} has no open rejects.\n")
 
@@ -481,7 +481,7 @@ def test_show_lists_every_reason_that_a_sync_shortens(home: Shop, capfd: Capture
     run_id = list_runs()[0][0][0].run_id
     shown = run_here(capfd, "show", run_id)
 
-    assert f"and 4 more reasons; `restock show {run_id}` lists them all" in synced.out
+    assert f"and 4 more reasons; `restock show {run_id}` has all" in synced.out
     assert "more reasons" not in shown.out
     assert all(f"(picky:{number})" in shown.out for number in range(12))
 
@@ -527,7 +527,7 @@ def test_rejects_are_written_where_they_are_asked_for(home: Shop, capfd: Capture
     said = run_here(capfd, "rejects", run_id, "--csv", "mine.csv")
 
     assert said.status == 0
-    assert said.out.startswith("1 rejects written to mine.csv;")
+    assert said.out.startswith("1 reject written to mine.csv;")
     assert (home.folder / "mine.csv").read_text(encoding="utf-8").splitlines()[0].startswith("sku,name,price,stock,")
 
 

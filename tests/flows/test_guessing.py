@@ -138,7 +138,7 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
     assert rules["null_values"] == ["", "-"]
     assert rules["datetime_format"] == "%d.%m.%Y %H:%M"
     assert {"ja", "nein"} <= {*rules["true_values"], *rules["false_values"]}
-    assert "doubt: NA stands in 1 rows and stays text unless null_values names it" in text
+    assert "doubt: NA stands in 1 row and stays text unless null_values names it" in text
     assert (
         "doubt: timestamps that name no zone are taken for UTC; name theirs, such as Europe/Berlin: a column without a "
         "zone then gets UTC, so leave timezone out to store the clock time as it is written"
@@ -163,6 +163,12 @@ def test_a_supplier_of_another_language_is_understood_and_doubts_are_said(
         ("sku,name\n1,'Hose, green'\n2,'Rake, red'\n", {"quote": "'"}),
         ("sku||name\n1||Hose\n2||Rake\n", {"delimiter": "||"}),
         ('sku, name\n1, "Hose, green"\n2, Rake\n', {"delimiter": ", "}),
+        ('sku,\tname\n1,\t"Hose, green"\n2,\tRake\n', {"delimiter": ",\t"}),
+        ("sku;name;price;\n;;net;gross\n1;Hose;2;3\n2;Rake;3;4\n", {"delimiter": ";", "header_rows": 2}),
+        (
+            "Shop\n;;A;B\nsku;name;price;price\n1;Hose;2;3\n2;Rake;3;4\n",
+            {"delimiter": ";", "header_rows": 2, "skip_lines": 1},
+        ),
         ("sku::name::\n1::Hose::\n2::Rake::\n", {"delimiter": "::", "trailing_delimiter": True}),
     ],
 )
@@ -175,6 +181,32 @@ def test_the_layout_of_a_table_is_guessed(
 
     assert feed["csv"] == {"encoding": "utf-8"} | rules
     assert synced(capfd, "f")["inserted"] == text.count("Hose") + text.count("Rake")
+
+
+def test_a_header_above_each_page_of_a_report_is_skipped(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    page = "Report;;;\n\nsku;;name;price\n{0}1;;Hose;2,50\n{0}2;;Rake;3,00\n"
+    (sqlite_shop.folder / "f.csv").write_text("".join(map(page.format, "ABC")), encoding="utf-8")
+
+    text, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    names = ["sku", "column 2", "name", "price"]
+    layout = {"skip_lines": 2, "comment": "sku;;name;price", "header_rows": 0, "names": names}
+    assert {key: feed["csv"][key] for key in layout} == layout
+    assert feed["columns"] == {"sku": "sku", "name": "name", "price": "price"}
+    assert "doubt: the header stands there again and again; every line that begins so is skipped" in text
+    summary = synced(capfd, "f")
+    assert (summary["read"], summary["inserted"]) == (8, 6)
+
+
+def test_long_texts_do_not_hide_the_delimiter(sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "<div>\n  <h3>Hose green</h3>\n" + "  <p>Une coupe moderne, dans une nuance facile à assortir.</p>\n" * 9
+    rows = "".join(f'{n},"Hose {n}","{text}{n}",{n}\n' for n in range(9))
+    (sqlite_shop.folder / "f.csv").write_text(f"sku,name,description,price\n{rows}", encoding="utf-8")
+
+    _, feed = guess(sqlite_shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name", "price": "price"}
+    assert synced(capfd, "f")["inserted"] == 9
 
 
 def test_what_stands_beside_numbers_and_is_no_known_currency_is_a_doubt(
@@ -243,12 +275,68 @@ def test_a_file_without_a_header_is_matched_by_its_values_with_doubts(
         ("sku", "Art.-Nr."),
         ("net_price", "VK netto"),
         ("weight_kg", "Gewicht (kg)"),
+        ("net_price", "Nettopreis €"),
+        ("net_price", "Prix HT (€)"),
+        ("sku", "Référence"),
+        ("name", "Nazwa"),
+        ("stock", "Giacenza"),
+        ("price", "Цена"),
     ],
 )
 def test_a_column_is_matched_by_its_meaning_in_another_language(attribute: str, column: str) -> None:
     [match] = match_columns(["Farbe", column], ["weight", attribute])
 
     assert (match.attribute, match.column, match.doubt) == (attribute, column, "matched by its meaning")
+
+
+@pytest.mark.parametrize(
+    "attribute, column", [("name", "NombreProducto"), ("price", "PrecioUnidad"), ("name", "artikelname")]
+)
+def test_the_words_of_a_column_are_told_apart_though_no_sign_parts_them(attribute: str, column: str) -> None:
+    [match] = match_columns(["KeyProducto", column], ["weight", attribute])
+
+    assert (match.column, match.doubt) == (column, "matched because its name holds the attribute's")
+
+
+def test_columns_whose_names_tell_nothing_are_matched_by_values_that_one_attribute_alone_takes(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN.replace("[decimal.Decimal | None]", "[decimal.Decimal]"))
+    rows = "Код1;Товар;Стоимость;Осталось;Вид\n{}"
+    lines = [f"A{n};Лопата № {n} с длинной ручкой из дерева;1 249,{n}0;{n};\n" for n in range(3)]
+    (shop.folder / "f.csv").write_text(rows.format("".join(lines)), encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "Код1", "name": "Товар", "price": "Стоимость"}
+    assert feed["match_on"] == ["sku"]
+    assert text.count("doubt: matched by its values alone") == 3
+    assert "doubt: stock: nothing fills it; Осталось could, by its values alone" in text
+    assert synced(capfd, "f")["inserted"] == 3
+
+
+def test_a_column_that_two_attributes_could_take_or_that_is_named_as_something_else_is_matched_with_none(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    (shop.folder / "f.csv").write_text("sku,name,x,weight\nA1,Hose,3,1.5\nA2,Rake,4,2.5\n", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "name": "name"}
+    assert "by its values" not in text
+
+
+def test_spaces_and_gaps_are_no_values_of_what_must_have_one(
+    make_shop: MakeShop, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make_shop(sqlite_url, GERMAN)
+    (shop.folder / "f.csv").write_text("sku,x,y,price\nA1,, ,3.5\nA2,Rake, ,4\n", encoding="utf-8")
+
+    text, feed = guess(shop, capfd, "f.csv")
+
+    assert feed["columns"] == {"sku": "sku", "price": "price"}
+    assert "doubt: name: nothing fills it" in text
 
 
 @pytest.mark.parametrize(
@@ -327,7 +415,7 @@ def test_keys_that_repeat_or_were_shortened_by_a_spreadsheet_are_doubts(
 
     text, _ = guess(sqlite_shop, capfd, "f.csv")
 
-    assert "doubt: 1 of the first 2 rows repeat the key of another one" in text
+    assert "doubt: 1 of the first 2 rows with the key of another one" in text
     assert text.count("such as 4.00638E+12") == 2
 
 
@@ -337,7 +425,7 @@ def test_spaces_around_keys_are_a_doubt(sqlite_shop: Shop, capfd: pytest.Capture
     text, feed = guess(sqlite_shop, capfd, "f.csv")
 
     assert feed["match_on"] == ["sku"]
-    doubt = "doubt: 2 of the first 3 rows have spaces around sku, which count; `key_form: {trim: true}` leaves them out"
+    doubt = "doubt: 2 of the first 3 rows with spaces around sku, which count; `key_form: {trim: true}` leaves them out"
     assert doubt in text
 
 
@@ -361,7 +449,7 @@ def test_keys_that_may_have_lost_their_zeros_are_a_doubt(sqlite_shop: Shop, capf
         (sqlite_shop.folder / "f.csv").write_text(f"sku,name\n{lines}", encoding="utf-8")
         return guess(sqlite_shop, capfd, "f.csv")[0]
 
-    assert "1 of 4 have fewer than 6 digits" in guessed(*codes)
+    assert "1 of 4 with fewer than 6 digits" in guessed(*codes)
     assert "`key_form: {zero_pad: 6}` puts them back" in guessed(*codes)
     assert "zero_pad" not in guessed(*codes, "012345")
     assert "zero_pad" not in guessed(*codes, "A-1234")

@@ -357,7 +357,7 @@ def test_the_chunk_that_crosses_the_limit_of_a_run_is_not_loaded(make_table: Mak
     items = [item | {"price": -item["price"] if place in (0, 3) else None} for place, item in enumerate(make_items(4))]
     with products.admitted([2, 2]) as [first, second]:
         products.load_chunk(products.chunk(items[:2], first))
-        with pytest.raises(RunHeld, match="2 of its 4 rows are rejects with chunk 2, more than max_rejects 25%"):
+        with pytest.raises(RunHeld, match="2 rejects in 4 rows with chunk 2, more than max_rejects 25%"):
             products.load_chunk(products.chunk(items[2:], second))
 
     assert [row["sku"] for row in products.rows()] == ["S-00002"]
@@ -381,7 +381,7 @@ def test_chunks_that_are_loaded_at_a_time_know_of_each_others_rejects(
 
     with products.admitted([2, 2]) as [first, second], ThreadPoolExecutor(1) as other:
         monkeypatch.setattr("sinks.flask_sink.fenced", load_the_other)
-        with pytest.raises(RunHeld, match="2 of its 4 rows are rejects with chunk 2"):
+        with pytest.raises(RunHeld, match="2 rejects in 4 rows with chunk 2"):
             products.load_chunk(half(second, items[1]))
 
     assert (products.entry(first).status, products.entry(second).status) == ("loaded", "planned")

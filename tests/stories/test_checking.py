@@ -133,10 +133,10 @@ def test_values_are_shown_only_to_whom_asks_for_them(sqlite_shop: Shop, capfd: p
 @pytest.mark.parametrize(
     "limits, status, told",
     [
-        ({"max_rejects": 1}, 3, "held before chunk 2: 2 of the 8 rows are rejects by then, more than max_rejects 1"),
+        ({"max_rejects": 1}, 3, "held before chunk 2: 2 rejects in 8 rows by then, more than max_rejects 1"),
         ({"max_rejects": "20%"}, 3, "more than max_rejects 20% allows"),
         ({"max_rejects": 2}, 0, ""),
-        ({"max_chunk_rejects": "50%"}, 1, "1 chunks of products.csv would fail"),
+        ({"max_chunk_rejects": "50%"}, 1, "1 chunk of products.csv would fail"),
         ({"max_chunk_rejects": 2, "max_rejects": "25%"}, 0, ""),
     ],
 )

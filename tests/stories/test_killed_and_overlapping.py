@@ -102,7 +102,7 @@ def test_who_goes_on_with_a_run_is_told_so(sqlite_shop: Shop, capfd: pytest.Capt
 
     said = run_here(capfd, "sync", "products")
 
-    assert f"Run {run_id} of the same content goes on: 2 of its 3 chunks are left." in said.err
+    assert f"Run {run_id} of the same content goes on: 2 of its 3 chunks left." in said.err
     assert "of the same content" not in run_here(capfd, "sync", "products").err
 
 

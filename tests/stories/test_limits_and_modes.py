@@ -43,7 +43,7 @@ def test_the_chunk_that_crosses_the_limit_of_a_run_is_not_loaded_and_a_person_de
     with pytest.raises(RunHeld) as verdict:
         held.verdict()
     assert verdict.value.exit_status == 3
-    assert "3 of its 8 rows are rejects with chunk 3, more than max_rejects 2" in str(verdict.value)
+    assert "3 rejects in 8 rows with chunk 3, more than max_rejects 2" in str(verdict.value)
     assert "`restock sync products --force`" in str(verdict.value)
 
 

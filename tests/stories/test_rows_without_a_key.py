@@ -66,7 +66,7 @@ def test_whoever_brings_in_rows_without_a_key_is_told_what_that_means(
     sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
 ) -> None:
     keyless(sqlite_shop)
-    told = "3 of 3 rows come without id, so nothing recognises them: content that differs in one row is inserted with"
+    told = "3 of 3 rows without id: nothing recognises such rows, so content that differs in one row is inserted with"
 
     for command in ("check", "sync", "sync"):
         assert told in " ".join(run_here(capfd, command, "products").err.split())
