@@ -509,7 +509,7 @@ def test_a_correction_is_read_as_its_own_feed_writes_and_not_as_another(sqlite_s
     shop = sqlite_shop
     shop.feeds(
         {
-            "western": {"match_on": ["sku"], "csv": {"encoding": "cp1252"}},
+            "western": {"match_on": ["sku"], "csv": {"encoding": "cp1252", "null_values": ["", "Käse"]}},
             "products": {"match_on": ["sku"]},
         }
     )

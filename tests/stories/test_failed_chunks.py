@@ -142,6 +142,23 @@ def test_a_reprocess_of_all_runs_passes_by_a_table_that_another_run_owns(sqlite_
     assert [row["name"] for row in shop.rows("category")] == ["cured"]
 
 
+def test_a_reprocess_of_all_runs_names_the_feed_whose_database_it_cannot_ask(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What it finds elsewhere it loads; where it finds nothing it does not say that there is nothing to do."""
+    shop = sqlite_shop
+    poisoned_night(shop)
+    mended = {"match_on": ["sku"], "transform": add_transform(shop, "mended", MENDED)}
+    shop.feeds({"products": mended, "lost": {"match_on": ["sku"], "app": "no_such_app:create_app"}})
+
+    first, second = (run_here(capfd, "reprocess") for _ in range(2))
+
+    assert (first.status, second.status) == (0, 1)
+    assert "Feed lost is left out: " in " ".join(first.err.split())
+    assert table(shop) == expected(GOOD, [CURED])
+    assert second.sentence.startswith("Feed lost could not be asked: ")
+
+
 def test_only_the_chunks_that_are_named_are_reprocessed(sqlite_shop: Shop) -> None:
     sqlite_shop.feed(chunk_rows=1, transform=add_transform(sqlite_shop, "broken", BROKEN))
     sqlite_shop.write_csv("products.csv", [product(1, name="POISON"), product(2), product(3, name="POISON")])
