@@ -463,6 +463,15 @@ def test_values_that_may_not_be_null_are_traded_too(make_table: MakeTable, model
     assert [page["slug"] for page in pages.rows()] == ["page-2", "page-1", "page-3", "page-4"]
 
 
+def test_what_stands_in_for_a_traded_value_is_that_of_no_other_row(make_table: MakeTable) -> None:
+    pages = make_table(SLUGS, "Page", match_on=[])
+    row = {"shop": "one", "rank": 0}
+    numbers = [{"id": 10 + n, "shop": str(n % 4), "slug": "ab"[n // 4], "rank": 0} for n in range(8)]
+    pages.load([{"id": 1, "slug": "a", **row}, {"id": 2, "slug": "b", **row}, *numbers])
+
+    assert pages.load([{"id": 1, "slug": "b", **row}, {"id": 2, "slug": "a", **row}]) == WriteCounts(updated=2)
+
+
 RANKS = """\
 class Rank(db.Model):
     __tablename__ = "rank"
