@@ -83,7 +83,6 @@ def take_lease(database: AppDatabase, target: str, feed: str | None) -> Lease:
 
 def _take(connection: sa.Connection, target: str, feed: str | None, seconds: float) -> Lease | None:
     """The lease; none where the target is not entered yet."""
-    mine = Owner.this_process()
     # The write comes first: it locks the row, on every database, before anything is decided.
     next_token = sa.update(leases).where(leases.c.target == target).values(token=leases.c.token + 1)
     if not connection.execute(next_token).rowcount:
@@ -91,7 +90,7 @@ def _take(connection: sa.Connection, target: str, feed: str | None, seconds: flo
     held = connection.execute(sa.select(leases, database_time().label("now")).where(leases.c.target == target)).one()
     if held.owner is not None and held.expires_at > held.now:
         owner = Owner.read(held.owner)
-        if owner == mine or not owner.is_dead_here:
+        if not owner.is_dead_here:
             by_own_feed = feed is not None and held.feed == feed
             advice = "wait for it to end, then start again"
             if by_own_feed:
@@ -107,7 +106,9 @@ def _take(connection: sa.Connection, target: str, feed: str | None, seconds: flo
     connection.execute(
         sa.update(leases)
         .where(leases.c.target == target)
-        .values(owner=str(mine), feed=feed, run_id=None, taken_at=held.now, expires_at=held.now + seconds)
+        .values(
+            owner=str(Owner.this_process()), feed=feed, run_id=None, taken_at=held.now, expires_at=held.now + seconds
+        )
     )
     return Lease(target, held.token, seconds)
 
@@ -190,7 +191,7 @@ def _release(database: AppDatabase, lease: Lease) -> None:
 
     try:
         with database.begin() as connection:
-            connection.execute(sa.update(leases).where(_entry_of(lease)).values(owner=None, expires_at=0.0))
+            connection.execute(sa.update(leases).where(_entry_of(lease)).values(owner=None))
     except Exception as error:  # of the app's own code, as above: what was done under the lease stands
         log.warning(
             "The lease of %s could not be given back (%s); nothing is lost by it: it ends by itself within %.0f s.",

@@ -57,6 +57,28 @@ class Offer(db.Model):
     stock: Mapped[int] = mapped_column(sa.CheckConstraint("stock >= 0"))
 """
 
+BOXES = """\
+class Shelf(db.Model):
+    __tablename__ = "shelf"
+
+    shop: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    label: Mapped[str | None] = mapped_column(sa.String(8), unique=True)
+
+
+class Box(db.Model):
+    __tablename__ = "box"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["shop", "shelf_number"], ["shelf.shop", "shelf.number"], name="fk_shelf"),
+        sa.ForeignKeyConstraint(["shelf_label"], ["shelf.label"], name="fk_label"),
+    )
+
+    name: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    shop: Mapped[str | None] = mapped_column(sa.String(8))
+    shelf: Mapped[int | None] = mapped_column("shelf_number")
+    label: Mapped[str | None] = mapped_column("shelf_label", sa.String(8))
+"""
+
 LATE = """\
 class Late(db.Model):
     __tablename__ = "late"
@@ -191,6 +213,53 @@ def test_rows_without_a_parent_are_not_looked_for_by_halving(make_table: MakeTab
     assert codes[1] in ("check", "foreign_key")  # what is wrong with a row twice, databases do not find in one order
     assert set(codes[2:]) == {"foreign_key"}
     assert len([each for each in statements if each.startswith("SAVEPOINT")]) < 60
+
+
+def make_box(number: int, shop: str | None, shelf: int | None, label: str | None = None) -> dict[str, Any]:
+    return {"name": f"b{number:03}", "shop": shop, "shelf": shelf, "label": label}
+
+
+def test_rows_without_a_parent_of_several_columns_are_not_looked_for_by_halving(make_table: MakeTable) -> None:
+    """It is one row that has them all, and what has no value in one of them refers to nothing."""
+    boxes = make_table(FOREIGN_KEYS + BOXES, "Box", match_on=[])
+    boxes.shop.insert("shelf", {"shop": "one", "number": 1}, {"shop": "two", "number": 2})
+    places: list[tuple[str | None, int | None]] = [("one", 1), ("one", 2), (None, 9), ("six", 6)]
+    sent = [make_box(place, *places[place % 4]) for place in range(64)]
+
+    with recorded_statements(boxes.sink.database.engine) as statements:
+        counts = boxes.load(sent)
+
+    assert counts == WriteCounts(inserted=32, rejected=32)
+    assert [row["name"] for row in boxes.rows()] == [row["name"] for row in sent[::2]]
+    assert len([each for each in statements if each.startswith("SAVEPOINT")]) <= 40  # of 32, each is tried alone
+
+
+def test_a_reject_names_a_foreign_key_that_the_database_does_not_by_the_columns_which_the_row_fills(
+    make_table: MakeTable,
+) -> None:
+    boxes = make_table(FOREIGN_KEYS + BOXES, "Box", match_on=[])
+
+    boxes.load([make_box(1, "one", 1), make_box(2, None, None, "ghost")])
+
+    told = [(reject.code, reject.column, reject.value) for reject in boxes.rejects()]
+    is_named = boxes.sink.database.dialect != "sqlite"
+    names = ("fk_shelf", "fk_label") if is_named else ("shop,shelf_number", "shelf_label")
+    assert told == [(f"foreign_key:{names[0]}", None, None), (f"foreign_key:{names[1]}", "label", "ghost")]
+
+
+def test_a_row_that_others_refer_to_by_its_former_value_is_rejected(make_table: MakeTable) -> None:
+    """It fills no foreign key of its own by which the reject could be named."""
+    shelves = make_table(FOREIGN_KEYS + BOXES, "Shelf", match_on=[])
+    shelves.load([{"shop": "one", "number": number, "label": f"l{number}"} for number in (1, 2)])
+    shelves.shop.insert("box", {"name": "b1", "shelf_label": "l1"})
+
+    counts = shelves.load([{"shop": "one", "number": number, "label": f"new{number}"} for number in (1, 2)])
+
+    assert counts == WriteCounts(updated=1, rejected=1)
+    [reject] = shelves.rejects()
+    code = "foreign_key" if shelves.sink.database.dialect == "sqlite" else "foreign_key:fk_label"
+    assert (reject.row, reject.code) == (1, code)
+    assert [row["label"] for row in shelves.rows()] == ["l1", "new2"]
 
 
 def test_a_foreign_key_into_a_table_that_is_not_there_keeps_no_row_out(make_shop: MakeShop, sqlite_url: str) -> None:
@@ -350,6 +419,17 @@ def test_a_trade_with_a_row_that_is_refused_leaves_all_as_they_are(nodes: Table)
     assert [(row["label"], row["weight"]) for row in nodes.rows()] == [("t1", 1), ("t3", 2), ("t2", 3), ("t4", 4)]
 
 
+def test_rows_that_wait_in_line_for_the_value_of_one_that_is_refused_are_rejected(nodes: Table) -> None:
+    """Each wants what the next one has, and the last of them nobody's."""
+    nodes.load(make_nodes(3))
+
+    counts = nodes.load([make_node(1, tag="t2"), make_node(2, tag="t3"), make_node(3, tag="new", weight=-1)])
+
+    assert counts == WriteCounts(rejected=3)
+    assert [reject.code.partition(":")[0] for reject in nodes.rejects()] == ["unique", "unique", "check"]
+    assert [row["label"] for row in nodes.rows()] == ["t1", "t2", "t3"]
+
+
 @pytest.mark.parametrize("write", ["insert_only", "fill_empty"])
 def test_a_unique_value_that_stays_is_let_go_for_no_other_row(make_table: MakeTable, write: str) -> None:
     columns = {name: {"from": name} for name in make_node(1)}
@@ -381,6 +461,15 @@ def test_values_that_may_not_be_null_are_traded_too(make_table: MakeTable, model
 
     assert counts == WriteCounts(updated=2, rejected=2)
     assert [page["slug"] for page in pages.rows()] == ["page-2", "page-1", "page-3", "page-4"]
+
+
+def test_what_stands_in_for_a_traded_value_is_that_of_no_other_row(make_table: MakeTable) -> None:
+    pages = make_table(SLUGS, "Page", match_on=[])
+    row = {"shop": "one", "rank": 0}
+    numbers = [{"id": 10 + n, "shop": str(n % 4), "slug": "ab"[n // 4], "rank": 0} for n in range(8)]
+    pages.load([{"id": 1, "slug": "a", **row}, {"id": 2, "slug": "b", **row}, *numbers])
+
+    assert pages.load([{"id": 1, "slug": "b", **row}, {"id": 2, "slug": "a", **row}]) == WriteCounts(updated=2)
 
 
 RANKS = """\

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
+from contracts.loads import open_table
 from faults import oracle, upsets
-from faults.line import Line
+from faults.line import Line, Lost
 from faults.loads import Load
 from faults.shops_at_risk import DEFERRED
 from fix_databases import MakeDatabase
@@ -15,7 +16,8 @@ from fix_shop import MakeShop
 
 from flows.runs.progress import Progress
 from restock.chunks import ChunkRef, WriteCounts
-from restock.errors import ChunkFailed, RestockError, SinkUnavailable
+from restock.errors import ChunkFailed, RestockError, SinkUnavailable, TargetBusy
+from sinks.ledger.owners import Owner
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -41,6 +43,40 @@ def test_a_commit_that_gets_lost_is_neither_repeated_nor_forgotten(
 
     assert number > 10
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+def test_a_lease_is_taken_though_its_commit_gets_lost(load_on_a_line: tuple[Load, Line], lost: Lost) -> None:
+    """Asked again, the ledger would say that the table is being written, by this very process."""
+    load, line = load_on_a_line
+    upsets.sync_once(load)
+    line.lose_commit(1, lost)
+
+    lease = open_table(load.shop).take_lease()
+
+    [held] = load.shop.rows("restock_lease")
+    assert line.lost == 1
+    assert (held["token"], held["owner"]) == (lease.token, str(Owner.this_process()))
+
+
+def test_a_lease_whose_commit_got_lost_is_not_taken_for_that_of_whoever_came_next(
+    load_on_a_line: tuple[Load, Line],
+) -> None:
+    """Under the same token, as nothing was kept of the first."""
+    load, line = load_on_a_line
+    upsets.sync_once(load)
+    products = open_table(load.shop)
+
+    def come_next(_: sa.engine.ExceptionContext) -> None:
+        load.shop.execute("UPDATE restock_lease SET token = token + 1, owner = 'elsewhere|1|1', expires_at = 1e11")
+        load.shop.execute("UPDATE restock_fence SET token = token + 1")
+
+    sa.event.listen(products.sink.database.engine, "handle_error", come_next, once=True)
+    line.lose_commit(1, "request")
+
+    with pytest.raises(TargetBusy, match="by process 1 on elsewhere"):
+        products.take_lease()
+    assert line.lost == 1
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

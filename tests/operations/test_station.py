@@ -136,6 +136,7 @@ def test_nobody_may_ask_the_server_without_the_string(house: House) -> None:
         urllib.request.urlopen(f"{house.pages}/api/flows/count", data=b"{}")
     file = house.folder / ".restock/station/auth-string"
     assert file.stat().st_mode & 0o077 == 0
+    assert file.parent.stat().st_mode & 0o077 == 0  # the logs and Prefect's database lie there
 
 
 def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch) -> None:

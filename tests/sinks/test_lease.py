@@ -97,6 +97,17 @@ def test_a_lease_that_was_given_back_is_free_at_once_under_a_new_token(products:
     assert products.take_lease().token == first.token + 1
 
 
+def test_a_lease_that_was_given_back_stays_free_when_its_owner_renews_it_late(products: Table) -> None:
+    """As the heartbeat does that was waiting for the database while the lease was given back."""
+    first = products.take_lease()
+    with keeping(products.sink.database, first):
+        pass
+    with products.sink.database.begin() as connection:
+        renew(connection, first)
+
+    assert products.take_lease().token == first.token + 1
+
+
 def test_a_lease_ends_by_the_clock_of_the_database(products: Table) -> None:
     """The owner is on another host, so nobody here can tell whether it lives."""
     products.take_lease()
@@ -261,6 +272,25 @@ def test_two_first_runs_at_once_create_the_ledger_once(products: Table) -> None:
 
     assert outcomes == [("", 0)] * 3
     assert set(metadata.tables) <= set(shop.tables())
+
+
+def test_two_first_runs_at_once_enter_a_table_once(products: Table) -> None:
+    """Both look before either has entered it, and the one that comes second takes the other's entry for its own."""
+    database, taken = products.sink.database, list[Lease]()
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer.")
+    products.sink.ledger.create()
+    thread = threading.Thread(target=lambda: taken.append(take_lease(database, "new", None)))
+
+    with products.shop.engine.begin() as other:
+        other.execute(sa.insert(metadata.tables["restock_lease"]).values(target="new", token=0, expires_at=0.0))
+        other.execute(sa.insert(metadata.tables["restock_fence"]).values(target="new", token=0))
+        thread.start()
+        thread.join(timeout=1)
+        assert taken == []
+    thread.join(timeout=60)
+
+    assert [each.token for each in taken] == [1]
 
 
 def test_a_user_who_may_not_create_tables_is_told_what_to_do(make_shop: MakeShop, postgresql_url: str) -> None:

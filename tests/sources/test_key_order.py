@@ -136,6 +136,17 @@ def test_rows_that_only_their_place_tells_stay_there(tmp_path: Path) -> None:
         assert set(chunk.unmoved or ()) <= set(table[ROW].to_pylist())
 
 
+def test_a_row_with_a_part_of_its_key_stays_too(tmp_path: Path) -> None:
+    numbers = scattered(100)
+    shops = [None if place == 43 else 1 for place in range(100)]
+    cells = pa.table({"shop": pa.array(shops, pa.int64()), "number": numbers})
+
+    _, old, after, new = settle(tmp_path, [table_of(cells)], 20, ("shop", "number"))
+
+    assert [chunk.unmoved for chunk in after] == [(), (), (44,), (), ()]
+    assert as_rows(new) == as_rows(old)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -508,7 +509,7 @@ def test_a_correction_is_read_as_its_own_feed_writes_and_not_as_another(sqlite_s
     shop = sqlite_shop
     shop.feeds(
         {
-            "western": {"match_on": ["sku"], "csv": {"encoding": "cp1252"}},
+            "western": {"match_on": ["sku"], "csv": {"encoding": "cp1252", "null_values": ["", "Käse"]}},
             "products": {"match_on": ["sku"]},
         }
     )
@@ -519,6 +520,25 @@ def test_a_correction_is_read_as_its_own_feed_writes_and_not_as_another(sqlite_s
     correct(shop, path)
 
     assert table(shop) == expected([product(1, name="Käse", price="1.00")])
+
+
+def test_rows_of_two_feeds_in_one_correction_are_refused(sqlite_shop: Shop) -> None:
+    """Each feed writes in a dialect of its own."""
+    shop = sqlite_shop
+    shop.feeds({"products": {"match_on": ["sku"]}, "others": {"match_on": ["sku"]}})
+    texts = []
+    for feed in ("products", "others"):
+        shop.write_csv(f"{feed}.csv", [product(len(texts) + 1, price="cheap")])
+        path = export(shop, sync(replace(shop, feed_name=feed)).run.run_id, f"mended-{feed}.csv")
+        mend(path, {"S-001": {"price": "1.00"}, "S-002": {"price": "2.00"}})
+        texts.append(path.read_text(encoding="utf-8"))
+    path.write_text(texts[0] + texts[1].partition("\n")[2], encoding="utf-8")
+    before = everything(shop)
+
+    with pytest.raises(SourceError, match="holds rows of the feeds others and products; give each feed a file of its"):
+        correct(shop, path)
+
+    assert everything(shop) == before
 
 
 def test_a_row_that_stands_twice_in_a_correction_is_refused(sqlite_shop: Shop) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from contracts.loads import open_table
 from shops import Shop, run_restock
 from stories.doorway import run_here
 from stories.telling import (
@@ -24,6 +27,7 @@ from stories.telling import (
 
 from flows.runs.reports import RunReport
 from restock.errors import RunIncomplete
+from sinks.ledger.lease import keeping
 
 GOOD = products([1, 2, 3, 5, 6])
 CURED = product(4, name="cured")
@@ -115,6 +119,44 @@ def test_syncing_the_same_content_with_mended_code_is_a_new_run_that_supersedes(
     assert counts(report) == {"inserted": 2, "unchanged": 4}
     assert statuses(shop, first) == ["loaded", "superseded", "loaded"]
     assert table(shop) == expected(GOOD, [CURED])
+
+
+def test_a_reprocess_of_all_runs_passes_by_a_table_that_another_run_owns(sqlite_shop: Shop) -> None:
+    """What one run lacks is nothing to the others."""
+    shop, broken = sqlite_shop, add_transform(sqlite_shop, "broken", BROKEN)
+    others = {"model": shop.model("Category"), "match_on": ["id"]}
+    feeds = {"products": {"match_on": ["sku"]}, "others": others}
+    shop.feeds({name: feed | {"transform": broken} for name, feed in feeds.items()})
+    shop.write_csv("products.csv", [product(1, name="POISON")])
+    shop.write_csv("others.csv", [{"id": 1, "name": "POISON"}])
+    runs = [sync(replace(shop, feed_name=name)).run.run_id for name in feeds]
+    mended = add_transform(shop, "mended", MENDED)
+    shop.feeds({name: feed | {"transform": mended} for name, feed in feeds.items()})
+
+    owned = open_table(shop)
+    with keeping(owned.sink.database, owned.take_lease()):
+        reports = reprocess(shop)
+
+    ends = {report.run.run_id: report.summary.status for report in reports}
+    assert ends == dict(zip(runs, ["incomplete", "completed"], strict=True))
+    assert [row["name"] for row in shop.rows("category")] == ["cured"]
+
+
+def test_a_reprocess_of_all_runs_names_the_feed_whose_database_it_cannot_ask(
+    sqlite_shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What it finds elsewhere it loads; where it finds nothing it does not say that there is nothing to do."""
+    shop = sqlite_shop
+    poisoned_night(shop)
+    mended = {"match_on": ["sku"], "transform": add_transform(shop, "mended", MENDED)}
+    shop.feeds({"products": mended, "lost": {"match_on": ["sku"], "app": "no_such_app:create_app"}})
+
+    first, second = (run_here(capfd, "reprocess") for _ in range(2))
+
+    assert (first.status, second.status) == (0, 1)
+    assert "Feed lost is left out: " in " ".join(first.err.split())
+    assert table(shop) == expected(GOOD, [CURED])
+    assert second.sentence.startswith("Feed lost could not be asked: ")
 
 
 def test_only_the_chunks_that_are_named_are_reprocessed(sqlite_shop: Shop) -> None:

@@ -56,6 +56,16 @@ def test_a_delta_feed_takes_no_file_of_another_table_for_loaded(moving: Shop) ->
     assert counts(sync(Shop(moving.folder, moving.package, moving.engine, "moved"))) == {"inserted": 4}
 
 
+def test_a_feed_that_rejects_rows_without_a_key_may_bring_them_to_another_table(moving: Shop) -> None:
+    """None of them is known by its place, so the history of the first table is not asked."""
+    moving.write_csv("products.csv", [{"id": 1, "name": "a"}, {"id": "", "name": "b"}])
+    for model in ("Here", "There"):
+        feed(moving, model, missing_key="reject")
+        assert counts(sync(moving)) == {"inserted": 1, "rejected": 1}
+
+    assert names(moving, "there") == ["a"]
+
+
 def test_rows_without_a_key_are_not_taken_for_loaded_either(moving: Shop) -> None:
     feed(moving, "Here")
     moving.write_csv("products.csv", KEYLESS)
