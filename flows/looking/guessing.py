@@ -120,24 +120,7 @@ def _matched(
     """The columns of a file, and which attributes they seem to fill."""
     contract = target.contract
     if file.format == "csv":
-        source = open_source(file, feed, contract)
-        generated = target.primary_key if target.generates_key else ()
-        keys = [key for key in target.unique_keys if key != generated]
-        by_name = match_columns(source.columns, list(contract.fields))
-        filled, taken = {each.attribute for each in by_name}, {each.column for each in by_name}
-        open_ = {n: spec for n, spec in contract.fields.items() if n not in filled and n not in generated}
-        rest = Contract(open_, keys[0] if keys else ())
-        sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
-        cells = sample[sample[FAULT].isna()][[name for name in source.columns if name not in taken]]
-        if not (feed.csv.header_rows or by_name):
-            return source.columns, match_values(cells, rest)
-        by_values = match_leftovers(cells.head(LEFTOVER_ROWS), rest, target.required)
-        found = {each.attribute: each for each in [*by_name, *by_values]}
-        for each in by_values:  # what the model can do without is not filled by a guess as weak as this
-            if each.attribute not in (*target.required, *rest.key):
-                doubts[f"columns.{each.attribute}"] = [f"{each.column} could, by its values alone"]
-                del found[each.attribute]
-        return source.columns, [found[name] for name in contract.fields if name in found]
+        return _matched_text(feed, file, target, doubts)
     kinds = parquet_columns(file)
     matches = match_columns(list(kinds), list(contract.fields))
     fitting = [m for m in matches if not kinds[m.column] or contract.fields[m.attribute].kind in kinds[m.column]]
@@ -146,6 +129,31 @@ def _matched(
             why = f"{each.column} is nested, which fits only a column that holds {told(kinds[each.column])}"
             doubts[f"columns.{each.attribute}"] = [why]
     return list(kinds), fitting
+
+
+def _matched_text(
+    feed: Feed, file: SourceFile, target: Target, doubts: dict[str, list[str]]
+) -> tuple[list[str], list[Match]]:
+    """The same of a CSV file: by the names in its header, and by the values of columns whose name tells nothing."""
+    contract = target.contract
+    source = open_source(file, feed, contract)
+    generated = target.primary_key if target.generates_key else ()
+    keys = [key for key in target.unique_keys if key != generated]
+    by_name = match_columns(source.columns, list(contract.fields))
+    filled, taken = {each.attribute for each in by_name}, {each.column for each in by_name}
+    unfilled = {n: spec for n, spec in contract.fields.items() if n not in filled and n not in generated}
+    rest = Contract(unfilled, keys[0] if keys else ())
+    sample = as_frame(next(chunked(source.tables(), SAMPLE_ROWS)))
+    cells = sample[sample[FAULT].isna()][[name for name in source.columns if name not in taken]]
+    if not (feed.csv.header_rows or by_name):
+        return source.columns, match_values(cells, rest)
+    by_values = match_leftovers(cells.head(LEFTOVER_ROWS), rest, target.required)
+    found = {each.attribute: each for each in [*by_name, *by_values]}
+    for each in by_values:  # what the model can do without is not filled by a guess as weak as this
+        if each.attribute not in (*target.required, *rest.key):
+            doubts[f"columns.{each.attribute}"] = [f"{each.column} could, by its values alone"]
+            del found[each.attribute]
+    return source.columns, [found[name] for name in contract.fields if name in found]
 
 
 def _read_sample(proposal: Proposal, frame: pd.DataFrame, target: Target) -> None:
