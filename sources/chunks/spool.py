@@ -21,6 +21,7 @@ import xxhash
 
 from restock.chunks import ROW, PlannedChunk
 from restock.errors import SourceError
+from restock.paths import shown
 from sources.chunks.framing import as_frame
 
 if TYPE_CHECKING:
@@ -210,4 +211,4 @@ def _reason(error: OSError) -> str:
 
 def unwritable(folder: Path, error: OSError) -> SourceError:
     """What to say of a spool that cannot be written."""
-    return SourceError(f"The spool {folder.name} cannot be written: {_reason(error)}.")
+    return SourceError(f"The spool {shown(folder)} cannot be written: {_reason(error)}.")

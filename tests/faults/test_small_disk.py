@@ -117,7 +117,7 @@ def test_a_spool_whose_disk_is_full_stops_the_run_before_it_begins(
     status, said = children.run(["sync", "products"], load.shop, env=place)
 
     assert status == 1, said
-    assert "The spool spool cannot be written: its disk is full; make room and start again." in said
+    assert "spool cannot be written: its disk is full; make room and start again." in said
     assert len(said.strip().splitlines()) == 2
     assert oracle.spooled(small_disk.path) == []
     assert load.untruths() == []

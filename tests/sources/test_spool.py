@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_removed_gets_a_sentence(spool):
 def test_a_chunk_that_cannot_take_its_place_gets_a_sentence_and_leaves_nothing(spool):
     (spool.folder / "run-1" / "00001.arrows").mkdir(parents=True)
 
-    with pytest.raises(SourceError, match=r"The spool spool cannot be written: .*RESTOCK_SPOOL"):
+    with pytest.raises(SourceError, match=r"The spool …/\w+/spool cannot be written: .*RESTOCK_SPOOL"):
         write(spool, 1, table_of(["x"]))
     assert [path.name for path in (spool.folder / "run-1").iterdir()] == ["00001.arrows"]
 
@@ -236,5 +236,5 @@ def test_a_full_disk_gets_a_sentence_and_leaves_nothing(tmp_path):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
-    assert "SourceError: The spool spool cannot be written" in done.stderr
+    assert "spool cannot be written" in done.stderr
     assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
