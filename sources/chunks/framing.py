@@ -77,8 +77,11 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     """The type of the values themselves, without a dictionary or an extension around them; one type for any text.
 
     UUIDs stay what they are: without their extension they would be bytes like any others. Few kernels of Arrow know
-    views or half floats, so those become plain bytes and short floats.
+    views or half floats, so those become plain bytes and short floats. Nor can rows be moved that have a dictionary or
+    a view inside of a list; other nested cells have become JSON before.
     """
+    if pa.types.is_nested(kind):
+        return _plain_item(kind)
     if isinstance(kind, pa.DictionaryType):
         return plain_type(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
@@ -88,6 +91,19 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_binary_view(kind):
         return pa.large_binary()
     return TEXT if pa.types.is_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _plain_item(kind: pa.DataType) -> pa.DataType:
+    """The type of the items of a list, or of a list in it, without a dictionary or a view around them."""
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain_item(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_plain_item(kind.value_type)))
+    if isinstance(kind, pa.DictionaryType):
+        return _plain_item(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:

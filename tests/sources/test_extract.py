@@ -227,3 +227,20 @@ def test_equal_rows_of_any_type_are_settled(bring, values):
     _, frame = bring({"feed.parquet": pa.table({"sku": ["a", "a", "b"], "name": values})}, chunk_rows=10)
 
     assert frame[SUPERSEDED].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("items", [pa.dictionary(pa.int32(), pa.string()), pa.string_view()], ids=str)
+def test_rows_with_lists_of_any_text_are_settled_and_moved(bring, monkeypatch, items):
+    taking_lists = Contract(CONTRACT.fields | {"name": FieldSpec("name", Kind.ARRAY)}, ("sku",))
+    monkeypatch.setitem(globals(), "CONTRACT", taking_lists)
+    keys = [line.split(",")[0] for line in scattered_csv().splitlines()[1:]]
+    lists = pa.array([["x", key] for key in keys], pa.list_(pa.string())).cast(pa.list_(items))
+
+    done, frame = bring(
+        {"feed.parquet": pa.table({"sku": [*keys[:-1], keys[0]], "name": lists})}, 2_000, in_key_order=True
+    )
+
+    assert [chunk.unmoved for chunk in done.chunks] == [()] * 6
+    assert frame.loc[frame[SUPERSEDED], ROW].tolist() == [1]
+    in_order = frame.sort_values(ROW)["name"]
+    assert [list(cells) for cells in in_order] == [["x", key] for key in keys]
