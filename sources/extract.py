@@ -99,17 +99,19 @@ def extract(
         with Scratch(spool.whole.folder) as scratch:
             file_rows = FileRows()
             duplicates = Duplicates(feed.duplicate_rule, canonical_keys, scratch, file_rows)
-            order, samples = KeyOrder(canonical_keys, contract.key, spool), []
+            order, samples = KeyOrder(canonical_keys, contract.key, spool), list[Sample]()
 
-            def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk, Sample]:
-                return spool.write(*numbered), duplicates.hashed(numbered[1]), order.sample(numbered[1])
+            def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk, list[Sample]]:
+                number, table = numbered
+                looked_at = [order.sample(table)] if chunking.in_key_order else []
+                return spool.write(number, table), duplicates.hashed(table), looked_at
 
             tables = chunked(_tables(opened, settlement, file_rows), chunking.rows)
             with closing(in_order(spooled, enumerate(tables, 1))) as done:
-                for chunk, hashed, sample in done:
+                for chunk, hashed, looked_at in done:
                     chunks.append(chunk)
                     duplicates.add(hashed)
-                    samples.append(sample)
+                    samples += looked_at
                     on_rows(chunk.rows)
             losers = duplicates.losers(lambda place: spool.read(chunks[place]))
             _set_aside(losers, duplicates, spool, chunks)
