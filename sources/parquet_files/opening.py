@@ -5,6 +5,8 @@ Every page's checksum is verified where there is one. Old INT96 timestamps are r
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from restock.errors import SourceError
+from sources.parquet_files.pages import Page
 
 # A footer takes some twenty times its size in memory, and its size grows with columns times row groups.
 MOST_FOOTER_BYTES = 32 * 2**20
@@ -53,20 +56,27 @@ def open_parquet(handle: BinaryIO, name: str, int96_unit: str = "us", repeating:
     )
 
 
-def batches(handle: BinaryIO, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def batches(handle: BinaryIO, name: str, columns: list[str], pages: Iterable[Page]) -> Iterator[pa.RecordBatch]:
     """The rows in order, in batches of about `BATCH_BYTES` and at most `BATCH_ROWS` rows; none is empty.
 
     Dictionaries are decoded. Memory is bounded by the largest page and the largest row, not by what a footer says.
+
+    Args:
+        pages: those of the columns.
     """
-    opened = open_parquet(handle, name)
+    opened, decoded = open_parquet(handle, name), defaultdict[int, float](float)
+    for page in pages:
+        decoded[page.group] += page.decoded
     reader, repeating = opened, list[str]()
     for groups, rows in _spans(opened.metadata):
         found = _repeating_columns(opened, groups, columns)
         if found != repeating:
             reader, repeating = open_parquet(handle, name, repeating=found), found
-        size = BATCH_ROWS
-        if rows > SAMPLE_ROWS:
-            size = _batch_rows(next(reader.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None))
+        expected = sum(decoded[group] for group in groups)
+        if math.isinf(expected):
+            looked_at = next(reader.iter_batches(SAMPLE_ROWS, row_groups=groups, columns=columns), None)
+            expected = 0 if not looked_at else rows / looked_at.num_rows * _decoded_bytes(looked_at)
+        size = max(1, min(BATCH_ROWS, int(BATCH_BYTES * rows // max(1, expected))))
         for batch in reader.iter_batches(size, row_groups=groups, columns=columns):
             yield from _decoded(batch)
 
@@ -168,11 +178,6 @@ def _repeating_columns(opened: pq.ParquetFile, groups: list[int], columns: list[
     return found
 
 
-def _batch_rows(first: pa.RecordBatch | None) -> int:
-    size = 0 if first is None else _decoded_bytes(first)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * first.num_rows // size)) if first and size else BATCH_ROWS
-
-
 def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """A batch without dictionaries, in parts where it would be large."""
     rows = batch.num_rows
@@ -185,12 +190,16 @@ def _decoded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _decoded_bytes(batch: pa.RecordBatch) -> int:
-    """What a batch takes once its dictionaries are decoded."""
+    """What a batch takes at most once its dictionaries are decoded."""
     size = 0
     for column in batch:
         values = column.dictionary if pa.types.is_dictionary(column.type) else None
         if values is None or not (pa.types.is_binary(values.type) or pa.types.is_string(values.type)):
             size += column.nbytes
-        else:
-            size += pc.sum(pc.binary_length(values).take(column.indices).cast(pa.int64())).as_py() or 0
+            continue
+        lengths = pc.binary_length(values)
+        most = (pc.max(lengths).as_py() or 0) * len(column)
+        if most > BATCH_BYTES:  # else it is not worth it to look which of them each row has
+            most = pc.sum(lengths.take(column.indices).cast(pa.int64())).as_py() or 0
+        size += most
     return size

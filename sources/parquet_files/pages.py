@@ -1,12 +1,14 @@
-"""What the pages of a Parquet file say of their own size: Arrow makes room for that before it unpacks them.
+"""What the pages of a Parquet file say of their own size: Arrow makes room for that before it unpacks them, and for
+their values when it decodes them.
 
 Read here, in Thrift's compact protocol, as no library tells it. Columns that are encrypted are left to Arrow.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from restock.errors import SourceError
 
@@ -15,24 +17,43 @@ _Wanted = dict[int, Any]
 # Of a column: its path, values, packed bytes, first page, page of the dictionary.
 _COLUMN: _Wanted = {number: {} for number in (3, 5, 7, 9, 11)}
 _FOOTER: _Wanted = {4: {1: {3: _COLUMN, 8: {}}}}  # row groups: columns: their metadata, and how they are encrypted
-_PAGE: _Wanted = {2: {}, 3: {}, 7: {1: {}}}  # unpacked bytes, packed bytes, of a dictionary the number of its values
+# Unpacked bytes, packed bytes; the values in a page and how they are encoded, or how many are in a dictionary.
+_PAGE: _Wanted = {2: {}, 3: {}, 5: {1: {}, 2: {}}, 7: {1: {}}, 8: {1: {}, 4: {}}}
 _HEADER_BYTES = 512  # of nearly every page; one with long statistics is read again
+# A value of a fixed width takes no more, however few bits it is packed into.
+_WIDEST = 8
+_DELTA_BYTE_ARRAY = 7
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 
 
-def page_sizes(handle: BinaryIO, name: str, columns: list[str]) -> Iterator[int]:
-    """The bytes that each page of these columns says it unpacks to.
+class Page(NamedTuple):
+    """A page, in bytes.
+
+    Attributes:
+        group: the place of its row group in the file, from 0.
+        unpacked: what it says it unpacks to.
+        decoded: about what its values take, each of a dictionary as often as the column may have it; infinite where a
+            value is told by the end of the one before (DELTA_BYTE_ARRAY), so that only a look can tell.
+    """
+
+    group: int
+    unpacked: int
+    decoded: float
+
+
+def pages_of(handle: BinaryIO, name: str, columns: list[str]) -> Iterator[Page]:
+    """The pages of these columns, as they say they are.
 
     Raises:
         SourceError: the pages are not where the footer says, or contradict themselves.
     """
     try:
-        for group in _footer(handle).get(4, ()):
+        for place, group in enumerate(_footer(handle).get(4, ())):
             for column in group.get(1, ()):
                 about = column.get(3)
                 if about and 8 not in column and about[3][0].decode() in columns:
-                    yield from _of_column(handle, about)
+                    yield from _of_column(handle, about, place)
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise SourceError(
             f"{name} is not a readable Parquet file: its pages are not as they should be; have it exported again."
@@ -47,7 +68,7 @@ def _footer(handle: BinaryIO) -> dict[int, Any]:
     return _Compact(handle.read(size)).struct(_FOOTER)
 
 
-def _of_column(handle: BinaryIO, about: dict[int, Any]) -> Iterator[int]:
+def _of_column(handle: BinaryIO, about: dict[int, Any], group: int) -> Iterator[Page]:
     at = min(offset for offset in (about[9], about.get(11)) if offset)
     end = at + about[7]
     while at < end:
@@ -55,8 +76,18 @@ def _of_column(handle: BinaryIO, about: dict[int, Any]) -> Iterator[int]:
         unpacked, packed = header[2], header[3]
         if unpacked < 0 or packed < 0 or header.get(7, {}).get(1, 0) > unpacked:
             raise ValueError("a page contradicts itself")
-        yield unpacked
+        yield Page(group, unpacked, _decoded(header, about[5]))
         at += size + packed
+
+
+def _decoded(header: dict[int, Any], values_of_column: int) -> float:
+    in_dictionary = header.get(7, {}).get(1, 0)
+    if in_dictionary > 0:
+        return values_of_column * header[2] / in_dictionary
+    values = header.get(5) or header.get(8) or {}
+    if values.get(2, values.get(4)) == _DELTA_BYTE_ARRAY:
+        return math.inf
+    return header[2] + _WIDEST * values.get(1, 0)
 
 
 def _page_header(handle: BinaryIO, at: int, end: int) -> tuple[dict[int, Any], int]:

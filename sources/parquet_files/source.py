@@ -16,7 +16,7 @@ from sources.chunks.columns import refuse_bad_names
 from sources.chunks.framing import plain, plain_type, with_spool_columns
 from sources.parquet_files.nested import NoJson, json_texts, kinds_for, told
 from sources.parquet_files.opening import batches, open_parquet, refuse_false_counts, stored_bytes, wrapped_columns
-from sources.parquet_files.pages import page_sizes
+from sources.parquet_files.pages import Page, pages_of
 from sources.places.locations import open_pinned, open_start
 from sources.places.unpacking import Growth
 
@@ -78,15 +78,16 @@ class ParquetSource:
         with open_pinned(self.file) as handle, self._readable():
             opened, count = open_parquet(handle, self.file.name), 0
             growth.expect(stored_bytes(opened.metadata))
-            growth.expect(sum(page_sizes(handle, self.file.name, list(self._taken))))  # which need not be the same
+            pages = list(pages_of(handle, self.file.name, list(self._taken)))
+            growth.expect(sum(page.unpacked for page in pages))  # which need not be the same
             self._refuse_wrapped(handle)
-            for table in in_order(self._table, self._batches(handle, growth)):
+            for table in in_order(self._table, self._batches(handle, pages, growth)):
                 count += table.num_rows
                 yield table
             refuse_false_counts(opened, list(self._taken), count, self.file.name)
 
-    def _batches(self, handle: BinaryIO, growth: Growth) -> Iterator[pa.RecordBatch]:
-        for batch in batches(handle, self.file.name, list(self._taken)):
+    def _batches(self, handle: BinaryIO, pages: list[Page], growth: Growth) -> Iterator[pa.RecordBatch]:
+        for batch in batches(handle, self.file.name, list(self._taken), pages):
             growth.add(batch.nbytes)
             yield batch
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.errors import SourceError
-from sources.parquet_files.pages import page_sizes
+from sources.parquet_files.pages import pages_of
 
 TEXT = "x" * 1_200_000
 # A field of 32 bits whose number follows the last one's, and the largest number of so many bytes.
@@ -35,7 +35,7 @@ def varint(number):
 
 def sizes_of(path):
     with path.open("rb") as handle:
-        return list(page_sizes(handle, path.name, ["sku"]))
+        return [page.unpacked for page in pages_of(handle, path.name, ["sku"])]
 
 
 def test_a_page_that_promises_more_than_the_file_may_unpack_to_is_refused(tmp_path, read):
@@ -68,8 +68,8 @@ def test_the_pages_of_a_sound_file_are_found_however_long_their_headers_are(tmp_
 
     assert sum(sizes_of(path)) >= 500 * 1_000
     with path.open("rb") as handle:
-        assert list(page_sizes(handle, path.name, [])) == []
-        assert len(list(page_sizes(handle, path.name, ["other"]))) >= 3
+        assert list(pages_of(handle, path.name, [])) == []
+        assert len(list(pages_of(handle, path.name, ["other"]))) >= 3
 
 
 @settings(max_examples=300)

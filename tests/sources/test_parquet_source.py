@@ -1,4 +1,5 @@
 import datetime as dt
+import random
 import uuid
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from restock.contract import Contract
 from restock.errors import SourceChanged, SourceError
 from sources.chunks.framing import chunked
 from sources.parquet_files.opening import batches
+from sources.parquet_files.pages import pages_of
 from sources.parquet_files.source import ParquetSource
 
 ZONED = dt.datetime(2024, 3, 31, 1, 30, tzinfo=dt.UTC)
@@ -314,7 +316,47 @@ def test_huge_rows_come_in_small_batches(tmp_path, table, group):
     assert path.stat().st_size < 20_000
 
     with path.open("rb") as handle:
-        sizes = [batch.nbytes for batch in batches(handle, "feed", ["a"])]
+        pages = list(pages_of(handle, "feed", ["a"]))
+        sizes = [batch.nbytes for batch in batches(handle, "feed", ["a"], pages)]
 
     assert max(sizes) <= 40 * 2**20
     assert sum(sizes) > 90 * 2**20
+
+
+NOISE = random.Random(7).randbytes(50_000).hex()
+
+
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        ([NOISE] * 1_000, {}),
+        (
+            [f"{'x' * 100_000}{n:04}" for n in range(1_000)],
+            {"use_dictionary": False, "column_encoding": {"a": "DELTA_BYTE_ARRAY"}},
+        ),
+    ],
+    ids=["once in a dictionary, and too long to repeat itself", "by the end of the one before"],
+)
+def test_huge_rows_take_little_memory_however_they_are_stored(tmp_path, values, told):
+    path = tmp_path / "feed.parquet"
+    pq.write_table(pa.table({"a": values}), path, **told)
+    assert path.stat().st_size < 200_000
+
+    before = pa.total_allocated_bytes()
+    with path.open("rb") as handle:
+        pages = list(pages_of(handle, "feed", ["a"]))
+        held = [pa.total_allocated_bytes() for _batch in batches(handle, "feed", ["a"], pages)]
+
+    assert max(held) - before <= 60 * 2**20
+
+
+def test_rows_of_usual_size_come_in_batches_of_usual_size(tmp_path):
+    path = tmp_path / "feed.parquet"
+    rows = {"a": [f"{n % 10_000:06}" * 5 for n in range(40_000)], "n": range(40_000)}
+    pq.write_table(pa.table(rows), path, compression="zstd")
+
+    with path.open("rb") as handle:
+        pages = list(pages_of(handle, "feed", ["a", "n"]))
+        read = [batch.num_rows for batch in batches(handle, "feed", ["a", "n"], pages)]
+
+    assert read == [16_384, 16_384, 7_232]
