@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
@@ -53,14 +53,17 @@ _NOTHING = pa.scalar(b"", pa.large_binary())
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Encoded rows without header and end, and the types they were encoded for, by column.
-
-    `rows` are views of `whole`, None where it is not known where each row ends: then they can only be sent together.
-    """
+    """Encoded rows without header and end, the types they were encoded for, by column, and what was encoded."""
 
     types: Mapping[str, str]
     whole: memoryview
-    rows: pa.LargeBinaryArray | None
+    batch: pa.RecordBatch
+
+    @cached_property
+    def rows(self) -> pa.LargeBinaryArray | None:
+        """Views of `whole`, row by row; None where it is not known where each ends: they can only be sent together."""
+        ends = ends_of(self.batch, self.whole)
+        return None if ends is None else as_rows(self.whole, ends)
 
     def some(self, places: np.ndarray | None) -> memoryview:
         """Those at some places, in the order of the places; by default all."""
@@ -137,10 +140,7 @@ def encode(columns: Mapping[str, Values], types: Mapping[str, str], as_text: AsT
     except (pa.ArrowException, LookupError, TypeError, ValueError, struct.error):
         return None
     encoded = told.getbuffer()[len(HEADER) : told.tell() - len(END)]
-    ends = ends_of(batch, encoded)
-    return EncodedRows(
-        {name: types[name] for name in columns}, encoded, None if ends is None else as_rows(encoded, ends)
-    )
+    return EncodedRows({name: types[name] for name in columns}, encoded, batch)
 
 
 def _of_type(values: Values, type_: str, as_text: AsText | None) -> pa.Array:
