@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from restock.ahead import in_order
 from restock.chunks import FAULT, RAW, SUPERSEDED, PlannedChunk
-from sources.chunks.framing import TEXT, chunked, with_column
+from sources.chunks.framing import TEXT, cells_of, chunked, with_column
 from sources.chunks.scratch import Scratch
 from sources.csv_files.source import CsvSource
 from sources.drift import Settlement, settle
@@ -103,8 +103,9 @@ def extract(
 
             def spooled(numbered: tuple[int, pa.Table]) -> tuple[PlannedChunk, HashedChunk, list[Sample]]:
                 number, table = numbered
-                looked_at = [order.sample(table)] if chunking.in_key_order else []
-                return spool.write(number, table), duplicates.hashed(table), looked_at
+                keys = canonical_keys(cells_of(table))
+                looked_at = [order.sample(table, keys)] if chunking.in_key_order else []
+                return spool.write(number, table), duplicates.hashed(table, keys), looked_at
 
             tables = chunked(_tables(opened, settlement, file_rows), chunking.rows)
             with closing(in_order(spooled, enumerate(tables, 1))) as done:

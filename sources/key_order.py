@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.ahead import in_order
-from restock.chunks import FAULT, ROW, SPOOL_COLUMNS, PlannedChunk
-from sources.chunks.framing import as_frame
+from restock.chunks import FAULT, ROW, PlannedChunk
+from sources.chunks.framing import cells_of
 from sources.chunks.scratch import PlacedRows, Scratch
 from sources.chunks.spool import RunSpool
 from sources.duplicates.losers import Numbers
@@ -65,10 +65,10 @@ class KeyOrder:
         """Begin with the chunks of a spool; `key` are the columns of `canonical_keys` that make one."""
         self._canonical_keys, self._key, self._spool = canonical_keys, list(key), spool
 
-    def sample(self, chunk: pa.Table) -> Sample:
-        """What to keep of a chunk; for several at a time, if that is faster."""
+    def sample(self, chunk: pa.Table, keys: pd.DataFrame) -> Sample:
+        """What to keep of a chunk whose rows have these keys."""
         places = np.unique(np.linspace(0, chunk.num_rows - 1, SAMPLED).astype(np.int64))
-        return Sample(chunk.schema, self._keys(chunk.take(pa.array(places))))
+        return Sample(chunk.schema, self._sound(chunk.select([FAULT]).take(pa.array(places)), keys.iloc[places]))
 
     def settled(
         self, chunks: list[PlannedChunk], samples: list[Sample], on_chunk: Callable[[], None]
@@ -119,17 +119,17 @@ class KeyOrder:
 
     def _sorted(self, chunk: PlannedChunk, block_rows: int) -> _Sorted:
         table = self._spool.read(chunk)
-        keys = _sorted_by_all(self._keys(table))
+        keys = _sorted_by_all(self._sound(table, self._canonical_keys(cells_of(table))))
         leaving, stays = keys.index.to_numpy(), np.ones(chunk.rows, bool)
         stays[leaving] = False
         rows = _taken(table, leaving)
         blocks = [rows.slice(start, block_rows) for start in range(0, len(leaving), block_rows)]
         return _Sorted(blocks, keys.iloc[::block_rows], _taken(table, np.flatnonzero(stays)))
 
-    def _keys(self, rows: pa.Table) -> pd.DataFrame:
-        """The keys of the rows that have a sound one, indexed by their place among the rows."""
-        keys = self._canonical_keys(as_frame(rows.drop_columns(list(SPOOL_COLUMNS))))[self._key]
-        return keys[pc.is_null(rows[FAULT]).to_numpy() & keys.notna().all(axis="columns").to_numpy()]
+    def _sound(self, rows: pa.Table, keys: pd.DataFrame) -> pd.DataFrame:
+        """The keys of those rows that have a sound one."""
+        parts = keys[self._key]
+        return parts[pc.is_null(rows[FAULT]).to_numpy() & parts.notna().all(axis="columns").to_numpy()]
 
     def _written(self, filled: tuple[PlannedChunk, pa.RecordBatch, list[pa.RecordBatch]]) -> PlannedChunk:
         chunk, kept, moved = filled

@@ -115,6 +115,11 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
+def cells_of(chunk: pa.Table) -> pd.DataFrame:
+    """The rows of a chunk as `as_frame` gives them, with what their source has of them alone."""
+    return as_frame(chunk.drop_columns(list(SPOOL_COLUMNS)))
+
+
 def _array_of(values: pa.ChunkedArray) -> Any:
     if values.type == TEXT:
         text: Any = pd.StringDtype("pyarrow", na_value=np.nan)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from restock.chunks import FAULT, LINE, ROW, SPOOL_COLUMNS
-from sources.chunks.framing import as_frame
+from sources.chunks.framing import cells_of
 from sources.chunks.scratch import Place, PlacedRows, Scratch
 from sources.duplicates.key_hashes import Hashes, hashes_of
 from sources.duplicates.losers import LOSER, FileRows, Losers, Numbers
@@ -66,10 +66,10 @@ class Duplicates:
         self._row_bytes = 1.0
         self.keyless = 0
 
-    def hashed(self, chunk: pa.Table) -> HashedChunk:
+    def hashed(self, chunk: pa.Table, canonical_keys: pd.DataFrame) -> HashedChunk:
         """Hash the keys of a chunk; for several at a time, if that is faster."""
         is_sound = pc.is_null(chunk[FAULT]).to_numpy()
-        keys = self._key_parts(self._canonical_keys(_cells(chunk)))
+        keys = self._key_parts(canonical_keys)
         takes_part = is_sound & keys.notna().all(axis=1).to_numpy()
         hashes = np.zeros(chunk.num_rows, np.uint64)
         hashes[takes_part] = hashes_of(keys if takes_part.all() else keys[takes_part])
@@ -94,7 +94,7 @@ class Duplicates:
 
     def key_texts(self, rows: pa.Table) -> pd.Series:
         """The keys of some rows as they are compared, as text."""
-        texts = self._key_parts(self._canonical_keys(_cells(rows))).astype("str")
+        texts = self._key_parts(self._canonical_keys(cells_of(rows))).astype("str")
         return texts.iloc[:, 0].str.cat(texts.iloc[:, 1:], sep=", ") if texts.shape[1] > 1 else texts.iloc[:, 0]
 
     def _suspects(self, read: ReadChunk) -> Iterator[list[pa.Table]]:
@@ -125,7 +125,7 @@ class Duplicates:
 
     def _settle(self, tables: list[pa.Table]) -> Any:
         """The losers among rows that hold all of their keys."""
-        keys = pd.concat([self._canonical_keys(_cells(table)) for table in tables], ignore_index=True)
+        keys = pd.concat([self._canonical_keys(cells_of(table)) for table in tables], ignore_index=True)
         rows = np.concatenate([table[ROW].to_numpy() for table in tables])
         lines = np.concatenate([table[LINE].fill_null(0).to_numpy() for table in tables])
         group = _groups(self._key_parts(keys))
@@ -180,10 +180,6 @@ def _alike(batches: Iterable[pa.RecordBatch]) -> list[pa.Table]:
     """The same rows in as few tables as their types allow: those of two files may differ."""
     alike = [list(some) for _, some in groupby(batches, key=lambda batch: batch.schema)]
     return [pa.Table.from_batches(some).combine_chunks() for some in alike]
-
-
-def _cells(rows: pa.Table) -> pd.DataFrame:
-    return as_frame(rows.drop_columns(list(SPOOL_COLUMNS)))
 
 
 def _groups(keys: pd.DataFrame) -> Numbers:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restock.errors import SourceError
-from sources.chunks.framing import TEXT, chunked, with_spool_columns
+from sources.chunks.framing import TEXT, cells_of, chunked, with_spool_columns
 from sources.chunks.scratch import Scratch
 from sources.duplicates import winners as duplicates
 from sources.duplicates.key_hashes import hashes_of
@@ -39,7 +39,7 @@ def losers_of(chunks, rule, key, files=("a.csv",), first_rows=(1,)):
     with Scratch(Path(tempfile.gettempdir())) as scratch:
         settling = Duplicates(rule, lambda rows: rows[key], scratch, FileRows(list(files), list(first_rows)))
         for chunk in chunks:
-            settling.add(settling.hashed(chunk))
+            settling.add(settling.hashed(chunk, cells_of(chunk)[key]))
         losers = settling.losers(lambda number: chunks[number])
         found = np.concatenate([np.empty(0, LOSER), *(losers.of_chunk(place) for place in range(len(chunks)))])
         return Found(found["row"], found["other"], losers.twins, str(losers))
