@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from restock.chunks import ChunkRef
 from sinks.ledger.tables import chunks
 from sinks.model.enforced_keys import is_enforced
-from sinks.model.target import Target
 from sinks.presence import Mode
 from sinks.rows.columnar import Rows
 from sinks.rows.postgresql_copy import can_copy
-from sinks.staging.newcomers import has_rows
+from sinks.staging.meeting import may_meet
 
 log = logging.getLogger("restock")
 
@@ -24,7 +23,7 @@ log = logging.getLogger("restock")
 class Plan(Enum):
     """What is done with a chunk's rows before any is written; the value says it of a run and a table."""
 
-    STRAIGHT = "has met no row of {table} yet: its rows go straight in, until one is met"
+    STRAIGHT = "meets no row of {table} with the keys of a chunk: its rows go straight in"
     EQUAL_FIRST = "looks which rows are in {table} as they were sent, and stages only the others"
     STAGED = "stages its rows to compare them with those of {table}"
 
@@ -47,7 +46,7 @@ def choose_plan(connection: sa.Connection, ref: ChunkRef, rows: Rows, mode: Mode
 
 def _plan_for(connection: sa.Connection, rows: Rows, mode: Mode, met: _Met) -> Plan:
     target = rows.target
-    if _expects_nothing(connection, target, mode, met) and _are_sound(rows) and is_enforced(connection, target):
+    if _are_sound(rows) and is_enforced(connection, target) and _expects_nothing(connection, rows, mode, met):
         # The database would refuse a row that is present after all: then nothing is kept, and the rows are compared.
         return Plan.STRAIGHT
     is_worth_it = mode != "insert_only" and met.inserted + met.updated <= met.others
@@ -64,13 +63,11 @@ def _met_so_far(connection: sa.Connection, ref: ChunkRef, mode: Mode) -> _Met:
     return _Met(*map(int, connection.execute(sa.select(*sums).where(chunks.c.run_id == ref.run_id)).one()))
 
 
-def _expects_nothing(connection: sa.Connection, target: Target, mode: Mode, met: _Met) -> bool:
-    """Whether the run has met no row of the table yet, or the table is empty."""
+def _expects_nothing(connection: sa.Connection, rows: Rows, mode: Mode, met: _Met) -> bool:
+    """Whether the run has met no row of the table yet, or this chunk is none of those that do."""
     if mode == "update_only":
         return False
-    if met.inserted:
-        return not met.updated + met.others
-    return not has_rows(connection, target)
+    return bool(met.inserted and not met.updated + met.others) or not may_meet(connection, rows)
 
 
 def _are_sound(rows: Rows) -> bool:

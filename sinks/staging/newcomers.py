@@ -103,6 +103,7 @@ class Newcomers:
             return has_rows(connection, self.target)
 
 
-def has_rows(connection: sa.Connection, target: Target) -> bool:
-    """Whether the target's table has any row, of whichever model."""
-    return connection.execute(sa.select(sa.literal(1)).select_from(target.table).limit(1)).first() is not None
+def has_rows(connection: sa.Connection, target: Target, *conditions: sa.ColumnElement[bool]) -> bool:
+    """Whether the target's table has any row, of whichever model, that meets the conditions."""
+    asked = sa.select(sa.literal(1)).select_from(target.table).where(*conditions).limit(1)
+    return connection.execute(asked).first() is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,13 @@ from shops import DEFAULT_MODELS
 
 from restock.chunks import WriteCounts
 from restock.errors import ConfigurationError
+
+OFFERS = """\
+class Offer(db.Model):
+    shop: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    price: Mapped[int]
+"""
 
 
 def load(table: Table, chunks: list[list[Record]]) -> list[tuple[WriteCounts, bool]]:
@@ -55,6 +63,58 @@ def test_a_row_that_is_met_after_all_is_compared_and_so_is_what_follows(make_tab
     ]
     assert [row["name"] for row in products.rows() if row["sku"] == "S-00001"] == ["new"]
     assert len(products.rows()) == 10
+
+
+def numbered(numbers: Iterable[int]) -> list[Record]:
+    return [{"id": number, **make_items(1, number)[0]} for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "numbers, is_staged",
+    [
+        (range(500, 540), False),
+        (range(-40, 0), False),
+        (range(101, 181, 2), True),  # between those that are there
+        ([*range(191, 199, 2), *range(300, 340)], False),  # a few reach in between them
+        ([101, 197, *range(300, 340)], True),  # too many of them to be looked at
+        ([192, *range(300, 340)], True),
+        ([*range(300, 340), 398], True),
+        ([10, 199, 400], True),
+    ],
+)
+def test_new_rows_go_straight_in_where_none_with_their_numbers_is(
+    make_table: MakeTable, numbers: Sequence[int], is_staged: bool
+) -> None:
+    products = make_table(match_on=["id"])
+    there = numbered([*range(100, 200, 2), *range(398, 399)])
+    products.load(there)
+    new = [row for row in numbered(numbers) if row not in there]
+
+    [_, (counts, was_staged)] = load(products, [there, [row | {"stock": 7} for row in numbered(numbers)]])
+
+    assert was_staged == is_staged
+    assert counts == WriteCounts(inserted=len(new), updated=len(numbers) - len(new))
+    assert len(products.rows()) == len(there) + len(new)
+
+
+def test_a_key_of_two_numbers_is_looked_for_by_the_first(make_table: MakeTable) -> None:
+    offers = make_table(OFFERS, "Offer", match_on=["shop", "number"])
+    offers.load([{"shop": 1, "number": n, "price": 1} for n in range(9)])
+
+    outcomes = load(
+        offers,
+        [
+            [{"shop": 1, "number": n, "price": 2} for n in range(9)],
+            [{"shop": 2, "number": n, "price": 2} for n in range(9)],
+            [{"shop": n // 9, "number": n, "price": 2} for n in range(9, 27)],
+        ],
+    )
+
+    assert outcomes == [
+        (WriteCounts(updated=9), True),
+        (WriteCounts(inserted=9), False),
+        (WriteCounts(inserted=18), True),
+    ]
 
 
 @pytest.mark.parametrize("keys", [{"mode": "update_only"}, {"match_on": []}])
