@@ -71,6 +71,7 @@ def measure(contestant: Contestant, ground: Ground, work: Work, first: Work, sit
     """
     standing = None if work.is_first or contestant.brings_first_night else first
     url = ground.fresh(standing)
+    os.sync()  # or what was written before, the feeds too, would go to the disk while this contestant is at work
     try:
         measured = contestant.run(url, work, site)
         if digest_of(ground.dump(url, site.folder)) != work.expected:
