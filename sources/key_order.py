@@ -127,7 +127,7 @@ class KeyOrder:
         return _Sorted(blocks, keys.iloc[::block_rows], _taken(table, np.flatnonzero(stays)))
 
     def _sound(self, rows: pa.Table, keys: pd.DataFrame) -> pd.DataFrame:
-        """The keys of those rows that have a sound one."""
+        """Of these rows' keys the sound ones, with the index that they have."""
         parts = keys[self._key]
         return parts[pc.is_null(rows[FAULT]).to_numpy() & parts.notna().all(axis="columns").to_numpy()]
 

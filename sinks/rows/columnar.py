@@ -82,7 +82,7 @@ class Rows:
         try:
             keys = pa.table({name: pa.array(self.frame[name].iloc[places], from_pandas=True) for name in names})
             order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])
-        except (pa.ArrowException, TypeError, ValueError):
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):
             return places
         return places[order.to_numpy()]
 

@@ -41,5 +41,8 @@ def _numbers(rows: Rows, column: sa.Column[Any]) -> np.ndarray | None:
     values = rows.keyed.columns.get(column.name)
     if values is None or not len(values) or not isinstance(column.type, sa.Integer):
         return None
-    array = as_arrow(values)
+    try:
+        array = as_arrow(values)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return None  # MariaDB's unsigned numbers can be larger than Arrow's
     return array.to_numpy() if pa.types.is_integer(array.type) else None

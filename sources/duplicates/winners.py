@@ -67,7 +67,7 @@ class Duplicates:
         self.keyless = 0
 
     def hashed(self, chunk: pa.Table, canonical_keys: pd.DataFrame) -> HashedChunk:
-        """Hash the keys of a chunk; for several at a time, if that is faster."""
+        """Hash the keys that the rows of a chunk have; for several chunks at a time, if that is faster."""
         is_sound = pc.is_null(chunk[FAULT]).to_numpy()
         keys = self._key_parts(canonical_keys)
         takes_part = is_sound & keys.notna().all(axis=1).to_numpy()

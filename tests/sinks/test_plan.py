@@ -117,6 +117,26 @@ def test_a_key_of_two_numbers_is_looked_for_by_the_first(make_table: MakeTable) 
     ]
 
 
+def test_numbers_that_arrow_lacks_are_compared_at_the_first_attempt(make_shop: MakeShop, mariadb_url: str) -> None:
+    models = """\
+from sqlalchemy.dialects.mysql import BIGINT
+
+
+class Offer(db.Model):
+    number: Mapped[int] = mapped_column(BIGINT(unsigned=True), primary_key=True, autoincrement=False)
+    price: Mapped[int]
+"""
+    offers = open_table(make_shop(mariadb_url, models), "Offer", match_on=["number"])
+    there = [{"number": 2**63 + n, "price": 1} for n in range(9)]
+    offers.load(there)
+
+    with recorded_statements(offers.sink.database.engine) as statements:
+        counts = offers.load([row | {"price": 2} for row in there])
+
+    assert counts == WriteCounts(updated=9)
+    assert not any("SAVEPOINT" in each for each in statements)
+
+
 @pytest.mark.parametrize("keys", [{"mode": "update_only"}, {"match_on": []}])
 def test_what_may_be_skipped_or_has_no_key_is_compared(make_table: MakeTable, keys: dict[str, Any]) -> None:
     products = make_table(**keys)
